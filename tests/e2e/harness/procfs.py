@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""What /proc tells about a process and about sockets."""
+import os
+import pathlib
+
+
+def children(pid):
+    """The direct children of a process, oldest first."""
+    found = []
+    for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += [int(p) for p in task.read_text().split()]
+        except OSError:
+            pass
+    return sorted(found)
+
+
+def descriptors(pid):
+    """How many descriptors it holds, or None when it is gone."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return None
+
+
+def descriptor_targets(pid):
+    """What they are, for messages: {'socket': 5, '/dev/null': 1}"""
+    kinds = {}
+    try:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            target = os.readlink(f"/proc/{pid}/fd/{name}").split(":")[0]
+            kinds[target] = kinds.get(target, 0) + 1
+    except OSError:
+        pass
+    return kinds
+
+
+def exists(pid):
+    try:
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
+def title(pid):
+    """The command line, as ps shows it."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+    except OSError:
+        return ""
+
+
+def listening(port):
+    """True when some socket of this machine listens on that TCP port (no connection is made)."""
+    wanted = f":{port:04X}"
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = pathlib.Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            fields = line.split()
+            if fields[3] == "0A" and fields[1].endswith(wanted):
+                return True
+    return False
