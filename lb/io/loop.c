@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// The event loop. Runs in workers and control. One turn:
+//
+//   after:  read the clock, fire due timers  ->  callbacks of descriptors  ->
+//   before: free the graveyard, set the alarm to the next timer  ->  epoll_wait
+//
+// All timeouts hang on one ev_timer, and that one is touched only when the next due time changed.
+#include "io/loop.h"
+
+#include <time.h>
+
+uint64_t clock_monotonic_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+int64_t clock_wall_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void loop_end_turn(struct loop *l)
+{
+    for (struct list *node; (node = list_pop_first(&l->graveyard)) != NULL;) {
+        struct grave *g = list_entry(node, struct grave, node);
+        g->bury(g);
+    }
+}
+
+static void on_alarm(struct ev_loop *ev, ev_timer *alarm, int events)
+{
+    (void)ev, (void)events;
+    struct loop *l = alarm->data;
+    l->wake_ms = UINT64_MAX; // it fires once; the wheel itself is served in on_after()
+    l->now_ms = clock_monotonic_ms();
+    wheel_advance(&l->wheel, l->now_ms);
+}
+
+static void on_after(struct ev_loop *ev, ev_check *after, int events)
+{
+    (void)ev, (void)events;
+    struct loop *l = after->data;
+    l->now_ms = clock_monotonic_ms();
+    if (l->now_ms >= l->wake_ms)
+        wheel_advance(&l->wheel, l->now_ms);
+}
+
+static void on_before(struct ev_loop *ev, ev_prepare *before, int events)
+{
+    (void)events;
+    struct loop *l = before->data;
+    loop_end_turn(l);
+    uint64_t next = wheel_next_ms(&l->wheel);
+    if (next == l->wake_ms)
+        return;
+    l->wake_ms = next;
+    ev_timer_stop(ev, &l->alarm);
+    if (next == UINT64_MAX)
+        return;
+    uint64_t delay = next > l->now_ms ? next - l->now_ms : 0;
+    ev_timer_set(&l->alarm, (double)delay / 1000.0, 0.0);
+    ev_timer_start(ev, &l->alarm);
+}
+
+void loop_init(struct loop *l, struct ev_loop *ev)
+{
+    memset(l, 0, sizeof(*l));
+    l->ev = ev;
+    l->now_ms = ev != NULL ? clock_monotonic_ms() : 1000;
+    l->wake_ms = UINT64_MAX;
+    wheel_init(&l->wheel, l->now_ms);
+    list_init(&l->graveyard);
+    if (ev == NULL)
+        return;
+    ev_set_userdata(ev, l);
+    ev_timer_init(&l->alarm, on_alarm, 0.0, 0.0);
+    ev_prepare_init(&l->before, on_before);
+    ev_check_init(&l->after, on_after);
+    ev_set_priority(&l->after, EV_MAXPRI);
+    l->alarm.data = l->before.data = l->after.data = l;
+    ev_prepare_start(ev, &l->before);
+    ev_check_start(ev, &l->after);
+}
+
+void loop_run(struct loop *l)
+{
+    ev_run(l->ev, 0);
+}
+
+void loop_break(struct loop *l)
+{
+    ev_break(l->ev, EVBREAK_ALL);
+}
+
+void loop_bury(struct loop *l, struct grave *g, void (*bury)(struct grave *g))
+{
+    g->bury = bury;
+    list_append(&l->graveyard, &g->node);
+}

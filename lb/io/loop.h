@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// One process's event loop: libev for descriptors, a wheel for timeouts, one reading of the clock
+// per turn. A simulation has the same struct without libev and moves the clock by hand.
+#ifndef EVLB_LOOP_H
+#define EVLB_LOOP_H
+
+#include <ev.h>
+
+#include "io/timer.h"
+
+struct loop {
+    struct ev_loop *ev; // NULL in a simulation
+    uint64_t now_ms;    // CLOCK_MONOTONIC at the start of this turn
+    struct wheel wheel;
+    struct list graveyard; // struct grave: freed when the turn is over
+    uint64_t wake_ms;      // what `alarm` is set to; UINT64_MAX: not set
+    ev_timer alarm;
+    ev_prepare before;
+    ev_check after;
+};
+
+// Something that may still be on the call stack: freed at the end of the turn.
+struct grave {
+    struct list node;
+    void (*bury)(struct grave *g);
+};
+
+void loop_init(struct loop *l, struct ev_loop *ev);
+// Runs until loop_break().
+void loop_run(struct loop *l);
+void loop_break(struct loop *l);
+void loop_bury(struct loop *l, struct grave *g, void (*bury)(struct grave *g));
+// What the end of a turn does; simulations call it themselves.
+void loop_end_turn(struct loop *l);
+
+// CLOCK_MONOTONIC and CLOCK_REALTIME in ms.
+uint64_t clock_monotonic_ms(void);
+int64_t clock_wall_ms(void);
+
+#endif
