@@ -236,7 +236,10 @@ static bool client_event(struct bench *b, struct client *c, uint32_t events)
 {
     if (events & EPOLLERR)
         return false;
-    if (c->rest_len && !send_rest(b, c))
+    bool had_rest = c->rest_len > 0;
+    if (!had_rest && !(events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)))
+        return true;
+    if (had_rest && !send_rest(b, c))
         return false;
     bool drained = false;
     /* A peer that ended (RDHUP) is read to its end; edges come only once. */
@@ -289,6 +292,8 @@ static bool listen_on_epoll(struct bench *b, struct listener *ls)
         return false;
     entry->listen_fd = ls->fd;
     setsockopt(ls->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* inherited */
+    /* accept4 comes with the first request: no EAGAIN and no registration for short connections */
+    setsockopt(ls->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &one, sizeof(one));
     struct epoll_event ev = {.events = EPOLLIN, .data.ptr = entry};
     return epoll_ctl(b->epoll, EPOLL_CTL_ADD, ls->fd, &ev) == 0;
 }

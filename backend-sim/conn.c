@@ -156,6 +156,15 @@ bool conn_flush(struct conn *c)
     return c->out.len == 0;
 }
 
+void conn_read_slowly(struct conn *c, uint64_t bytes_per_s)
+{
+    int small = 4096;
+    c->read_rate = bytes_per_s;
+    /* Without this the kernel takes megabytes off a peer that is meant to be held back. */
+    if (bytes_per_s)
+        setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+}
+
 /* How many bytes the next recv may take. */
 static size_t read_allowance(const struct conn *c)
 {

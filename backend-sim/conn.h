@@ -58,7 +58,8 @@ void conn_linger(struct conn *c);     /* FIN behind the output, then swallow inp
 void conn_reset(struct conn *c);      /* RST, once the peer's kernel has what was written */
 void conn_drop_reset(struct conn *c); /* RST now */
 bool conn_flush(struct conn *c);      /* true when `out` is empty */
-void conn_timer(struct conn *c, double seconds); /* < 0 stops it; clears timer_fired */
+void conn_timer(struct conn *c, double seconds);             /* < 0 stops it; clears timer_fired */
+void conn_read_slowly(struct conn *c, uint64_t bytes_per_s); /* 0: at full speed */
 void conn_free_dead(struct sim *sim);
 void conn_close_all(struct sim *sim);
 

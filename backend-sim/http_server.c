@@ -177,6 +177,10 @@ static void begin_request(struct conn *c, struct http *h)
         buf_free(&text);
         return;
     }
+    if (slice_is(h->req.method, "CONNECT")) {
+        refuse(h, 405, "CONNECT is not for an origin");
+        return;
+    }
     apply_expect(h);
     answer_start(&h->answer, &h->plan);
     choose_echo(h);
@@ -210,7 +214,7 @@ static bool step_head(struct conn *c, struct http *h)
     }
     begin_request(c, h);
     if (h->state == HS_BODY && h->body.state != BODY_DONE) {
-        c->read_rate = h->plan.read_rate;
+        conn_read_slowly(c, h->plan.read_rate);
         if (h->req.expect_100 && h->req.minor == 1 && h->plan.expecting == EXPECT_CONTINUE) {
             buf_add_text(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
             conn_flush(c);
@@ -413,7 +417,7 @@ static void write_bad(struct conn *c, struct http *h)
     answer_put(c, &h->answer, buf_slice(&bytes));
     buf_free(&bytes);
     if (h->plan.closing == CLOSING_BY_RULES)
-        h->answer.close = h->plan.bad->close;
+        h->answer.close = h->plan.bad->close || h->plan.reading == READING_NOT;
     h->answer.ended = true;
     http_go(h, HS_FLUSH);
 }

@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CHUNK_MAX (16U * 1024U * 1024U)
+
 enum kind { KIND_FLAG, KIND_SIZE, KIND_NUMBER, KIND_TIME, KIND_CALL };
 
 struct parameter {
@@ -51,6 +53,12 @@ static bool set_bad(struct plan *p, struct slice value)
 {
     p->bad = bad_find(value);
     return p->bad != NULL;
+}
+
+/* A chunk is composed in memory, so it has a limit. */
+static bool set_chunk(struct plan *p, struct slice value)
+{
+    return parse_size(value, &p->chunk) && p->chunk > 0 && p->chunk <= CHUNK_MAX;
 }
 
 static bool set_header(struct plan *p, struct slice value)
@@ -118,7 +126,7 @@ static const struct parameter parameters[] = {
     {"header", KIND_CALL, 0, set_header, "Name:value", "adds a header line; may be repeated"},
     {"size", KIND_SIZE, AT(size), "10m", "body of that many bytes of the pattern"},
     {"framing", KIND_CALL, 0, set_framing, "length|chunked|close", "how the end of the body shows"},
-    {"chunk", KIND_SIZE, AT(chunk), "16k", "bytes per chunk (or per write, see chunk-delay)"},
+    {"chunk", KIND_CALL, 0, set_chunk, "16k", "bytes per chunk (or per write, see chunk-delay)"},
     {"chunk-delay", KIND_TIME, AT(chunk_delay_s), "10ms", "wait after each chunk"},
     {"trailers", KIND_FLAG, AT(trailers), "1", "trailers behind the chunks (implies chunked)"},
     {"early", KIND_CALL, 0, set_early, "100,103", "1xx responses first, any number"},
@@ -225,7 +233,6 @@ bool plan_read(struct plan *p, struct slice query)
         if (name.len && !read_one(p, name, value))
             return false;
     }
-    p->chunk = p->chunk ? p->chunk : 1;
     if (p->trailers)
         p->framing = FRAMING_CHUNKED;
     return true;
