@@ -13,94 +13,24 @@
  */
 #include "http_server.h"
 
-#include "answer.h"
-#include "bad.h"
-#include "control.h"
-#include "plan.h"
-#include "request.h"
+#include "http_state.h"
 #include "tcp_modes.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define KEPT_MAX (256U * 1024U * 1024U)
-#define NEVER_S 300.0
-
-enum http_state {
-    HS_HEAD,
-    HS_BODY,
-    HS_EARLY,
-    HS_WAIT,
-    HS_ANSWER,
-    HS_STREAM,
-    HS_FLUSH,
-    HS_AFTER,
-    HS_DRAIN,
-    HS_NEVER,
-    HS_TUNNEL
-};
-
-enum echo { ECHO_NONE, ECHO_ALL, ECHO_BODY, ECHO_RAW };
-
-struct http {
-    enum http_state state;
-    struct request req;
-    struct plan plan;
-    struct answer answer;
-    struct body_reader body;
-    struct buf kept; /* of the request body, for an echo */
-    enum echo echo;
-    size_t scanned;    /* of the head that is coming in */
-    uint64_t requests; /* on this connection */
-    uint64_t body_bytes;
-    uint32_t body_crc;
-    bool active;   /* counted in counters.active */
-    bool fin_seen; /* counted in counters.early_fins */
-    bool error;    /* the answer reports a bad request */
-};
 
 typedef bool (*step)(struct conn *c, struct http *h);
 
-static void http_go(struct http *h, enum http_state state)
-{
-    h->state = state;
-}
-
-static struct counters *counters_of(struct conn *c)
-{
-    return &c->listener->count;
-}
-
 /* --- HEAD: wait for a request and make a plan of it --- */
-
-static void answer_text(struct http *h, uint64_t status, const char *text)
-{
-    h->plan.status = status;
-    h->answer.is_text = true;
-    buf_clear(&h->answer.text);
-    buf_add_text(&h->answer.text, text);
-    buf_add_text(&h->answer.text, "\n");
-}
-
-/* Answers without regard to the plan and closes behind it. */
-static void refuse(struct http *h, uint64_t status, const char *text)
-{
-    plan_free(&h->plan);
-    plan_init(&h->plan);
-    answer_start(&h->answer, &h->plan);
-    answer_text(h, status, text);
-    h->answer.close = h->answer.announce = true;
-    h->error = true;
-    http_go(h, HS_ANSWER);
-}
 
 static void count_class(struct conn *c, struct http *h, uint64_t *requests, uint64_t *connections)
 {
     (*requests)++;
     if (h->requests > 1)
         return;
-    counters_of(c)->connections--;
+    if (counters_of(c)->connections) /* not reset since it was accepted */
+        counters_of(c)->connections--;
     counters_of(c)->open--;
     c->uncounted = true;
     (*connections)++;
@@ -114,7 +44,7 @@ static void count_request(struct conn *c, struct http *h)
         count_class(c, h, &k->controls, &k->control_connections);
         return;
     }
-    if (slice_is(h->req.path, "/healthz")) {
+    if (is_check(h)) {
         count_class(c, h, &k->checks, &k->check_connections);
         return;
     }
@@ -155,11 +85,6 @@ static void apply_expect(struct http *h)
     h->plan.reading = READING_NOT;
 }
 
-static bool is_control(const struct http *h)
-{
-    return slice_starts(h->req.path, "/control/");
-}
-
 static void begin_request(struct conn *c, struct http *h)
 {
     plan_free(&h->plan);
@@ -168,17 +93,17 @@ static void begin_request(struct conn *c, struct http *h)
     h->body_crc = 0;
     count_request(c, h);
     body_reader_start(&h->body, &h->req);
-    bool own = !is_control(h) && !slice_is(h->req.path, "/healthz");
+    bool own = !is_control(h) && !is_check(h);
     if ((own && !plan_read(&h->plan, buf_slice(&c->listener->defaults))) ||
         (!is_control(h) && !plan_read(&h->plan, h->req.query))) {
         struct buf text = {0};
         buf_addf(&text, "bad value for the parameter '%s'%c", h->plan.wrong, '\0');
-        refuse(h, 400, text.data);
+        reply_refuse(h, 400, text.data);
         buf_free(&text);
         return;
     }
     if (slice_is(h->req.method, "CONNECT")) {
-        refuse(h, 405, "CONNECT is not for an origin");
+        reply_refuse(h, 405, "CONNECT is not for an origin");
         return;
     }
     apply_expect(h);
@@ -209,7 +134,7 @@ static bool step_head(struct conn *c, struct http *h)
     h->error = false;
     if (got == HEAD_WRONG) {
         counters_bad(counters_of(c), error.reason);
-        refuse(h, (uint64_t)error.status, error.reason);
+        reply_refuse(h, (uint64_t)error.status, error.reason);
         return true;
     }
     begin_request(c, h);
@@ -272,7 +197,7 @@ static bool step_body(struct conn *c, struct http *h)
     c->read_rate = 0;
     if (h->body.state == BODY_WRONG) {
         counters_bad(counters_of(c), h->body.reason);
-        refuse(h, 400, h->body.reason);
+        reply_refuse(h, 400, h->body.reason);
     } else {
         http_go(h, HS_EARLY);
     }
@@ -337,91 +262,6 @@ static bool step_wait(struct conn *c, struct http *h)
 
 /* --- ANSWER, STREAM, FLUSH, AFTER: the response --- */
 
-static void fill_body(struct conn *c, struct http *h)
-{
-    struct answer *a = &h->answer;
-    if (h->error)
-        return;
-    if (is_control(h)) {
-        a->is_text = true;
-        h->plan.status = (uint64_t)control_answer(c, &h->req, &a->text);
-        a->content_type =
-            slice_is(h->req.path, "/control/count") ? "application/json" : "text/plain";
-    } else if (slice_is(h->req.path, "/healthz")) {
-        uint64_t status = h->plan.status != 200 ? h->plan.status : 200;
-        answer_text(h, c->listener->healthy ? status : 503, c->listener->healthy ? "up" : "down");
-    } else if (slice_is(h->req.path, "/proxy")) {
-        a->is_text = true;
-        proxy_info_text(&c->proxy, &a->text);
-    } else if (h->echo != ECHO_NONE) {
-        a->is_text = true;
-        a->content_type = "application/octet-stream";
-        struct buf swap = a->text;
-        a->text = h->kept;
-        h->kept = swap;
-    } else if (!h->plan.has_size) {
-        answer_text(h, h->plan.status, c->listener->name);
-    }
-}
-
-static void add_body_facts(struct http *h)
-{
-    if (h->error || (!h->req.chunked && !h->req.has_length) || h->body.state != BODY_DONE)
-        return;
-    buf_addf(&h->plan.headers, "X-Body-Bytes: %" PRIu64 "\r\nX-Body-Crc32: %08x\r\n", h->body_bytes,
-             h->body_crc);
-}
-
-static bool begin_tunnel(struct conn *c, struct http *h)
-{
-    if (h->error || !h->req.wants_upgrade || !slice_is_nocase(h->req.upgrade, "websocket"))
-        return false;
-    if (h->plan.upgrade_status != 101) {
-        h->plan.status = h->plan.upgrade_status;
-        return false;
-    }
-    struct buf head = {0};
-    buf_add_text(&head, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                        "Connection: Upgrade\r\n");
-    buf_addf(&head, "X-Server: %s\r\nX-Conn: %" PRIu64 "\r\n", c->listener->name, c->id);
-    buf_add_slice(&head, buf_slice(&h->plan.headers));
-    buf_add_text(&head, "\r\n");
-    if (h->plan.greet)
-        buf_addf(&head, "%s ready\n", c->listener->name);
-    answer_put(c, &h->answer, buf_slice(&head));
-    buf_free(&head);
-    c->in_limit = CONN_IN_LIMIT;
-    http_go(h, h->answer.cut ? HS_FLUSH : HS_TUNNEL);
-    return true;
-}
-
-/* The plans that end a request without an answer. */
-static bool ends_unanswered(struct conn *c, struct http *h)
-{
-    bool at_once = h->plan.rst && h->plan.cut == NO_CUT && h->plan.cut_body == NO_CUT;
-    if (at_once)
-        conn_reset(c);
-    else if (h->plan.drop)
-        conn_linger(c);
-    else if (h->plan.never) {
-        conn_timer(c, NEVER_S);
-        http_go(h, HS_NEVER);
-    }
-    return at_once || h->plan.drop || h->plan.never;
-}
-
-static void write_bad(struct conn *c, struct http *h)
-{
-    struct buf bytes = {0};
-    bad_write(h->plan.bad, &bytes);
-    answer_put(c, &h->answer, buf_slice(&bytes));
-    buf_free(&bytes);
-    if (h->plan.closing == CLOSING_BY_RULES)
-        h->answer.close = h->plan.bad->close || h->plan.reading == READING_NOT;
-    h->answer.ended = true;
-    http_go(h, HS_FLUSH);
-}
-
 static bool step_answer(struct conn *c, struct http *h)
 {
     /* What is still in the queue (a drip of 1xx) leaves before an end without an answer. */
@@ -431,19 +271,7 @@ static bool step_answer(struct conn *c, struct http *h)
         http_go(h, HS_FLUSH);
         return true;
     }
-    if (ends_unanswered(c, h))
-        return h->state == HS_NEVER;
-    if (h->plan.bad) {
-        write_bad(c, h);
-        return true;
-    }
-    if (begin_tunnel(c, h))
-        return true;
-    fill_body(c, h);
-    add_body_facts(h);
-    answer_head(c, &h->answer, &h->plan, &h->req, h->requests);
-    http_go(h, HS_STREAM);
-    return true;
+    return reply_begin(c, h);
 }
 
 static bool step_stream(struct conn *c, struct http *h)
@@ -496,7 +324,7 @@ static bool step_after(struct conn *c, struct http *h)
         conn_linger(c);
         return false;
     }
-    if (!is_control(h) && !slice_is(h->req.path, "/healthz") && !h->error)
+    if (!is_control(h) && !is_check(h) && !h->error)
         counters_of(c)->responses++;
     if ((c->sim->opt->close_after_response || h->plan.closing == CLOSING_QUIET) && !h->error) {
         conn_close(c);

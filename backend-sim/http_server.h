@@ -4,6 +4,7 @@
 
 #include "conn.h"
 
+/* For conn.c: the connection as an HTTP/1 server. */
 extern const struct conn_ops http_ops;
 
 #endif
