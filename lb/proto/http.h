@@ -22,6 +22,8 @@ enum http_method {
 
 // RFC 9110 section 9.2.2.
 bool http_method_idempotent(enum http_method m);
+// Case-sensitive look-up by name.
+enum http_method http_method_of(struct str name);
 
 // The fields that somebody here looks at; everything else is FIELD_OTHER.
 enum http_field_id {
@@ -64,12 +66,12 @@ struct http_field {
                             // had a space before the colon is not forwarded by this slice: see
                             // `rewrite`)
     enum http_field_id id;
-    bool rewrite;           // the line must be written anew from name and value
+    bool rewrite; // the line must be written anew from name and value
 };
 
 enum http_framing {
-    BODY_NONE,        // no body follows
-    BODY_LENGTH,      // content_length bytes
+    BODY_NONE,   // no body follows
+    BODY_LENGTH, // content_length bytes
     BODY_CHUNKED,
     BODY_UNTIL_CLOSE, // responses only
 };
@@ -79,21 +81,21 @@ enum http_error {
     HTTP_OK,
     HTTP_BAD_START_LINE,
     HTTP_BAD_TARGET,
-    HTTP_BAD_VERSION,      // 400: not HTTP/1.x at all
+    HTTP_BAD_VERSION,         // 400: not HTTP/1.x at all
     HTTP_UNSUPPORTED_VERSION, // 505: major above 1
     HTTP_BAD_FIELD_NAME,
     HTTP_BAD_FIELD_VALUE,
-    HTTP_BAD_LINE_END,     // bare LF or bare CR
+    HTTP_BAD_LINE_END, // bare LF or bare CR
     HTTP_FOLDED_FIELD,
     HTTP_BAD_CONTENT_LENGTH,
     HTTP_BAD_TRANSFER_ENCODING,
     HTTP_UNKNOWN_TRANSFER_CODING, // 501
     HTTP_TE_WITH_HTTP10,
     HTTP_MISSING_HOST,
-    HTTP_BAD_HOST,         // repeated or malformed
-    HTTP_TOO_LONG_URI,     // 414
-    HTTP_TOO_LARGE_HEAD,   // 431
-    HTTP_TOO_MANY_FIELDS,  // 431
+    HTTP_BAD_HOST,        // repeated or malformed
+    HTTP_TOO_LONG_URI,    // 414
+    HTTP_TOO_LARGE_HEAD,  // 431
+    HTTP_TOO_MANY_FIELDS, // 431
     HTTP_BAD_STATUS,
     HTTP_BAD_CHUNK,
     HTTP_BAD_TRAILER,
@@ -110,16 +112,18 @@ const struct http_error_info *http_error_info(enum http_error e);
 #define HTTP_FIELDS_MAX 1024 // the most that limits.fields may be set to
 
 struct http_head {
-    uint32_t bytes;      // length of the head on the wire, the empty line included
-    uint32_t skipped;    // empty lines in front of a request line; part of `bytes`
-    uint8_t minor;       // HTTP/1.minor
-    bool keep_alive;     // what the sender wants: version and Connection taken together
-    bool upgrade;        // "Connection: upgrade" and an Upgrade field
+    uint32_t bytes;   // length of the head on the wire, the empty line included
+    uint32_t skipped; // bytes of empty lines in front of a request line; part of `bytes`
+    uint8_t minor;    // HTTP/1.minor
+    bool keep_alive;  // what the sender wants: version and Connection taken together
+    bool upgrade;     // "Connection: upgrade" and an Upgrade field
     bool expect_continue;
-    bool has_length_and_te; // both framings given: Content-Length is to be dropped, close afterwards
+    bool has_length_and_te; // both framings given: Content-Length is to be dropped; keep_alive is
+                            // false then
     bool connection_names_fields; // Connection names more than close, keep-alive, upgrade, te
     enum http_framing framing;
-    uint64_t content_length; // when framing is BODY_LENGTH, and of a response to HEAD or 304 if given
+    uint64_t
+        content_length; // when framing is BODY_LENGTH, and of a response to HEAD or 304 if given
     // request
     enum http_method method;
     struct str method_text, target;

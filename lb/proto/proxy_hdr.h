@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// The PROXY protocol, versions 1 and 2 (haproxy.org, proxy-protocol.txt). Pure.
+#ifndef EVLB_PROXY_HDR_H
+#define EVLB_PROXY_HDR_H
+
+#include "base/addr.h"
+
+#define PROXY_V1_MAX 107           // the longest version-1 line, CRLF included
+#define PROXY_HDR_MAX (16 + 65535) // the longest version-2 header
+#define PROXY_OUT_MAX 128          // the longest that proxy_hdr_format() writes
+
+enum proxy_result { PROXY_DONE, PROXY_MORE, PROXY_BAD };
+
+struct proxy_hdr {
+    uint32_t bytes;         // length of the header
+    bool local;             // v2 LOCAL, v1 UNKNOWN, or a family that we cannot represent: keep the
+                            // real peer's addresses
+    union ip_addr src, dst; // when !local
+};
+
+// PROXY_MORE: not complete. PROXY_BAD as soon as the bytes cannot become a header: the connection
+// is dropped, nothing is ever guessed.
+enum proxy_result proxy_hdr_parse(const char *bytes, size_t n, struct proxy_hdr *out) MUST_CHECK;
+
+// Writes a header of `version` 1 or 2 and returns its length. An IPv4-mapped address counts as
+// IPv4. Families that differ or are not IP: version 1 UNKNOWN, version 2 PROXY with family UNSPEC
+// and no addresses (protocol text 2.2: for relayed connections of an unsupported family). `src` or
+// `dst` NULL, for connections of our own such as health checks: version 1 UNKNOWN, version 2 LOCAL.
+size_t proxy_hdr_format(int version, const union ip_addr *src, const union ip_addr *dst,
+                        char out[PROXY_OUT_MAX]);
+
+#endif
