@@ -65,12 +65,12 @@ static void close_gap(struct buf *b, uint32_t at, uint32_t in, uint32_t out)
 bool flow_scan_buffer(struct flow *f)
 {
     uint32_t n = buf_len(&f->buf) - f->ready;
+    if (f->done || n == 0)
+        return true;
     if (f->scanner == NULL) {
         f->ready += n;
         return true;
     }
-    if (f->done || n == 0)
-        return true;
     size_t in, out;
     if (!f->scanner->scan(f->scan_ctx, buf_head(&f->buf) + f->ready, n, &in, &out, &f->done))
         return false;
@@ -101,8 +101,7 @@ enum io flow_fill(struct flow *f, struct conn *src)
     return r;
 }
 
-// Sends what is ready. IO_OK: all of it.
-static enum io drain(struct flow *f, struct conn *dst)
+enum io flow_flush(struct flow *f, struct conn *dst)
 {
     while (flow_unsent(f) > 0) {
         if (!(dst->ready & CONN_WRITE))
@@ -152,7 +151,7 @@ enum flow_result flow_pump(struct flow *f, struct conn *src, struct conn *dst)
         }
         if (!flow_scan_buffer(f))
             return FLOW_BAD;
-        enum io out = drain(f, dst);
+        enum io out = flow_flush(f, dst);
         if (out != IO_OK)
             return out == IO_AGAIN ? FLOW_WAIT_DST : FLOW_DST_ERR;
         if (f->done)

@@ -61,6 +61,8 @@ void flow_release(struct flow *f);
 enum flow_result flow_pump(struct flow *f, struct conn *src, struct conn *dst) MUST_CHECK;
 // Lets the scanner look at what is in the buffer but not ready yet. False: refused.
 bool flow_scan_buffer(struct flow *f) MUST_CHECK;
+// Sends what is ready and reads nothing. IO_OK: all was taken.
+enum io flow_flush(struct flow *f, struct conn *dst) MUST_CHECK;
 // Bytes waiting to be sent.
 size_t flow_unsent(const struct flow *f);
 // Notes that `n` of the unsent bytes (first, then buf) were taken.

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// One piece of work looking for a server: picks, claims, tries again elsewhere. Shared by both
+// modes, so that a claim has one place where it is made and one where it ends.
+#ifndef EVLB_ATTEMPT_H
+#define EVLB_ATTEMPT_H
+
+#include "proxy/worker_state.h"
+
+struct attempt {
+    const struct backend *backend;
+    const struct server *server; // claimed; NULL: none
+    uint64_t key;                // for balance: hash
+    uint32_t retries;            // made so far
+    uint32_t avoid[PICK_AVOID_MAX];
+    uint8_t n_avoid;
+    bool has_key;
+    bool retrying;               // counts against the worker's retry budget
+};
+
+// Picks a server and claims it. False: none is usable.
+bool attempt_pick(struct attempt *a, struct worker *w) MUST_CHECK;
+// The connection to the claimed server failed before it was established: the server is suspect and
+// avoided from now on; the claim is released.
+void attempt_refused(struct attempt *a, struct worker *w);
+// Releases the claim without a verdict on the server (the next pick should avoid it all the same).
+void attempt_leave(struct attempt *a, struct worker *w);
+// True when one more retry is allowed by `retries` and by the budget (at most 20 % of what is in
+// progress in this worker, at least 3); counts it.
+bool attempt_may_retry(struct attempt *a, struct worker *w) MUST_CHECK;
+// The connection to the claimed server works.
+void attempt_connected(struct attempt *a, struct worker *w);
+// All is over: releases what is held.
+void attempt_end(struct attempt *a, struct worker *w);
+
+#endif

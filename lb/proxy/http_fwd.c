@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: MIT
+// Forwarding heads. Runs in workers, called by http_proxy.c. Lines that do not change are slices of
+// the receive buffer; neighbours become one vector entry (h1_out.h).
+//
+// Away go: Connection and every field it names (but never one that frames, routes or identifies),
+// Keep-Alive, Proxy-Connection, TE (but for trailers), Upgrade unless tunnelled, and, when the peer
+// is not trusted, what it says about who it is. Added: X-Forwarded-*, X-Request-ID, traceparent.
+#include "proxy/http_fwd.h"
+
+#include "base/addr.h"
+
+// ---- rules of the configuration
+
+static bool op_hides(const struct header_op *ops, uint32_t n, struct str name)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (ops[i].action != HEADER_ADD && str_caseeq(ops[i].name, name))
+            return true;
+    }
+    return false;
+}
+
+static void add_ops(struct h1_out *o, const struct header_op *ops, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (ops[i].action != HEADER_REMOVE)
+            h1_out_field(o, ops[i].name, ops[i].value);
+    }
+}
+
+// Passes a field; of several equal Content-Lengths (in one line or in many) one is written.
+static void add_line(struct h1_out *o, const struct http_head *h, const struct http_field *f,
+                     bool *length_written)
+{
+    if (f->id != FIELD_CONTENT_LENGTH) {
+        h1_out_line(o, f);
+        return;
+    }
+    if (*length_written)
+        return;
+    *length_written = true;
+    if (str_find(f->value, ',') == f->value.len) {
+        h1_out_line(o, f);
+        return;
+    }
+    h1_out_copy(o, STR("Content-Length: "));
+    h1_out_number(o, h->content_length);
+    h1_out_copy(o, STR("\r\n"));
+}
+
+// ---- requests
+
+bool http_fwd_may_upgrade(const struct http_head *h)
+{
+    if (!h->upgrade || h->minor == 0 || h->framing != BODY_NONE)
+        return false;
+    for (uint32_t i = 0; i < h->n_fields; i++) {
+        struct str v = h->fields[i].value;
+        if (h->fields[i].id != FIELD_UPGRADE)
+            continue;
+        while (v.p != NULL) {
+            struct str one = str_trim(str_cut(&v, ','));
+            bool http = one.len >= 3 && (str_caseeq((struct str){one.p, 3}, STR("h2c")) ||
+                                         str_caseeq((struct str){one.p, 3}, STR("TLS")));
+            if (http || (one.len >= 4 && str_caseeq((struct str){one.p, 4}, STR("HTTP"))))
+                return false;
+        }
+    }
+    return true;
+}
+
+// Fields that Connection may not take away (RFC 9110 section 7.6.1: those meant for all
+// recipients); a client could otherwise hide them from the server.
+static bool is_protected(enum http_field_id id)
+{
+    switch ((int)id) {
+    case FIELD_HOST:
+    case FIELD_CONTENT_LENGTH:
+    case FIELD_TRANSFER_ENCODING:
+    case FIELD_X_FORWARDED_FOR:
+    case FIELD_X_FORWARDED_HOST:
+    case FIELD_X_FORWARDED_PROTO:
+    case FIELD_X_REAL_IP:
+    case FIELD_FORWARDED:
+    case FIELD_AUTHORIZATION:
+    case FIELD_COOKIE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool named_by_connection(const struct http_head *h, const struct http_field *f)
+{
+    return h->connection_names_fields && !is_protected(f->id) && http_connection_names(h, f->name);
+}
+
+struct request_writer {
+    struct exchange *x;
+    const struct http_head *h;
+    struct h1_out *o;
+    bool trusted;
+    bool has_request_id, has_trace, has_proto, has_host;
+    bool absolute; // the target carries the authority that replaces Host
+};
+
+// True when the field's line goes to the server as it came.
+static bool request_field_passes(struct request_writer *r, const struct http_field *f)
+{
+    switch (f->id) {
+    case FIELD_CONNECTION:
+    case FIELD_KEEP_ALIVE:
+    case FIELD_PROXY_CONNECTION:
+    case FIELD_UPGRADE:
+        return false;
+    case FIELD_TE:
+        if (http_list_has(f->value, STR("trailers")))
+            h1_out_copy(r->o, STR("TE: trailers\r\n"));
+        return false;
+    case FIELD_EXPECT:
+        return r->h->minor > 0;
+    case FIELD_CONTENT_LENGTH:
+        return r->h->framing == BODY_LENGTH;
+    case FIELD_HOST:
+        return !r->absolute;
+    case FIELD_X_FORWARDED_FOR:
+        return false; // written once, at the end
+    case FIELD_X_FORWARDED_PROTO:
+        r->has_proto = r->trusted;
+        return r->trusted;
+    case FIELD_X_FORWARDED_HOST:
+        r->has_host = r->trusted;
+        return r->trusted;
+    case FIELD_X_REAL_IP:
+    case FIELD_FORWARDED:
+        return r->trusted;
+    case FIELD_X_REQUEST_ID:
+        r->has_request_id = r->trusted;
+        return r->trusted;
+    case FIELD_TRACEPARENT:
+        r->has_trace = true;
+        return true;
+    case FIELD_OTHER:
+    case FIELD_COOKIE:
+    case FIELD_TRAILER:
+    case FIELD_TRANSFER_ENCODING:
+    case FIELD_ACCEPT:
+    case FIELD_AUTHORIZATION:
+    case FIELD_REFERER:
+    case FIELD_USER_AGENT:
+    case FIELD_TRACESTATE:
+    case FIELD_SERVER:
+    case FIELD_DATE:
+    case FIELD_SET_COOKIE:
+    case FIELD_ID_COUNT:
+        break;
+    }
+    return true;
+}
+
+static void add_forwarded_for(struct request_writer *r)
+{
+    char ip[ADDR_TEXT];
+    if (r->x->s->peer.sa.sa_family == AF_UNSPEC)
+        return; // over a unix socket there is nobody to name
+    size_t n = ip_format(&r->x->s->peer, ip);
+    h1_out_copy(r->o, STR("X-Forwarded-For: "));
+    for (uint32_t i = 0; r->trusted && i < r->h->n_fields; i++) {
+        if (r->h->fields[i].id != FIELD_X_FORWARDED_FOR || r->h->fields[i].value.len == 0)
+            continue;
+        h1_out_slice(r->o, r->h->fields[i].value);
+        h1_out_copy(r->o, STR(", "));
+    }
+    h1_out_copy(r->o, (struct str){ip, n});
+    h1_out_copy(r->o, STR("\r\n"));
+}
+
+static size_t hex(uint64_t v, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (int i = 0; i < 16; i++)
+        out[i] = digits[(v >> (60 - 4 * i)) & 15];
+    return 16;
+}
+
+// 128 random bits name the request, in X-Request-ID and as the trace id (W3C Trace Context,
+// section 3.2.2) alike.
+static void add_ids(struct request_writer *r)
+{
+    struct rng *rng = &r->x->w->rng;
+    char id[32], parent[16];
+    (void)hex(rng_next(rng), id);
+    (void)hex(rng_next(rng), id + 16);
+    (void)hex(rng_next(rng), parent);
+    if (!r->has_request_id)
+        h1_out_field(r->o, STR("X-Request-ID"), (struct str){id, sizeof(id)});
+    if (r->x->text != NULL && !r->has_request_id &&
+        r->x->text->used + sizeof(id) <= sizeof(r->x->text->bytes)) {
+        char *copy = r->x->text->bytes + r->x->text->used;
+        memcpy(copy, id, sizeof(id));
+        r->x->text->request_id = (struct str){copy, sizeof(id)};
+    }
+    if (r->has_trace)
+        return;
+    h1_out_copy(r->o, STR("traceparent: 00-"));
+    h1_out_copy(r->o, (struct str){id, sizeof(id)});
+    h1_out_copy(r->o, STR("-"));
+    h1_out_copy(r->o, (struct str){parent, sizeof(parent)});
+    h1_out_copy(r->o, STR("-00\r\n"));
+}
+
+static void add_request_line(struct request_writer *r, bool as_it_came)
+{
+    const struct http_head *h = r->h;
+    if (as_it_came) {
+        const char *line = h->method_text.p; // up to the CRLF of "METHOD target HTTP/1.1"
+        h1_out_slice(r->o, (struct str){line, h->method_text.len + h->target.len + 12});
+        return;
+    }
+    h1_out_slice(r->o, h->method_text);
+    h1_out_copy(r->o, STR(" "));
+    h1_out_slice(r->o, h->path);
+    h1_out_copy(r->o, STR(" HTTP/1.1\r\n"));
+}
+
+static void add_connection(struct request_writer *r)
+{
+    if (!r->x->upgrade) {
+        if (r->x->attempt.backend->reuse == REUSE_NEVER)
+            h1_out_copy(r->o, STR("Connection: close\r\n"));
+        return;
+    }
+    h1_out_copy(r->o, STR("Connection: upgrade\r\n"));
+    for (uint32_t i = 0; i < r->h->n_fields; i++) {
+        if (r->h->fields[i].id == FIELD_UPGRADE)
+            h1_out_line(r->o, &r->h->fields[i]);
+    }
+}
+
+static bool hidden_by_rules(const struct exchange *x, struct str name)
+{
+    const struct header_ops *f = &x->s->listener->frontend->headers;
+    const struct header_ops *b = &x->attempt.backend->headers;
+    return op_hides(f->request, f->n_request, name) || op_hides(b->request, b->n_request, name);
+}
+
+bool http_fwd_request(struct exchange *x, const struct http_head *h)
+{
+    const struct header_ops *f = &x->s->listener->frontend->headers;
+    const struct header_ops *b = &x->attempt.backend->headers;
+    bool rules = f->n_request + b->n_request > 0;
+    bool length_written = false;
+    struct request_writer r = {.x = x,
+                               .h = h,
+                               .o = &x->w->out,
+                               .trusted = x->s->listener->frontend->n_trusted > 0 &&
+                                          session_trusts_peer(x->s),
+                               .absolute = h->path.p != h->target.p && h->authority.len > 0};
+    h1_out_reset(r.o);
+    add_request_line(&r, h->minor == 1 && h->path.p == h->target.p);
+    if (r.absolute)
+        h1_out_field(r.o, STR("Host"), h->authority);
+    for (uint32_t i = 0; i < h->n_fields; i++) {
+        const struct http_field *field = &h->fields[i];
+        if (named_by_connection(h, field) || (rules && hidden_by_rules(x, field->name)))
+            continue;
+        if (request_field_passes(&r, field))
+            add_line(r.o, h, field, &length_written);
+    }
+    add_forwarded_for(&r);
+    if (!r.has_proto)
+        h1_out_copy(r.o, STR("X-Forwarded-Proto: http\r\n"));
+    if (!r.has_host && h->authority.len > 0)
+        h1_out_field(r.o, STR("X-Forwarded-Host"), h->authority);
+    add_ids(&r);
+    add_ops(r.o, f->request, f->n_request);
+    add_ops(r.o, b->request, b->n_request);
+    add_connection(&r);
+    h1_out_copy(r.o, STR("\r\n"));
+    return !r.o->overflow;
+}
+
+// ---- responses
+
+static bool response_field_passes(const struct exchange *x, const struct http_head *h,
+                                  const struct http_field *f)
+{
+    switch ((int)f->id) {
+    case FIELD_CONNECTION:
+    case FIELD_KEEP_ALIVE:
+    case FIELD_PROXY_CONNECTION:
+    case FIELD_TE:
+        return false;
+    case FIELD_UPGRADE:
+        return h->status == 101 || h->status == 426;
+    case FIELD_TRANSFER_ENCODING:
+        // a client of HTTP/1.0 gets the data without chunks; what has no body has no framing
+        return h->framing == BODY_CHUNKED && x->minor > 0;
+    case FIELD_TRAILER:
+        return x->minor > 0;
+    case FIELD_CONTENT_LENGTH:
+        return !h->has_length_and_te && h->framing != BODY_CHUNKED && h->status != 204 &&
+               h->status >= 200 && h->framing != BODY_UNTIL_CLOSE;
+    default:
+        return true;
+    }
+}
+
+static void add_response_line(struct exchange *x, const struct http_head *h, const char *raw)
+{
+    struct h1_out *o = &x->w->out;
+    const char *end = h->n_fields > 0 ? h->fields[0].line.p : raw + h->bytes - 2;
+    if (h->minor == 1) {
+        h1_out_slice(o, str_from(raw, end));
+        return;
+    }
+    h1_out_copy(o, STR("HTTP/1.1 "));
+    h1_out_slice(o, str_from(raw + sizeof("HTTP/1.0 ") - 1, end));
+}
+
+bool http_fwd_response(struct exchange *x, const struct http_head *h, const char *raw)
+{
+    const struct header_ops *f = &x->s->listener->frontend->headers;
+    const struct header_ops *b = &x->attempt.backend->headers;
+    bool rules = f->n_response + b->n_response > 0 && h->status >= 200;
+    bool length_written = false;
+    struct h1_out *o = &x->w->out;
+    h1_out_reset(o);
+    add_response_line(x, h, raw);
+    for (uint32_t i = 0; i < h->n_fields; i++) {
+        const struct http_field *field = &h->fields[i];
+        if (!response_field_passes(x, h, field) || named_by_connection(h, field))
+            continue;
+        if (rules && (op_hides(f->response, f->n_response, field->name) ||
+                      op_hides(b->response, b->n_response, field->name)))
+            continue;
+        add_line(o, h, field, &length_written);
+    }
+    if (rules) {
+        add_ops(o, b->response, b->n_response);
+        add_ops(o, f->response, f->n_response);
+    }
+    if (h->status == 101)
+        h1_out_copy(o, STR("Connection: upgrade\r\n"));
+    else if (h->status >= 200 && !x->client_keeps)
+        h1_out_copy(o, STR("Connection: close\r\n"));
+    else if (h->status >= 200 && x->minor == 0)
+        h1_out_copy(o, STR("Connection: keep-alive\r\n"));
+    h1_out_copy(o, STR("\r\n"));
+    return !o->overflow;
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// Heads on their way: which fields pass, which go, which are added (RFC 9110 section 7.6).
+#ifndef EVLB_HTTP_FWD_H
+#define EVLB_HTTP_FWD_H
+
+#include "proxy/exchange.h"
+
+// Writes the request head for the server into w->out. False: it does not fit.
+bool http_fwd_request(struct exchange *x, const struct http_head *h) MUST_CHECK;
+// Writes the response head (final or 1xx) for the client into w->out. False: it does not fit.
+bool http_fwd_response(struct exchange *x, const struct http_head *h, const char *raw) MUST_CHECK;
+// True when the request asks for a protocol that may be tunnelled (anything but HTTP itself).
+bool http_fwd_may_upgrade(const struct http_head *h);
+
+#endif

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// Listeners: accepting within limits.
+#ifndef EVLB_LISTENER_H
+#define EVLB_LISTENER_H
+
+#include "proxy/worker_state.h"
+
+void listener_init(struct listener *l, struct worker *w, const struct frontend *f,
+                   const struct listen *listen);
+// Begins to accept on `fd`.
+void listener_start(struct listener *l, int fd);
+// Stops accepting for good; the socket stays open (the supervisor's).
+void listener_stop(struct listener *l);
+// A session of this listener has ended: gives back its units of the gauges and, when accepting was
+// paused by a limit, resumes.
+void listener_release(const struct listener *l);
+
+#endif

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// Answers that evlb gives itself: errors, denials, redirects.
+#ifndef EVLB_REPLY_H
+#define EVLB_REPLY_H
+
+#include "base/buf.h"
+#include "base/str.h"
+
+struct reply {
+    uint16_t status;
+    struct str location;   // of a redirect; empty: none
+    const char *sentence;  // what went wrong, for people
+    bool json;             // the client accepts JSON rather than HTML
+    bool close;            // the client connection ends after this
+    bool head_only;        // the request was HEAD
+    bool http10_keep;      // an HTTP/1.0 client that asked to keep the connection
+};
+
+// "Service Unavailable" for 503; "Status" for one we never send.
+const char *reply_reason(uint16_t status);
+// Appends the whole answer. False: out of memory.
+bool reply_write(const struct reply *r, struct buf *out) MUST_CHECK;
+
+#endif

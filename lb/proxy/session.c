@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+// Sessions. Run in workers. A session is born in listener.c, hands its work to http_proxy.c or
+// tcp_proxy.c, and is the only place that closes a client socket.
+// Invariants: work != NULL exactly while an exchange or tcp_session hangs on it; a session that was
+// closed stays readable until the end of the turn (dead is set); every session holds one unit of
+// its frontend's gauge and one of the process's.
+#include "proxy/session.h"
+
+#include "base/pool.h"
+#include "io/sock.h"
+#include "proto/proxy_hdr.h"
+#include "proxy/http_proxy.h"
+#include "proxy/listener.h"
+#include "proxy/tcp_proxy.h"
+
+#define LINGER_MS 2000u
+#define LINGER_BYTES (256u * 1024)
+
+static struct pool sessions = POOL("sessions", struct session, 64);
+
+static void on_client(struct conn *c);
+static void on_timer(struct timer *t);
+
+bool session_begin(struct listener *l, const struct transport *t, int fd,
+                   const union ip_addr *peer)
+{
+    struct worker *w = l->w;
+    struct session *s = pool_get_zeroed(&sessions);
+    if (s == NULL) {
+        struct conn c;
+        conn_init(&c, t, fd, on_client);
+        conn_close(&c, &w->loop, true);
+        listener_release(l);
+        return false;
+    }
+    conn_init(&s->client, t, fd, on_client);
+    timer_init(&s->timer, on_timer);
+    s->w = w;
+    s->listener = l;
+    s->peer = *peer;
+    s->since_ms = w->loop.now_ms;
+    list_append(&w->sessions, &s->node);
+    w->n_sessions++;
+    w->count->frontends[l->frontend->index].n[FRONTEND_CONNECTIONS]++;
+    if (l->frontend->mode == MODE_TCP)
+        tcp_begin(s);
+    else
+        http_begin(s);
+    return true;
+}
+
+static void bury(struct grave *g)
+{
+    pool_put(&sessions, container_of(g, struct session, grave));
+}
+
+void session_close(struct session *s, bool reset)
+{
+    struct worker *w = s->w;
+    lb_assert(!s->dead && s->work == NULL);
+    s->dead = true;
+    timer_clear(&s->timer);
+    conn_close(&s->client, &w->loop, reset);
+    list_remove(&s->node);
+    w->n_sessions--;
+    free(s->local);
+    listener_release(s->listener);
+    loop_bury(&w->loop, &s->grave, bury);
+    if (w->draining && w->n_sessions == 0)
+        loop_break(&w->loop);
+}
+
+void session_idle(struct session *s)
+{
+    if (s->w->draining) {
+        session_close(s, false);
+        return;
+    }
+    s->since_ms = s->w->loop.now_ms;
+    timer_set(&s->w->loop.wheel, &s->timer,
+              s->since_ms + s->listener->frontend->timeout.keep_alive);
+    conn_want(&s->client, &s->w->loop, CONN_READ);
+}
+
+static void linger_more(struct session *s)
+{
+    char waste[16384];
+    while (s->client.ready & CONN_READ) {
+        size_t got = 0;
+        enum io r = conn_recv(&s->client, waste, sizeof(waste), &got);
+        s->lingered += (uint32_t)got;
+        if (r == IO_EOF || r == IO_ERR || s->lingered > LINGER_BYTES) {
+            session_close(s, false);
+            return;
+        }
+    }
+    conn_want(&s->client, &s->w->loop, CONN_READ);
+}
+
+void session_linger(struct session *s)
+{
+    conn_finish(&s->client);
+    s->lingering = true;
+    timer_set(&s->w->loop.wheel, &s->timer, s->w->loop.now_ms + LINGER_MS);
+    s->client.ready |= CONN_READ;
+    linger_more(s);
+}
+
+static void on_client(struct conn *c)
+{
+    struct session *s = container_of(c, struct session, client);
+    if (s->dead)
+        return;
+    if (s->lingering)
+        linger_more(s);
+    else if (s->listener->frontend->mode == MODE_TCP)
+        tcp_client_ready(s);
+    else
+        http_client_ready(s);
+}
+
+static void on_timer(struct timer *t)
+{
+    struct session *s = container_of(t, struct session, timer);
+    if (s->lingering)
+        session_close(s, false);
+    else if (s->listener->frontend->mode == MODE_TCP)
+        tcp_timeout(s);
+    else
+        http_timeout(s);
+}
+
+void session_drain_all(struct worker *w)
+{
+    LIST_EACH(node, &w->sessions)
+    {
+        struct session *s = list_entry(node, struct session, node);
+        if (s->work == NULL && !s->lingering)
+            session_close(s, false);
+    }
+}
+
+void session_close_all(struct worker *w)
+{
+    while (!list_empty(&w->sessions)) {
+        struct session *s = list_entry(w->sessions.next, struct session, node);
+        if (s->work != NULL && s->listener->frontend->mode == MODE_TCP)
+            tcp_abort(s, END_SHUTDOWN);
+        else if (s->work != NULL)
+            http_abort(s, END_SHUTDOWN);
+        if (!s->dead)
+            session_close(s, true);
+    }
+}
+
+static enum proxy_read take_proxy(struct session *s, struct flow *in, const struct proxy_hdr *hdr)
+{
+    buf_consume(&in->buf, hdr->bytes);
+    if (buf_len(&in->buf) == 0)
+        buf_release(&in->buf);
+    s->proxied = true;
+    if (hdr->local)
+        return PROXY_READ_DONE;
+    s->local = malloc(sizeof(*s->local));
+    if (s->local == NULL)
+        return PROXY_READ_BAD;
+    *s->local = hdr->dst;
+    s->peer = hdr->src;
+    return PROXY_READ_DONE;
+}
+
+enum proxy_read session_read_proxy(struct session *s, struct flow *in)
+{
+    struct proxy_hdr hdr;
+    if (s->proxied || !s->listener->listen->accept_proxy)
+        return PROXY_READ_DONE;
+    if (!session_trusts_peer(s))
+        return PROXY_READ_BAD;
+    for (;;) {
+        if (buf_len(&in->buf) > 0) {
+            enum proxy_result r = proxy_hdr_parse(buf_head(&in->buf), buf_len(&in->buf), &hdr);
+            if (r == PROXY_DONE)
+                return take_proxy(s, in, &hdr);
+            if (r == PROXY_BAD)
+                return PROXY_READ_BAD;
+            if (buf_room(&in->buf) == 0 && !buf_grow(&in->buf, PROXY_HDR_MAX))
+                return PROXY_READ_BAD;
+        }
+        if (in->src_eof)
+            return PROXY_READ_EOF;
+        if (!(s->client.ready & CONN_READ))
+            return PROXY_READ_WAIT;
+        if (flow_fill(in, &s->client) == IO_ERR)
+            return PROXY_READ_EOF;
+    }
+}
+
+void session_local(const struct session *s, union ip_addr *out)
+{
+    if (s->local != NULL)
+        *out = *s->local;
+    else
+        sock_local(s->client.watcher.fd, out);
+}
+
+bool session_trusts_peer(const struct session *s)
+{
+    const struct frontend *f = s->listener->frontend;
+    for (uint32_t i = 0; i < f->n_trusted; i++) {
+        if (cidr_contains(&f->trusted[i], &s->peer))
+            return true;
+    }
+    return false;
+}

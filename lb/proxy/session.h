@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// Sessions: a client connection between accept and close, whatever is spoken on it.
+#ifndef EVLB_SESSION_H
+#define EVLB_SESSION_H
+
+#include "io/flow.h"
+#include "proxy/worker_state.h"
+
+// Takes over an accepted socket and begins to serve it. The gauges of the process and of the
+// frontend have been claimed for it. False: out of memory; the socket is closed, the gauges are
+// released.
+bool session_begin(struct listener *l, const struct transport *t, int fd,
+                   const union ip_addr *peer) MUST_CHECK;
+
+// No work: waits for the next request, timeout.keep-alive from now.
+void session_idle(struct session *s);
+// Closes the client connection and frees the session at the end of the turn. Without unread input
+// an ordinary close; `reset` sends RST (a truncated message must not look complete).
+void session_close(struct session *s, bool reset);
+// Ends our direction, throws away what still comes for a while, then closes: a close with unread
+// input would send RST and destroy the answer on its way (RFC 9112 section 9.6).
+void session_linger(struct session *s);
+// The worker is stopping: closes what is idle, tells the rest.
+void session_drain_all(struct worker *w);
+void session_close_all(struct worker *w);
+
+enum proxy_read { PROXY_READ_DONE, PROXY_READ_WAIT, PROXY_READ_BAD, PROXY_READ_EOF };
+// Reads the mandatory PROXY header into `in` and takes it off. Also DONE when the listener wants none.
+enum proxy_read session_read_proxy(struct session *s, struct flow *in) MUST_CHECK;
+// The address that the client connected to.
+void session_local(const struct session *s, union ip_addr *out);
+// True when the peer is one whose forwarding headers are believed.
+bool session_trusts_peer(const struct session *s);
+
+#endif

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: MIT
+// Layer 4, top to bottom. Runs in workers; session.c calls it.
+//
+//   PREREAD --> PICK --> CONNECT --> RELAY --> (end)
+//                ^          |
+//                '--retry---'
+//
+// PREREAD takes the PROXY header where one is mandatory. A server that speaks first is connected
+// without a byte from the client. Bytes that the client sends meanwhile wait in the kernel, or in
+// the buffer when they came with the PROXY header, so that a failed connect can always be retried.
+// Invariant: every session that reaches end() has exactly one cause, and holds nothing afterwards.
+#include "proxy/tcp_proxy.h"
+
+#include "base/pool.h"
+#include "io/sock.h"
+#include "proto/proxy_hdr.h"
+#include "proxy/access_log.h"
+#include "proxy/attempt.h"
+#include "proxy/relay.h"
+#include "proxy/upstream.h"
+
+enum tcp_state { TS_PREREAD, TS_PICK, TS_CONNECT, TS_RELAY, TS_COUNT };
+
+struct tcp_session {
+    struct session *s;
+    enum tcp_state state;
+    struct attempt attempt;
+    struct upstream *server;
+    struct flow up, down; // client to server, server to client
+    uint64_t begin_ms, pick_ms, connected_ms;
+    bool half_closed, client_slow;
+};
+
+static struct pool tcp_sessions = POOL("tcp sessions", struct tcp_session, 32);
+
+static enum step st_preread(struct tcp_session *t);
+static enum step st_pick(struct tcp_session *t);
+static enum step st_connect(struct tcp_session *t);
+static enum step st_relay(struct tcp_session *t);
+static enum step end(struct tcp_session *t, enum end_cause cause);
+
+#define TO(state) (1u << TS_##state)
+
+// clang-format off
+static const struct tcp_step {
+    const char *doing;                 // "timed out while ..."
+    enum step (*step)(struct tcp_session *t);
+    unsigned next;                     // states that may follow
+    enum end_cause timeout;            // what its timer means
+} steps[TS_COUNT] = {
+    [TS_PREREAD] = {"reading the PROXY header", st_preread, TO(PICK),             END_CLIENT_TIMEOUT_REQUEST},
+    [TS_PICK]    = {"choosing a server",        st_pick,    TO(CONNECT),          END_INTERNAL},
+    [TS_CONNECT] = {"connecting",               st_connect, TO(RELAY) | TO(PICK), END_SERVER_CONNECT_TIMEOUT},
+    [TS_RELAY]   = {"relaying",                 st_relay,   0,                    END_TUNNEL_IDLE},
+};
+// clang-format on
+
+static enum step go(struct tcp_session *t, enum tcp_state next)
+{
+    lb_assert(steps[t->state].next & (1u << next));
+    t->state = next;
+    return STEP_GO;
+}
+
+static void guard(struct tcp_session *t, uint32_t ms)
+{
+    struct worker *w = t->s->w;
+    timer_set(&w->loop.wheel, &t->s->timer, w->loop.now_ms + ms);
+}
+
+static void drive(struct tcp_session *t)
+{
+    while (steps[t->state].step(t) == STEP_GO)
+        continue;
+}
+
+void tcp_begin(struct session *s)
+{
+    struct worker *w = s->w;
+    struct tcp_session *t = pool_get_zeroed(&tcp_sessions);
+    if (t == NULL) {
+        w->count->worker[WORKER_REFUSED_SESSIONS]++;
+        session_close(s, true);
+        return;
+    }
+    t->s = s;
+    s->work = t;
+    w->exchanges++;
+    flow_init(&t->up);
+    flow_init(&t->down);
+    t->begin_ms = w->loop.now_ms;
+    t->attempt.backend = s->listener->frontend->routes[0].backend;
+    guard(t, s->listener->frontend->timeout.request);
+    drive(t);
+}
+
+void tcp_client_ready(struct session *s)
+{
+    drive(s->work);
+}
+
+static void server_ready(void *holder)
+{
+    drive(holder);
+}
+
+// ---- PREREAD
+
+static enum step st_preread(struct tcp_session *t)
+{
+    struct session *s = t->s;
+    switch (session_read_proxy(s, &t->up)) {
+    case PROXY_READ_DONE:
+        return go(t, TS_PICK);
+    case PROXY_READ_WAIT:
+        conn_want(&s->client, &s->w->loop, CONN_READ);
+        return STEP_WAIT;
+    case PROXY_READ_EOF:
+        return end(t, END_CLIENT_CLOSED_IDLE);
+    case PROXY_READ_BAD:
+        break;
+    }
+    return end(t, END_BAD_PROXY_HEADER);
+}
+
+// ---- PICK
+
+static enum step retry_or_end(struct tcp_session *t, enum end_cause cause)
+{
+    if (attempt_may_retry(&t->attempt, t->s->w))
+        return STEP_GO;
+    return end(t, cause);
+}
+
+static enum step st_pick(struct tcp_session *t)
+{
+    struct worker *w = t->s->w;
+    struct attempt *a = &t->attempt;
+    int error = 0;
+    t->pick_ms = w->loop.now_ms;
+    if (a->backend->balance == BALANCE_HASH) {
+        const void *bytes;
+        size_t n = ip_bytes(&t->s->peer, &bytes);
+        a->has_key = n > 0;
+        a->key = hash_bytes(bytes, n, 0);
+    }
+    if (!attempt_pick(a, w))
+        return end(t, END_NO_SERVER);
+    t->server = upstream_connect(w, a->server, t, server_ready, &error);
+    if (t->server != NULL) {
+        guard(t, a->backend->timeout.connect);
+        return go(t, TS_CONNECT);
+    }
+    if (sock_failure(error) == SOCK_EXHAUSTED)
+        return end(t, END_OUT_OF_SOCKETS);
+    attempt_refused(a, w);
+    return retry_or_end(t, END_SERVER_REFUSED);
+}
+
+// ---- CONNECT
+
+static enum step connected(struct tcp_session *t)
+{
+    struct worker *w = t->s->w;
+    const struct backend *b = t->attempt.backend;
+    t->server->established = true;
+    attempt_connected(&t->attempt, w);
+    t->connected_ms = w->loop.now_ms;
+    w->count->servers[t->server->server->index][SERVER_REQUESTS]++;
+    w->count->backends[b->index][BACKEND_REQUESTS]++;
+    if (b->send_proxy != PROXY_NONE) {
+        char header[PROXY_OUT_MAX];
+        union ip_addr local;
+        session_local(t->s, &local);
+        size_t n = proxy_hdr_format(b->send_proxy == PROXY_V1 ? 1 : 2, &t->s->peer, &local, header);
+        if (!buf_append(&t->up.first, header, n))
+            return end(t, END_OUT_OF_MEMORY);
+    }
+    return go(t, TS_RELAY);
+}
+
+// A reset, not a FIN: what came before a FIN is still to be delivered.
+static bool client_is_gone(struct session *s)
+{
+    if (!(s->client.watched & CONN_READ) || !(s->client.ready & CONN_READ))
+        return false;
+    enum io r = conn_peek(&s->client);
+    conn_want(&s->client, &s->w->loop, 0);
+    return r == IO_ERR;
+}
+
+static enum step st_connect(struct tcp_session *t)
+{
+    struct session *s = t->s;
+    struct conn *server = &t->server->conn;
+    if (!(server->watched & CONN_WRITE)) { // just begun: the loop says when it is decided
+        server->ready = 0;
+        conn_want(server, &s->w->loop, CONN_READ | CONN_WRITE);
+        conn_want(&s->client, &s->w->loop, CONN_READ);
+        return STEP_WAIT;
+    }
+    if (client_is_gone(s))
+        return end(t, END_CLIENT_CLOSED_CONNECT);
+    if (!(server->ready & CONN_WRITE))
+        return STEP_WAIT;
+    if (conn_pending_error(server) == 0)
+        return connected(t);
+    upstream_close(t->server, false);
+    t->server = NULL;
+    attempt_refused(&t->attempt, s->w);
+    (void)go(t, TS_PICK);
+    return retry_or_end(t, END_SERVER_REFUSED);
+}
+
+// ---- RELAY
+
+static uint32_t relay_timeout(const struct tcp_session *t)
+{
+    const struct timeouts *f = &t->s->listener->frontend->timeout;
+    const struct timeouts *b = &t->attempt.backend->timeout;
+    if (t->half_closed)
+        return t->client_slow ? f->client_fin : b->server_fin;
+    return f->tunnel;
+}
+
+static enum step st_relay(struct tcp_session *t)
+{
+    struct worker *w = t->s->w;
+    struct relay_wants wants;
+    enum relay_result r =
+        relay_pump(&t->up, &t->down, &t->s->client, &t->server->conn, &wants);
+    switch (r) {
+    case RELAY_WAIT:
+        t->half_closed = wants.half_closed;
+        t->client_slow = wants.client_slow;
+        conn_want(&t->s->client, &w->loop, wants.client);
+        conn_want(&t->server->conn, &w->loop, wants.server);
+        guard(t, relay_timeout(t));
+        return STEP_WAIT;
+    case RELAY_END:
+        return end(t, END_OK);
+    case RELAY_CLIENT_ERR:
+        return end(t, END_CLIENT_CLOSED_DATA);
+    case RELAY_SERVER_ERR:
+        return end(t, END_SERVER_CLOSED_DATA);
+    case RELAY_NO_MEMORY:
+        break;
+    }
+    return end(t, END_OUT_OF_MEMORY);
+}
+
+// ---- the end
+
+static int32_t span(uint64_t from, uint64_t to)
+{
+    return from > 0 && to >= from ? (int32_t)MIN_OF(to - from, (uint64_t)INT32_MAX) : -1;
+}
+
+static void account(const struct tcp_session *t, enum end_cause cause)
+{
+    struct worker *w = t->s->w;
+    const struct frontend *f = t->s->listener->frontend;
+    struct frontend_counters *c = &w->count->frontends[f->index];
+    c->n[FRONTEND_REQUESTS]++;
+    c->n[FRONTEND_BYTES_IN] += t->up.passed;
+    c->n[FRONTEND_BYTES_OUT] += t->down.passed;
+    c->ends[cause]++;
+    if (t->server != NULL) {
+        w->count->servers[t->server->server->index][SERVER_BYTES_IN] += t->down.passed;
+        w->count->servers[t->server->server->index][SERVER_BYTES_OUT] += t->up.passed;
+    }
+    if (w->access_log == NULL)
+        return;
+    uint64_t now = w->loop.now_ms;
+    const struct server *server = t->attempt.server;
+    struct access_record r = {
+        .ended_ms = clock_wall_ms(),
+        .client = &t->s->peer,
+        .frontend = f->name,
+        .backend = t->attempt.backend->name,
+        .server = server != NULL ? server->name : STR_NONE,
+        .proto = "tcp",
+        .bytes_in = t->up.passed,
+        .bytes_out = t->down.passed,
+        .retries = t->attempt.retries,
+        .t_idle_ms = -1,
+        .t_request_ms = span(t->begin_ms, t->pick_ms),
+        .t_queue_ms = -1,
+        .t_connect_ms = span(t->pick_ms, t->connected_ms),
+        .t_response_ms = -1,
+        .t_data_ms = span(t->connected_ms, now),
+        .t_total_ms = span(t->begin_ms, now),
+        .end = cause,
+    };
+    if (!access_log_write(w->access_log, &r))
+        w->count->worker[WORKER_LOG_DROPPED]++;
+}
+
+static void release(struct tcp_session *t, enum end_cause cause)
+{
+    struct session *s = t->s;
+    struct worker *w = s->w;
+    account(t, cause);
+    if (t->server != NULL)
+        upstream_close(t->server, cause != END_OK);
+    attempt_end(&t->attempt, w);
+    flow_release(&t->up);
+    flow_release(&t->down);
+    s->work = NULL;
+    w->exchanges--;
+    pool_put(&tcp_sessions, t);
+}
+
+static enum step end(struct tcp_session *t, enum end_cause cause)
+{
+    struct session *s = t->s;
+    release(t, cause);
+    session_close(s, cause != END_OK);
+    return STEP_END;
+}
+
+void tcp_abort(struct session *s, enum end_cause cause)
+{
+    release(s->work, cause);
+}
+
+void tcp_timeout(struct session *s)
+{
+    struct tcp_session *t = s->work;
+    enum end_cause cause = steps[t->state].timeout;
+    if (t->state == TS_CONNECT) {
+        upstream_close(t->server, true);
+        t->server = NULL;
+        attempt_refused(&t->attempt, s->w);
+        (void)go(t, TS_PICK);
+        if (retry_or_end(t, cause) == STEP_GO)
+            drive(t);
+        return;
+    }
+    if (t->state == TS_RELAY && !t->half_closed)
+        cause = END_TUNNEL_IDLE;
+    else if (t->state == TS_RELAY)
+        cause = t->client_slow ? END_CLIENT_TIMEOUT_DATA : END_SERVER_TIMEOUT_DATA;
+    (void)end(t, cause);
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// Layer 4: one session, one server connection, bytes both ways.
+#ifndef EVLB_TCP_PROXY_H
+#define EVLB_TCP_PROXY_H
+
+#include "proxy/session.h"
+
+void tcp_begin(struct session *s);
+// Something happened on the client connection, or the session's timer fired.
+void tcp_client_ready(struct session *s);
+void tcp_timeout(struct session *s);
+// Ends the session's work at once; the client connection is the caller's to close.
+void tcp_abort(struct session *s, enum end_cause cause);
+
+#endif

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+// Server connections and the idle pool. Run in workers; called by http_proxy.c and tcp_proxy.c.
+// Idle ones stay registered with the loop, so that a server that closes is seen at once; what comes
+// from a server that was not asked is never read as an answer: the connection is closed.
+// Invariants: holder == NULL exactly while it is in its server's idle list; the idle timer is left
+// running while in use and only looks at the state when it fires.
+#include "proxy/upstream.h"
+
+#include <errno.h>
+
+#include "base/pool.h"
+#include "io/sock.h"
+
+#define IDLE_PER_SERVER_MAX 1024u
+
+static struct pool upstreams = POOL("server connections", struct upstream, 32);
+
+static void leave_idle(struct upstream *u)
+{
+    lb_assert(u->holder == NULL);
+    list_remove(&u->node);
+    u->w->idle[u->server->index].count--;
+}
+
+static void on_server(struct conn *c)
+{
+    struct upstream *u = container_of(c, struct upstream, conn);
+    if (!conn_is_open(c))
+        return;
+    if (u->holder != NULL) {
+        u->on_ready(u->holder);
+        return;
+    }
+    leave_idle(u); // the server closed it, or spoke unasked
+    upstream_close(u, false);
+}
+
+static void on_idle_timer(struct timer *t)
+{
+    struct upstream *u = container_of(t, struct upstream, timer);
+    uint64_t now = u->w->loop.now_ms;
+    uint64_t due = u->holder != NULL ? now + u->idle_limit_ms : u->idle_since_ms + u->idle_limit_ms;
+    if (u->holder != NULL || due > now) {
+        timer_set(&u->w->loop.wheel, t, due);
+        return;
+    }
+    leave_idle(u);
+    upstream_close(u, false);
+}
+
+struct upstream *upstream_take_idle(struct worker *w, const struct server *server, void *holder,
+                                    void (*on_ready)(void *holder))
+{
+    struct idle_pool *p = &w->idle[server->index];
+    if (p->count == 0)
+        return NULL;
+    struct upstream *u = list_entry(p->idle.next, struct upstream, node);
+    leave_idle(u);
+    u->holder = holder;
+    u->on_ready = on_ready;
+    u->uses++;
+    return u;
+}
+
+struct upstream *upstream_connect(struct worker *w, const struct server *server, void *holder,
+                                  void (*on_ready)(void *holder), int *error)
+{
+    struct upstream *u = pool_get_zeroed(&upstreams);
+    int fd = u != NULL ? w->dial(w, &server->addr) : -ENOMEM;
+    if (fd < 0) {
+        *error = -fd;
+        if (u != NULL)
+            pool_put(&upstreams, u);
+        return NULL;
+    }
+    conn_init(&u->conn, w->transport, fd, on_server);
+    u->conn.ready = CONN_WRITE; // nothing can have come yet
+    timer_init(&u->timer, on_idle_timer);
+    list_init(&u->node);
+    u->w = w;
+    u->server = server;
+    u->holder = holder;
+    u->on_ready = on_ready;
+    u->uses = 1;
+    u->idle_limit_ms = server->backend->timeout.idle;
+    w->n_upstreams++;
+    w->count->servers[server->index][SERVER_CONNECTIONS]++;
+    return u;
+}
+
+void upstream_keep(struct upstream *u, uint32_t limit_ms)
+{
+    struct worker *w = u->w;
+    struct idle_pool *p = &w->idle[u->server->index];
+    u->idle_limit_ms = MIN_OF(u->idle_limit_ms, limit_ms);
+    if (w->draining || u->private || u->idle_limit_ms == 0 || p->count >= IDLE_PER_SERVER_MAX) {
+        upstream_close(u, false);
+        return;
+    }
+    u->holder = NULL;
+    u->idle_since_ms = w->loop.now_ms;
+    list_prepend(&p->idle, &u->node);
+    p->count++;
+    conn_want(&u->conn, &w->loop, CONN_READ);
+    if (!timer_is_set(&u->timer) || u->timer.due_ms > u->idle_since_ms + u->idle_limit_ms)
+        timer_set(&w->loop.wheel, &u->timer, u->idle_since_ms + u->idle_limit_ms);
+}
+
+static void bury(struct grave *g)
+{
+    pool_put(&upstreams, container_of(g, struct upstream, grave));
+}
+
+void upstream_close(struct upstream *u, bool reset)
+{
+    struct worker *w = u->w;
+    timer_clear(&u->timer);
+    conn_close(&u->conn, &w->loop, reset);
+    w->n_upstreams--;
+    loop_bury(&w->loop, &u->grave, bury);
+}
+
+void upstream_close_idle(struct worker *w)
+{
+    for (uint32_t i = 0; i < w->config->n_servers; i++) {
+        while (w->idle[i].count > 0) {
+            struct upstream *u = list_entry(w->idle[i].idle.next, struct upstream, node);
+            leave_idle(u);
+            upstream_close(u, false);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// Connections to servers: made, reused, given back, closed.
+#ifndef EVLB_UPSTREAM_H
+#define EVLB_UPSTREAM_H
+
+#include "proxy/worker_state.h"
+
+// The idle connection to `server` that was used last, or NULL. The caller is its holder now.
+struct upstream *upstream_take_idle(struct worker *w, const struct server *server, void *holder,
+                                    void (*on_ready)(void *holder)) MUST_CHECK;
+// A new one, perhaps still connecting. NULL: *error has the errno.
+struct upstream *upstream_connect(struct worker *w, const struct server *server, void *holder,
+                                  void (*on_ready)(void *holder), int *error) MUST_CHECK;
+// Nothing is in progress on it any more: goes to the idle pool, or is closed when it may not.
+// `limit_ms`: how long the server said it keeps it (UINT32_MAX: said nothing).
+void upstream_keep(struct upstream *u, uint32_t limit_ms);
+void upstream_close(struct upstream *u, bool reset);
+// Closes all idle ones.
+void upstream_close_idle(struct worker *w);
+
+#endif

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+// The worker process: builds its schedulers and pools from the configuration, watches its listeners
+// and the channel to the supervisor, and runs the loop. process/ calls worker_run() after the fork.
+// Draining: listeners stop, idle connections close, answers say "Connection: close"; the process
+// ends with its last session or when its time is over.
+#include "proxy/worker.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "core/message.h"
+#include "io/sock.h"
+#include "proxy/listener.h"
+#include "proxy/session.h"
+#include "proxy/upstream.h"
+#include "proxy/worker_state.h"
+
+static void say(struct worker *w, enum message_type type)
+{
+    const struct message m = {.type = type};
+    if (send(w->channel.fd, &m, sizeof(m), MSG_NOSIGNAL) < 0)
+        log_debug("cannot tell the supervisor: %s", strerror(errno));
+}
+
+static void on_drain_over(struct timer *t)
+{
+    struct worker *w = container_of(t, struct worker, drain_timer);
+    log_warning("stopping with %u sessions still open", w->n_sessions);
+    session_close_all(w);
+    loop_break(&w->loop);
+}
+
+static void drain(struct worker *w, uint32_t ms)
+{
+    if (!w->draining) {
+        w->draining = true;
+        for (uint32_t i = 0; i < w->n_listeners; i++)
+            listener_stop(&w->listeners[i]);
+        upstream_close_idle(w);
+        session_drain_all(w);
+    }
+    if (ms > 0)
+        timer_set(&w->loop.wheel, &w->drain_timer, w->loop.now_ms + ms);
+    if (w->n_sessions == 0)
+        loop_break(&w->loop);
+}
+
+static void on_channel(struct ev_loop *ev, ev_io *watcher, int events)
+{
+    (void)ev, (void)events;
+    struct worker *w = container_of(watcher, struct worker, channel);
+    struct message m;
+    ssize_t n = recv(watcher->fd, &m, sizeof(m), 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n == (ssize_t)sizeof(m) && m.type == MSG_DRAIN) {
+        drain(w, m.arg);
+        return;
+    }
+    // STOP, or no supervisor any more: without it the ports must be free for the next one
+    session_close_all(w);
+    loop_break(&w->loop);
+}
+
+static int dial(struct worker *w, const struct addr *to)
+{
+    (void)w;
+    return sock_connect(to);
+}
+
+void worker_init(struct worker *w, const struct worker_setup *setup, struct ev_loop *ev)
+{
+    const struct config *c = setup->config;
+    memset(w, 0, sizeof(*w));
+    loop_init(&w->loop, ev);
+    w->config = c;
+    w->board = setup->board;
+    w->count = &setup->board->counters[setup->id];
+    w->id = setup->id;
+    w->max_connections = setup->max_connections;
+    w->access_log = setup->access_log;
+    w->dial = dial;
+    w->transport = &transport_plain;
+    rng_seed(&w->rng, (uint64_t)clock_wall_ms() * 1000003u + w->id);
+    list_init(&w->sessions);
+    timer_init(&w->drain_timer, on_drain_over);
+    w->arena = arena_new();
+    w->schedulers = xcalloc(c->n_backends, sizeof(*w->schedulers));
+    for (uint32_t i = 0; i < c->n_backends; i++)
+        w->schedulers[i] = sched_build(w->arena, &c->backends[i]);
+    w->idle = xcalloc(c->n_servers, sizeof(*w->idle));
+    for (uint32_t i = 0; i < c->n_servers; i++)
+        list_init(&w->idle[i].idle);
+    for (uint32_t i = 0; i < c->n_frontends; i++)
+        w->n_listeners += c->frontends[i].n_listens;
+    w->listeners = xcalloc(w->n_listeners, sizeof(*w->listeners));
+    struct listener *l = w->listeners;
+    for (uint32_t i = 0; i < c->n_frontends; i++) {
+        for (uint32_t j = 0; j < c->frontends[i].n_listens; j++, l++)
+            listener_init(l, w, &c->frontends[i], &c->frontends[i].listens[j]);
+    }
+}
+
+void worker_free(struct worker *w)
+{
+    session_close_all(w);
+    upstream_close_idle(w);
+    loop_end_turn(&w->loop);
+    free(w->listeners);
+    free(w->idle);
+    free(w->schedulers);
+    arena_free(w->arena);
+}
+
+int worker_run(const struct worker_setup *setup)
+{
+    static struct worker w; // half a megabyte of scratch: not for the stack
+    struct ev_loop *ev = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
+    if (ev == NULL) {
+        log_error("no epoll on this system");
+        return 1;
+    }
+    worker_init(&w, setup, ev);
+    for (uint32_t i = 0; i < w.n_listeners; i++)
+        listener_start(&w.listeners[i], setup->listen_fds[i]);
+    ev_io_init(&w.channel, on_channel, setup->channel_fd, EV_READ);
+    ev_io_start(ev, &w.channel);
+    say(&w, MSG_READY);
+    loop_run(&w.loop);
+    worker_free(&w);
+    ev_loop_destroy(ev);
+    return 0;
+}

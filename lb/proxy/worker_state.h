@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// What a worker is made of: the worker, its listeners, sessions, server connections. Everything
+// here belongs to one process and one loop.
+//
+//   listener -> session (one client connection)
+//                 |- mode tcp:  tcp_session  -> relay (two flows)   -> upstream (server connection)
+//                 '- mode http: exchange     -> two flows           -> upstream, or back to idle_pool
+#ifndef EVLB_WORKER_STATE_H
+#define EVLB_WORKER_STATE_H
+
+#include "base/hash.h"
+#include "conf/config.h"
+#include "core/sched.h"
+#include "io/conn.h"
+#include "proto/h1_head.h"
+#include "proto/h1_out.h"
+#include "proxy/worker.h"
+
+struct worker;
+
+// What a step of tcp_proxy.c or http_proxy.c did.
+enum step {
+    STEP_GO,   // the state changed: run the next step
+    STEP_WAIT, // nothing more can be done now
+    STEP_END,  // the work is over and freed
+};
+
+struct listener {
+    struct worker *w;
+    const struct frontend *frontend;
+    const struct listen *listen;
+    ev_io watcher;
+    struct timer resume; // while paused: out of descriptors, or a limit is reached
+    uint32_t batch;      // connections accepted per event; follows the load
+    bool paused;
+};
+
+// One client connection, from accept to the end. Kept small: an idle keep-alive client is this
+// block and nothing else.
+struct session {
+    struct conn client;
+    struct timer timer;     // the one timeout that guards the current state
+    struct list node;       // in worker->sessions; in the graveyard at the end
+    struct worker *w;
+    const struct listener *listener;
+    void *work;             // exchange or tcp_session in progress; NULL: idle
+    union ip_addr *local;   // where the client connected to, said by a PROXY header; NULL: ask
+    union ip_addr peer;     // the client, as a PROXY header said or as accepted
+    uint32_t requests;      // begun on this connection
+    uint32_t lingered;      // bytes thrown away while lingering
+    uint64_t since_ms;      // of the current idle period
+    struct grave grave;
+    bool proxied;           // the PROXY header has been read
+    bool lingering;         // answered; only waits for the client to close
+    bool dead;              // closed; waits for the end of the turn
+};
+
+// One connection to a server. Has one holder at a time: a session's work, or the idle pool.
+struct upstream {
+    struct conn conn;
+    struct timer timer;       // ends it when idle for too long
+    struct list node;         // in idle_pool.idle, or alone
+    struct worker *w;
+    const struct server *server;
+    void *holder;             // NULL: idle
+    void (*on_ready)(void *holder);
+    uint32_t uses;            // exchanges begun on it
+    uint32_t idle_limit_ms;   // how long it may stay idle
+    uint64_t idle_since_ms;
+    struct grave grave;
+    bool established;         // a write was taken, or the connect was seen to succeed
+    bool private;             // never goes to another client (NTLM, PROXY header)
+};
+
+struct idle_pool {
+    struct list idle; // the one used last first
+    uint32_t count;
+};
+
+struct worker {
+    struct loop loop;
+    const struct config *config;
+    struct board *board;
+    struct board_counters *count; // this worker's own
+    uint32_t id;
+    uint32_t max_connections;     // of the process tree
+    struct rng rng;
+    struct ring *access_log;      // NULL: off
+    struct arena *arena;          // schedulers
+    struct scheduler **schedulers; // by backend index
+    struct idle_pool *idle;        // by server index
+    struct listener *listeners;
+    uint32_t n_listeners, n_sessions, n_upstreams;
+    struct list sessions;
+    uint32_t retrying;   // exchanges that are in a retry now, against the budget
+    uint32_t exchanges;  // in progress
+    bool draining;
+    // The head that was parsed last, and whose it is: a step that comes right after the parsing
+    // one finds it here, a later one parses again.
+    struct http_head request_head, response_head;
+    const void *request_head_owner;
+    struct h1_out out;
+    // How a connection to a server is begun: returns a descriptor or -errno. Simulations replace
+    // both.
+    int (*dial)(struct worker *w, const struct addr *to);
+    const struct transport *transport;
+    ev_io channel;
+    struct timer drain_timer;
+};
+
+// Builds a worker around a loop (`ev` NULL: a simulation), without sockets.
+void worker_init(struct worker *w, const struct worker_setup *setup, struct ev_loop *ev);
+// Closes and frees all that it holds.
+void worker_free(struct worker *w);
+
+#endif
