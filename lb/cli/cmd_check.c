@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// `evlb check`: everything that is wrong with a configuration, in one run. Reads files and the
+// environment, opens no sockets and no logs, so it is safe beside a running evlb. The findings are
+// the product of this command: they go to standard output.
+#include "cli/source.h"
+
+// A file that could not be read at all is not the same as one that is wrong.
+static bool unreadable(const struct findings *f)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        if (strcmp(f->items[i].id, "file.read") == 0)
+            return true;
+    }
+    return false;
+}
+
+static int exit_status(const struct findings *f, bool valid, bool strict)
+{
+    if (!valid)
+        return unreadable(f) ? EXIT_USAGE : EXIT_FAILED;
+    return strict && f->warnings > 0 ? EXIT_WARNINGS : EXIT_OK;
+}
+
+static void print_verdict(const struct config *c, const char *name)
+{
+    printf("%s: valid: %u frontend%s, %u backend%s, %u server%s\n", name, c->n_frontends,
+           cli_plural(c->n_frontends), c->n_backends, cli_plural(c->n_backends), c->n_servers,
+           cli_plural(c->n_servers));
+}
+
+int cmd_check(const struct cli *cli)
+{
+    const char *name = cli->value[FLAG_FORMAT];
+    enum findings_format format = FINDINGS_TEXT;
+    if (name != NULL && !findings_format_parse(name, &format)) {
+        fprintf(stderr, "evlb: no format '%s'\n", name);
+        return EXIT_USAGE;
+    }
+    const char *path = cli_config_path(cli);
+    struct config_source source = config_source_files(path);
+    struct findings findings;
+    findings_init(&findings);
+    struct config *config = config_load(&source, &findings);
+    if (cli->given[FLAG_QUIET] == 0) {
+        findings_print(&findings, stdout, format, cli_colour(stdout));
+        if (config != NULL && format == FINDINGS_TEXT)
+            print_verdict(config, path);
+    }
+    int status = exit_status(&findings, config != NULL, cli->given[FLAG_STRICT] > 0);
+    if (config != NULL)
+        arena_free(config->arena);
+    findings_free(&findings);
+    return status;
+}

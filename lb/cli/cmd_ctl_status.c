@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+// `evlb ctl status`: what a running evlb is doing, from GET /v1/status (docs/admin-api.md): as a
+// table of at most 80 columns, or as it came with --format=json.
+#include "cli/ctl_client.h"
+#include "cli/json_read.h"
+#include "cli/source.h"
+#include "cli/table.h"
+
+static void print_summary(struct arena *a, const struct json_value *status)
+{
+    struct str version = json_get_text(status, "version"), state = json_get_text(status, "state");
+    printf("evlb %.*s %.*s, pid %llu, up %s, %llu of %llu connections\n", STR_FMT(version),
+           STR_FMT(state), (unsigned long long)json_get_u64(status, "pid"),
+           table_duration(a, json_get_u64(status, "uptime_ms")),
+           (unsigned long long)json_get_u64(status, "connections_current"),
+           (unsigned long long)json_get_u64(status, "max_connections"));
+}
+
+static void add_process(struct table *t, const char *name, const struct json_value *p)
+{
+    struct str state = json_get_text(p, "state");
+    const struct json_value *counters = json_get(p, "counters");
+    table_cell(t, "%s", name);
+    table_cell(t, "%.*s", STR_FMT(state));
+    table_cell(t, "%llu", (unsigned long long)json_get_u64(p, "pid"));
+    table_cell(t, "%s", table_duration(t->arena, json_get_u64(p, "uptime_ms")));
+    table_count(t, json_get_u64(p, "restarts"));
+    table_count(t, json_get_u64(counters, "accept_errors"));
+    table_count(t, json_get_u64(counters, "refused_sessions"));
+    table_count(t, json_get_u64(counters, "log_dropped"));
+}
+
+static void print_processes(struct arena *a, const struct json_value *status)
+{
+    static const char *const heads[] = {"PROCESS",   ">STATE",         ">PID",     ">UP",
+                                        ">RESTARTS", ">ACCEPT ERRORS", ">REFUSED", ">LOG DROPPED"};
+    struct table t = {.arena = a, .heads = heads, .columns = ARRAY_LEN(heads)};
+    JSON_EACH(w, json_get(status, "workers"))
+    {
+        unsigned long long id = json_get_u64(w, "id");
+        add_process(&t, arena_printf(a, "worker %llu", id), w);
+    }
+    add_process(&t, "control", json_get(status, "control"));
+    add_process(&t, "logger", json_get(status, "logger"));
+    table_print(&t, stdout, TABLE_WIDTH);
+}
+
+static const char *joined_listens(struct arena *a, const struct json_value *frontend)
+{
+    const char *text = "";
+    JSON_EACH(address, json_get(frontend, "listen"))
+    {
+        text =
+            arena_printf(a, "%s%s%.*s", text, text[0] != '\0' ? "," : "", STR_FMT(address->text));
+    }
+    return text;
+}
+
+static void print_frontends(struct arena *a, const struct json_value *status)
+{
+    static const char *const heads[] = {"FRONTEND",  "MODE", "LISTEN", ">NOW",
+                                        ">REQUESTS", ">2xx", ">4xx",   ">5xx"};
+    struct table t = {.arena = a, .heads = heads, .columns = ARRAY_LEN(heads)};
+    JSON_EACH(f, json_get(status, "frontends"))
+    {
+        struct str name = json_get_text(f, "name"), mode = json_get_text(f, "mode");
+        bool tcp = str_eq(mode, STR("tcp"));
+        const struct json_value *answers = json_get(f, "answers");
+        table_cell(&t, "%.*s", STR_FMT(name));
+        table_cell(&t, "%.*s", STR_FMT(mode));
+        table_cell(&t, "%s", joined_listens(a, f));
+        table_count(&t, json_get_u64(f, "connections_current"));
+        table_count(&t, json_get_u64(json_get(f, "counters"), tcp ? "connections" : "requests"));
+        table_count(&t, json_get_u64(answers, "2xx"));
+        table_count(&t, json_get_u64(answers, "4xx"));
+        table_count(&t, json_get_u64(answers, "5xx"));
+    }
+    table_print(&t, stdout, TABLE_WIDTH);
+}
+
+static const char *server_state(struct arena *a, const struct json_value *s)
+{
+    struct str state = json_get_text(s, "state");
+    uint64_t skipped = json_get_u64(s, "skipped_for_ms");
+    if (skipped == 0)
+        return arena_strdup(a, state);
+    return arena_printf(a, "%.*s %s", STR_FMT(state), table_duration(a, skipped + 999));
+}
+
+static void add_server(struct table *t, struct str backend, const struct json_value *s)
+{
+    const struct json_value *counters = json_get(s, "counters");
+    struct str name = json_get_text(s, "name"), address = json_get_text(s, "address");
+    uint64_t failures =
+        json_get_u64(counters, "connect_failures") + json_get_u64(counters, "response_failures");
+    table_cell(t, "%.*s/%.*s", STR_FMT(backend), STR_FMT(name));
+    table_cell(t, "%.*s", STR_FMT(address));
+    table_cell(t, "%s", server_state(t->arena, s));
+    table_count(t, json_get_u64(s, "weight"));
+    table_count(t, json_get_u64(s, "in_flight"));
+    table_count(t, json_get_u64(counters, "requests"));
+    table_count(t, failures);
+}
+
+static void print_servers(struct arena *a, const struct json_value *status)
+{
+    static const char *const heads[] = {"BACKEND/SERVER", "ADDRESS",   "STATE",  ">WEIGHT",
+                                        ">NOW",           ">REQUESTS", ">FAILED"};
+    struct table t = {.arena = a, .heads = heads, .columns = ARRAY_LEN(heads)};
+    JSON_EACH(b, json_get(status, "backends"))
+    {
+        JSON_EACH(s, json_get(b, "servers"))
+        {
+            add_server(&t, json_get_text(b, "name"), s);
+        }
+    }
+    table_print(&t, stdout, TABLE_WIDTH);
+}
+
+static int print_text(struct arena *a, const char *path, struct str body)
+{
+    const struct json_value *status = json_read(a, body);
+    if (status == NULL || status->kind != JSON_OBJECT) {
+        fprintf(stderr, "evlb: the answer at %s is not a status\n", path);
+        return EXIT_UNREACHABLE;
+    }
+    print_summary(a, status);
+    printf("\n");
+    print_frontends(a, status);
+    printf("\n");
+    print_servers(a, status);
+    printf("\n");
+    print_processes(a, status);
+    return EXIT_OK;
+}
+
+// What the other side gave as reason, when it gave one.
+static int refused(struct arena *a, const struct ctl_answer *answer)
+{
+    struct str message = json_get_text(json_get(json_read(a, answer->body), "error"), "message");
+    fprintf(stderr, "evlb: refused with status %u%s%.*s\n", answer->status,
+            message.len > 0 ? ": " : "", STR_FMT(message));
+    return EXIT_FAILED;
+}
+
+static int show_status(const struct cli *cli, struct arena *a)
+{
+    const char *path;
+    struct ctl_answer answer;
+    int status = ctl_socket_path(cli, a, &path);
+    if (status == EXIT_OK)
+        status = ctl_get(path, "/v1/status", a, &answer);
+    if (status != EXIT_OK)
+        return status;
+    if (answer.status != 200)
+        return refused(a, &answer);
+    if (!cli_wants_json(cli))
+        return print_text(a, path, answer.body);
+    printf("%.*s", STR_FMT(answer.body));
+    return EXIT_OK;
+}
+
+int cmd_ctl_status(const struct cli *cli)
+{
+    struct arena *arena = arena_new();
+    int status = show_status(cli, arena);
+    arena_free(arena);
+    return status;
+}

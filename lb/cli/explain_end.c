@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+// `evlb explain sH`: what the end of a request in the access log means and what to do about it.
+// The causes are those of core/end.h; the advice stands here, one sentence for each.
+#include "cli/explain.h"
+
+#include "cli/json_out.h"
+#include "cli/source.h"
+#include "core/end.h"
+
+// clang-format off
+static const char *const advice[END_COUNT] = {
+    [END_OK] = "Nothing: all went well.",
+    [END_REDIRECTED] = "Nothing: a route says redirect.",
+    [END_DENIED] = "Nothing if the route is meant; 'evlb explain route URL' names it.",
+    [END_NO_ROUTE] = "Add a last route without conditions, or look up the request with 'evlb explain route URL'.",
+    [END_BAD_REQUEST] = "Look at the client: what it sent is no HTTP, or could be read in two ways.",
+    [END_BAD_REQUEST_BODY] = "Look at the client: its chunks or its Content-Length are wrong.",
+    [END_BAD_PROXY_HEADER] = "The listener has accept-proxy: every client must send a PROXY header and be in trusted-proxies.",
+    [END_CLIENT_CLOSED_IDLE] = "Nothing: browsers open connections ahead of need, and port checks do the same.",
+    [END_CLIENT_CLOSED_REQUEST] = "Nothing if rare; many of them: a network fault or a scanner.",
+    [END_CLIENT_CLOSED_CONNECT] = "The client did not want to wait: see t_connect, and lower timeout.connect if servers are lost.",
+    [END_CLIENT_CLOSED_WAIT] = "The client did not want to wait: see t_response; the server is slower than its users' patience.",
+    [END_CLIENT_CLOSED_DATA] = "Nothing if rare: users stop downloads.",
+    [END_CLIENT_TIMEOUT_REQUEST] = "Slow or idle clients, or an attack with slow heads; timeout.request sets the limit.",
+    [END_CLIENT_TIMEOUT_DATA] = "A stalled client; raise timeout.client if it is only slow.",
+    [END_CLIENT_IDLE] = "Nothing: keep-alive connections end so; timeout.keep-alive sets when.",
+    [END_NO_SERVER] = "Look at the servers with 'evlb ctl status': none has a weight above 0 and an address.",
+    [END_SERVER_REFUSED] = "Start the server, or correct its address: nothing accepts connections there.",
+    [END_SERVER_CONNECT_TIMEOUT] = "The server's host is down, filtered or out of backlog; timeout.connect sets the limit.",
+    [END_SERVER_CLOSED_WAIT] = "The application crashed or was restarted: see its log at that time.",
+    [END_SERVER_TIMEOUT_WAIT] = "The application is too slow: see t_response; raise timeout.server only if it is meant to be.",
+    [END_BAD_RESPONSE] = "Look at the application: its answer is no HTTP, or could be read in two ways.",
+    [END_SERVER_CLOSED_DATA] = "The application died in the middle of its answer: see its log at that time.",
+    [END_SERVER_TIMEOUT_DATA] = "The application stalled in the middle; raise timeout.server if it is meant to pause.",
+    [END_BAD_RESPONSE_BODY] = "Look at the application: its chunks or its Content-Length are wrong.",
+    [END_TUNNEL_IDLE] = "Let the application send pings, or raise timeout.tunnel.",
+    [END_OUT_OF_MEMORY] = "Add memory, or lower max-connections.",
+    [END_OUT_OF_SOCKETS] = "Raise the descriptor limit (LimitNOFILE), or give a server more addresses: its local ports are used up.",
+    [END_SHUTDOWN] = "Raise timeout.shutdown if such long transfers should end by themselves.",
+    [END_INTERNAL] = "Please report it, with the log lines around it.",
+};
+// clang-format on
+
+static const char *who(char letter)
+{
+    static const struct {
+        char letter;
+        const char *words;
+    } table[] = {
+        {'-', "normal end"},
+        {'C', "the client ended it"},
+        {'S', "the server ended it"},
+        {'P', "evlb refused it"},
+        {'L', "evlb answered it"},
+        {'R', "a resource ran out"},
+        {'I', "a fault in evlb"},
+        {'K', "evlb was told to end it"},
+        {'c', "the client was too slow"},
+        {'s', "the server was too slow"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        if (table[i].letter == letter)
+            return table[i].words;
+    }
+    return "unknown";
+}
+
+static const char *when(char letter)
+{
+    switch (letter) {
+    case 'R':
+        return "before or in the request";
+    case 'Q':
+        return "in the queue";
+    case 'C':
+        return "while connecting to a server";
+    case 'H':
+        return "while waiting for the head of the answer";
+    case 'D':
+        return "during the transfer";
+    default:
+        return "when all was done";
+    }
+}
+
+const char *explain_end_advice(int cause)
+{
+    lb_assert(cause >= 0 && cause < END_COUNT && advice[cause] != NULL);
+    return advice[cause];
+}
+
+static bool matches(const struct end_info *e, const char *word)
+{
+    return strcmp(e->letters, word) == 0 || strcmp(e->name, word) == 0;
+}
+
+bool explain_is_end(const char *word)
+{
+    for (int i = 0; i < END_COUNT; i++) {
+        if (matches(end_info((enum end_cause)i), word))
+            return true;
+    }
+    return false;
+}
+
+static void print_cause(const struct end_info *e, int cause)
+{
+    printf("\n%s: %s", e->name, e->sentence);
+    if (e->status != 0)
+        printf(" (status %u if the client can still be answered)", e->status);
+    printf("\n  %s\n", explain_end_advice(cause));
+}
+
+static void print_text(const char *word)
+{
+    bool first = true;
+    for (int i = 0; i < END_COUNT; i++) {
+        const struct end_info *e = end_info((enum end_cause)i);
+        if (!matches(e, word))
+            continue;
+        if (first)
+            printf("%s: %s, %s\n", e->letters, who(e->letters[0]), when(e->letters[1]));
+        first = false;
+        print_cause(e, i);
+    }
+}
+
+static int print_json(const char *word)
+{
+    struct buf out = {0};
+    struct json j = {.out = &out};
+    json_object(&j, NULL);
+    json_array(&j, "causes");
+    for (int i = 0; i < END_COUNT; i++) {
+        const struct end_info *e = end_info((enum end_cause)i);
+        if (!matches(e, word))
+            continue;
+        json_object(&j, NULL);
+        json_text(&j, "name", str_of(e->name));
+        json_text(&j, "letters", str_of(e->letters));
+        json_u64(&j, "status", e->status);
+        json_text(&j, "meaning", str_of(e->sentence));
+        json_text(&j, "advice", str_of(explain_end_advice(i)));
+        json_object_end(&j);
+    }
+    json_array_end(&j);
+    json_object_end(&j);
+    return json_print(&j);
+}
+
+int explain_end(const struct cli *cli, const char *word)
+{
+    if (cli_wants_json(cli))
+        return print_json(word);
+    print_text(word);
+    return EXIT_OK;
+}

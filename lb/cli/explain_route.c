@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: MIT
+// `evlb explain route URL`: which frontend a request arrives at, which of its routes takes it and
+// which servers may serve it, by the same functions that the data path uses (core/route.h,
+// proto/uri.h), without sending anything. Looks at the file, not at a running evlb: what a server's
+// health says now is in `evlb ctl status`.
+#include "cli/explain.h"
+
+#include <stdarg.h>
+
+#include "cli/json_out.h"
+#include "cli/source.h"
+#include "core/route.h"
+#include "proto/uri.h"
+
+#define HOST_BYTES 256
+#define LOCATION_BYTES 4096
+
+// One request and what becomes of it.
+struct verdict {
+    const struct cli *cli;
+    const struct config *config;
+    struct arena *arena;
+    struct explained_url url;
+    const struct frontend *frontend;
+    uint32_t frontends_matching; // by port
+    struct str host, path;       // in normal form
+    const struct route *route;   // NULL: none matches
+};
+
+PRINTF_LIKE(1, 2)
+static int complain(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    fprintf(stderr, "evlb: ");
+    vfprintf(stderr, fmt, args);
+    fprintf(stderr, "\n");
+    va_end(args);
+    return EXIT_FAILED;
+}
+
+// ---- the frontend -------------------------------------------------------------------------------
+
+static uint16_t listen_port(const struct listen *l)
+{
+    return l->addr.sa.sa_family == AF_UNIX ? 0 : ip_port(&l->addr.ip);
+}
+
+static bool listens_on(const struct frontend *f, uint16_t port)
+{
+    for (uint32_t i = 0; i < f->n_listens; i++) {
+        if (listen_port(&f->listens[i]) == port)
+            return true;
+    }
+    return false;
+}
+
+static const char *listens_text(struct arena *a, const struct frontend *f)
+{
+    const char *text = "";
+    for (uint32_t i = 0; i < f->n_listens; i++) {
+        char address[ADDR_TEXT];
+        (void)addr_format(&f->listens[i].addr, address);
+        text = arena_printf(a, "%s%s%s", text, i > 0 ? ", " : "", address);
+    }
+    return text;
+}
+
+static int no_frontend(const struct verdict *v)
+{
+    fprintf(stderr, "evlb: no frontend listens on port %u; there are:\n", v->url.port);
+    for (uint32_t i = 0; i < v->config->n_frontends; i++) {
+        const struct frontend *f = &v->config->frontends[i];
+        fprintf(stderr, "  %.*s (%s)\n", STR_FMT(f->name), listens_text(v->arena, f));
+    }
+    fprintf(stderr, "Give the port in the URL, or --frontend NAME.\n");
+    return EXIT_FAILED;
+}
+
+// By name, else by port; a URL without a port fits when there is only one frontend.
+static int find_frontend(struct verdict *v)
+{
+    const char *name = v->cli->value[FLAG_FRONTEND];
+    if (name != NULL) {
+        v->frontend = map_get(&v->config->frontend_by_name, str_of(name));
+        v->frontends_matching = 1;
+        return v->frontend != NULL ? EXIT_OK : complain("no frontend is named '%s'", name);
+    }
+    for (uint32_t i = 0; i < v->config->n_frontends; i++) {
+        const struct frontend *f = &v->config->frontends[i];
+        if (v->url.port == 0 || !listens_on(f, v->url.port))
+            continue;
+        if (v->frontends_matching++ == 0)
+            v->frontend = f;
+    }
+    if (v->frontend == NULL && !v->url.explicit_port && v->config->n_frontends == 1) {
+        v->frontend = &v->config->frontends[0];
+        v->frontends_matching = 1;
+    }
+    return v->frontend != NULL ? EXIT_OK : no_frontend(v);
+}
+
+// ---- the request --------------------------------------------------------------------------------
+
+// The value of the last -H of that name, or an empty text.
+static struct str header_given(const struct verdict *v, const char *name)
+{
+    for (uint32_t i = v->cli->n_headers; i > 0; i--) {
+        struct str value = str_of(v->cli->headers[i - 1]);
+        struct str field = str_cut(&value, ':');
+        if (value.p != NULL && str_caseeq(str_trim(field), str_of(name)))
+            return str_trim(value);
+    }
+    return STR_NONE;
+}
+
+static int check_headers(const struct verdict *v)
+{
+    for (uint32_t i = 0; i < v->cli->n_headers; i++) {
+        if (strchr(v->cli->headers[i], ':') == NULL)
+            return complain("a header is 'NAME: VALUE', not '%s'", v->cli->headers[i]);
+    }
+    return EXIT_OK;
+}
+
+// Host and path as the data path sees them.
+static int normalise(struct verdict *v)
+{
+    struct str host = header_given(v, "Host");
+    if (host.p == NULL)
+        host = v->url.authority;
+    char *buffer = arena_alloc(v->arena, HOST_BYTES);
+    size_t len = 0;
+    if (host.len > 0 && !uri_host(host, buffer, HOST_BYTES, &len))
+        return complain("'%s' is no host: evlb would answer 400", arena_strdup(v->arena, host));
+    v->host = (struct str){buffer, len};
+    struct str target = v->url.target;
+    buffer = arena_alloc(v->arena, target.len + 1);
+    if (!uri_normalise(target, buffer, target.len + 1, &len))
+        return complain("'%s' is no path: evlb would answer 400", arena_strdup(v->arena, target));
+    v->path = (struct str){buffer, len};
+    return EXIT_OK;
+}
+
+static int decide(struct verdict *v)
+{
+    int status = check_headers(v);
+    if (status == EXIT_OK)
+        status = find_frontend(v);
+    if (status != EXIT_OK)
+        return status;
+    if (v->frontend->mode == MODE_TCP) {
+        v->route = &v->frontend->routes[v->frontend->n_routes - 1];
+        return EXIT_OK;
+    }
+    status = normalise(v);
+    if (status == EXIT_OK)
+        v->route = route_find(v->frontend, v->host, v->path);
+    return status;
+}
+
+static const char *location(const struct verdict *v)
+{
+    char *out = arena_alloc(v->arena, LOCATION_BYTES);
+    size_t len = route_location(v->route, v->host, v->url.target, out, LOCATION_BYTES - 1);
+    return len > 0 ? out : "nowhere: the request names no host";
+}
+
+// ---- as text ------------------------------------------------------------------------------------
+
+static const char *conditions(const struct verdict *v)
+{
+    const struct route *r = v->route;
+    const char *text = "";
+    for (uint32_t i = 0; i < r->n_hosts; i++)
+        text = arena_printf(v->arena, "%s%s%s%.*s", text, i == 0 ? "host " : ", ",
+                            r->hosts[i].wildcard ? "*" : "", STR_FMT(r->hosts[i].name));
+    for (uint32_t i = 0; i < r->n_paths; i++)
+        text = arena_printf(v->arena, "%s%s%.*s", text,
+                            i > 0            ? ", "
+                            : r->n_hosts > 0 ? "; path "
+                                             : "path ",
+                            STR_FMT(r->paths[i]));
+    return text[0] != '\0' ? text : "everything";
+}
+
+static const char *hash_key(const struct verdict *v, const struct backend *b)
+{
+    struct str name = b->hash_name;
+    const char *field = arena_strdup(v->arena, name);
+    struct str given = header_given(v, field);
+    switch (b->hash_on) {
+    case HASH_CLIENT:
+        return " on the client's address";
+    case HASH_PATH:
+        return " on the path";
+    case HASH_URI:
+        return " on the path with its query";
+    case HASH_COOKIE:
+        return arena_printf(v->arena, " on the cookie %s", field);
+    case HASH_HEADER:
+        if (given.p == NULL)
+            return arena_printf(v->arena, " on the header %s, which this request lacks", field);
+        return arena_printf(v->arena, " on the header %s: '%.*s'", field, STR_FMT(given));
+    }
+    return "";
+}
+
+static void print_backend(const struct verdict *v, const struct backend *b)
+{
+    printf("backend   %.*s (%s): %s%s\n", STR_FMT(b->name), cli_mark(v->arena, b->mark),
+           balance_name(b->balance), b->balance == BALANCE_HASH ? hash_key(v, b) : "");
+    for (uint32_t i = 0; i < b->n_servers; i++) {
+        const struct server *s = &b->servers[i];
+        char address[ADDR_TEXT];
+        if (s->addr.len > 0)
+            (void)addr_format(&s->addr, address);
+        else
+            (void)snprintf(address, sizeof(address), "%.*s:%u", STR_FMT(s->host), s->port);
+        printf("%-9s %.*s %s, weight %u%s\n", i == 0 ? "servers" : "", STR_FMT(s->name), address,
+               s->weight, s->weight == 0 ? ": gets nothing new" : "");
+    }
+}
+
+static void print_route(const struct verdict *v)
+{
+    const struct route *r = v->route;
+    if (r == NULL) {
+        printf("route     none of %u matches: answered with 404\n", v->frontend->n_routes);
+        return;
+    }
+    printf("route     %u of %u (%s): %s\n", (uint32_t)(r - v->frontend->routes) + 1,
+           v->frontend->n_routes, cli_mark(v->arena, r->mark), conditions(v));
+    if (r->action == ROUTE_REDIRECT)
+        printf("answer    %u to %s\n", r->status, location(v));
+    else if (r->action == ROUTE_DENY)
+        printf("answer    %u: denied\n", r->status);
+    else
+        print_backend(v, r->backend);
+}
+
+static int print_text(const struct verdict *v)
+{
+    const struct frontend *f = v->frontend;
+    printf("frontend  %.*s (%s): mode %s, listens on %s\n", STR_FMT(f->name),
+           cli_mark(v->arena, f->mark), f->mode == MODE_TCP ? "tcp" : "http",
+           listens_text(v->arena, f));
+    if (v->frontends_matching > 1)
+        printf("          the first of %u on that port; --frontend NAME for another\n",
+               v->frontends_matching);
+    if (f->mode == MODE_HTTP) {
+        printf("host      %s\n", v->host.len > 0 ? arena_strdup(v->arena, v->host) : "(none)");
+        printf("path      %.*s\n", STR_FMT(v->path));
+    }
+    print_route(v);
+    return EXIT_OK;
+}
+
+// ---- as JSON ------------------------------------------------------------------------------------
+
+static void put_servers(struct json *j, const struct backend *b)
+{
+    json_array(j, "servers");
+    for (uint32_t i = 0; i < b->n_servers; i++) {
+        const struct server *s = &b->servers[i];
+        json_object(j, NULL);
+        json_text(j, "name", s->name);
+        json_text(j, "host", s->host);
+        json_u64(j, "port", s->port);
+        json_u64(j, "weight", s->weight);
+        json_object_end(j);
+    }
+    json_array_end(j);
+}
+
+static void put_route(struct json *j, const struct verdict *v)
+{
+    static const char *const actions[] = {
+        [ROUTE_BACKEND] = "backend", [ROUTE_REDIRECT] = "redirect", [ROUTE_DENY] = "deny"};
+    const struct route *r = v->route;
+    json_u64(j, "route", (uint64_t)(r - v->frontend->routes) + 1);
+    json_text(j, "action", str_of(actions[r->action]));
+    if (r->action == ROUTE_BACKEND) {
+        json_text(j, "backend", r->backend->name);
+        json_text(j, "balance", str_of(balance_name(r->backend->balance)));
+        put_servers(j, r->backend);
+        return;
+    }
+    json_u64(j, "status", r->status);
+    if (r->action == ROUTE_REDIRECT)
+        json_text(j, "location", str_of(location(v)));
+}
+
+static int print_json(const struct verdict *v)
+{
+    struct buf out = {0};
+    struct json j = {.out = &out};
+    json_object(&j, NULL);
+    json_text(&j, "frontend", v->frontend->name);
+    json_text(&j, "mode", str_of(v->frontend->mode == MODE_TCP ? "tcp" : "http"));
+    json_text(&j, "host", v->host);
+    json_text(&j, "path", v->path);
+    if (v->route != NULL)
+        put_route(&j, v);
+    else
+        json_null(&j, "route");
+    json_object_end(&j);
+    return json_print(&j);
+}
+
+// ---- the whole ----------------------------------------------------------------------------------
+
+static int explain(const struct cli *cli, const struct config *config, struct arena *arena,
+                   const char *url)
+{
+    struct verdict v = {.cli = cli, .config = config, .arena = arena};
+    if (!explain_url_parse(str_of(url), &v.url)) {
+        complain("'%s' is no URL: http://host/path, tcp://host:port or /path", url);
+        return EXIT_USAGE;
+    }
+    int status = decide(&v);
+    if (status != EXIT_OK)
+        return status;
+    return cli_wants_json(cli) ? print_json(&v) : print_text(&v);
+}
+
+int explain_route(const struct cli *cli, const char *url)
+{
+    struct config_source source = config_source_files(cli_config_path(cli));
+    struct findings findings;
+    findings_init(&findings);
+    struct config *config = config_load(&source, &findings);
+    int status = EXIT_FAILED;
+    if (config == NULL)
+        findings_print(&findings, stderr, FINDINGS_TEXT, cli_colour(stderr));
+    else
+        status = explain(cli, config, config->arena, url);
+    findings_free(&findings);
+    if (config != NULL)
+        arena_free(config->arena);
+    return status;
+}
