@@ -12,7 +12,9 @@
 //
 // A gauge counts what is in progress: requests at a server, connections of a frontend. Each has a
 // total over all workers and each worker's own share, so that a dead worker's share can be taken
-// back from the total.
+// back from the total. A worker that is killed between the two stores of a claim or a release
+// leaves the total one too high, never too low: a total that wrapped below zero would look like
+// four thousand million requests, and that server would never be picked again.
 #ifndef EVLB_BOARD_H
 #define EVLB_BOARD_H
 
@@ -69,7 +71,7 @@ struct frontend_counters {
 
 // A worker's own counters: plain words, this worker writes, anybody reads.
 struct board_counters {
-    uint64_t worker[WORKER_COUNTER_COUNT];
+    _Alignas(64) uint64_t worker[WORKER_COUNTER_COUNT];
     struct frontend_counters *frontends;
     uint64_t (*backends)[BACKEND_COUNTER_COUNT];
     uint64_t (*servers)[SERVER_COUNTER_COUNT];
@@ -82,13 +84,14 @@ struct board_cursor {
 // What real traffic has shown of a server that no check watches.
 struct board_suspect {
     _Atomic uint64_t skip_until_ms; // CLOCK_MONOTONIC; 0: not skipped
-    _Atomic uint32_t failures;      // connect failures in a row
+    _Atomic uint32_t failures;      // skips in a row
 };
 
 struct board {
     struct board_dim dim;
     _Atomic uint32_t *total;        // [slots]; servers come first, densely
-    _Atomic uint32_t *share;        // [workers][slots]
+    _Atomic uint32_t *share;        // [workers][share_stride]
+    uint32_t share_stride;          // slots rounded up to whole cache lines
     struct board_cursor *cursor;    // [backends]
     struct board_suspect *suspect;  // [servers]
     _Atomic uint32_t *skipped;      // [backends]: may be > 0 while any server has skip_until set: a
@@ -120,21 +123,28 @@ size_t board_bytes(const struct board_dim *dim);
 // address in all processes).
 struct board *board_init(void *memory, const struct board_dim *dim);
 
+static inline _Atomic uint32_t *board_share(const struct board *b, uint32_t worker, uint32_t slot)
+{
+    return &b->share[(size_t)worker * b->share_stride + slot];
+}
+
 // Claims one unit of a gauge for `worker`; every claim ends in one board_release().
 static inline void board_claim(struct board *b, uint32_t worker, uint32_t slot)
 {
-    _Atomic uint32_t *share = &b->share[(size_t)worker * board_slots(b) + slot];
+    _Atomic uint32_t *share = board_share(b, worker, slot);
+    atomic_fetch_add_explicit(&b->total[slot], 1, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst); // the total first: see the top
     atomic_store_explicit(share, atomic_load_explicit(share, memory_order_relaxed) + 1,
                           memory_order_relaxed);
-    atomic_fetch_add_explicit(&b->total[slot], 1, memory_order_relaxed);
 }
 
 static inline void board_release(struct board *b, uint32_t worker, uint32_t slot)
 {
-    _Atomic uint32_t *share = &b->share[(size_t)worker * board_slots(b) + slot];
+    _Atomic uint32_t *share = board_share(b, worker, slot);
     uint32_t held = atomic_load_explicit(share, memory_order_relaxed);
     lb_assert(held > 0);
     atomic_store_explicit(share, held - 1, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst); // the total last: see the top
     atomic_fetch_sub_explicit(&b->total[slot], 1, memory_order_relaxed);
 }
 

@@ -14,9 +14,22 @@ bool route_needs_path(const struct frontend *f);
 // the request has none), `path` normalised without query.
 const struct route *route_find(const struct frontend *f, struct str host, struct str path);
 
-// Where ROUTE_REDIRECT sends: writes the Location into `out`; 0 when it does not fit or cannot be
-// made (https without a host). `target` is the path and query as the client sent them.
+// Where ROUTE_REDIRECT sends: writes the Location into `out` (no NUL) and returns its length.
+// `target` is the path and query as the client sent them (empty counts as "/"), `host` as above.
+//
+//   redirect               Location
+//   https                  "https://" + host + target
+//   URL that ends in "/"   URL + what follows the matched path prefix in target, query included
+//   any other URL          URL
+//
+// So {path: /old/, redirect: "https://www.example.com/new/"} answers /old/a?b=1 with
+// https://www.example.com/new/a?b=1. Without `path` the whole target follows. Slashes in front of
+// what is appended are dropped, so that the URL "/" never becomes "//elsewhere". When the target
+// itself does not begin with the prefix (only its normal form does: "//old/a"), the URL is sent as
+// it stands. Bytes of the target that no URI may hold are percent-encoded.
+// 0 when it does not fit or must not be made: https without a host, a host or target that holds
+// control characters or spaces, a target that does not begin with "/".
 size_t route_location(const struct route *r, struct str host, struct str target, char *out,
-                      size_t size);
+                      size_t size) MUST_CHECK;
 
 #endif

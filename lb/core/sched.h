@@ -21,7 +21,7 @@ struct pick {
 
 struct scheduler;
 
-// Built into `arena`; freed with it. `rotate` spreads what is not shared between workers.
+// Built into `arena`; freed with it. `backend` must live as long.
 struct scheduler *sched_build(struct arena *arena, const struct backend *backend) MUST_CHECK;
 
 // The server, or NULL when the backend has none with a weight above 0 and an address. When all

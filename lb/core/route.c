@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+// Routes: the first whose conditions hold takes the request, and where a redirecting one sends.
+// Pure; called by workers once per request and by `evlb explain route`.
+// Invariants: hosts and paths are compared in normal form only, which the caller makes
+// (proto/uri.h); nothing reaches a Location but printable ASCII without spaces; what a client sends
+// can choose the path and the query of a Location, never its host. (For "https" the host is the one
+// that the client asked for.)
+#include "core/route.h"
+
+bool route_needs_host(const struct frontend *f)
+{
+    for (uint32_t i = 0; i < f->n_routes; i++) {
+        const struct route *r = &f->routes[i];
+        if (r->n_hosts > 0 || (r->action == ROUTE_REDIRECT && str_eq(r->redirect, STR("https"))))
+            return true;
+    }
+    return false;
+}
+
+bool route_needs_path(const struct frontend *f)
+{
+    for (uint32_t i = 0; i < f->n_routes; i++)
+        if (f->routes[i].n_paths > 0)
+            return true;
+    return false;
+}
+
+static bool host_matches(const struct host_pattern *pattern, struct str host)
+{
+    if (!pattern->wildcard)
+        return str_eq(host, pattern->name);
+    return host.len > pattern->name.len && host.p[0] != '.' && str_ends(host, pattern->name);
+}
+
+static bool any_host_matches(const struct route *r, struct str host)
+{
+    for (uint32_t i = 0; i < r->n_hosts; i++)
+        if (host_matches(&r->hosts[i], host))
+            return true;
+    return r->n_hosts == 0;
+}
+
+// The rule of uri_path_under() in proto/uri.h, which core does not see: a prefix ends at a segment
+// border, its own last slash included.
+static bool path_under(struct str path, struct str prefix)
+{
+    if (!str_starts(path, prefix))
+        return false;
+    return path.len == prefix.len || prefix.len == 0 || prefix.p[prefix.len - 1] == '/' ||
+           path.p[prefix.len] == '/';
+}
+
+// The first prefix of `r` that `path` lies under, or NULL.
+static const struct str *matching_prefix(const struct route *r, struct str path)
+{
+    for (uint32_t i = 0; i < r->n_paths; i++)
+        if (path_under(path, r->paths[i]))
+            return &r->paths[i];
+    return NULL;
+}
+
+const struct route *route_find(const struct frontend *f, struct str host, struct str path)
+{
+    for (uint32_t i = 0; i < f->n_routes; i++) {
+        const struct route *r = &f->routes[i];
+        if (any_host_matches(r, host) && (r->n_paths == 0 || matching_prefix(r, path) != NULL))
+            return r;
+    }
+    return NULL;
+}
+
+// ---- Location ---------------------------------------------------------------------------------
+
+struct writer {
+    char *out;
+    size_t size, len;
+    bool failed;
+};
+
+static void put(struct writer *w, char c)
+{
+    if (w->len == w->size)
+        w->failed = true;
+    else
+        w->out[w->len++] = c;
+}
+
+static void put_escaped(struct writer *w, unsigned char c)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    put(w, '%');
+    put(w, hex[c >> 4]);
+    put(w, hex[c & 15]);
+}
+
+// Every byte of `text`, but nothing that could end the header line, and those that are not ASCII or
+// stand in `escape` percent-encoded.
+static void put_uri(struct writer *w, struct str text, const char *escape)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        if (c <= ' ' || c == 0x7f)
+            w->failed = true;
+        else if (c >= 0x80 || strchr(escape, c) != NULL)
+            put_escaped(w, c);
+        else
+            put(w, (char)c);
+    }
+}
+
+// What the configuration says: otherwise as it stands.
+static void put_url(struct writer *w, struct str url)
+{
+    put_uri(w, url, "");
+}
+
+// What a client sent: RFC 3986 section 2; browsers read "\" as "/" and cut at "#".
+static void put_target(struct writer *w, struct str target)
+{
+    put_uri(w, target, "\"#<>\\^`{|}");
+}
+
+static void put_host(struct writer *w, struct str host)
+{
+    bool bare_ipv6 = host.len > 0 && host.p[0] != '[' && str_find(host, ':') < host.len;
+    if (bare_ipv6)
+        put(w, '[');
+    for (size_t i = 0; i < host.len; i++) {
+        unsigned char c = (unsigned char)host.p[i];
+        if (c <= ' ' || c >= 0x7f || strchr("\"#/<>?@\\^`{|}", c) != NULL)
+            w->failed = true;
+        put(w, (char)c);
+    }
+    if (bare_ipv6)
+        put(w, ']');
+}
+
+// What follows the matched prefix in the target as sent; nothing when it does not begin with it.
+static struct str behind_prefix(const struct route *r, struct str target)
+{
+    struct str path = {target.p, str_find(target, '?')}, rest = target;
+    if (r->n_paths > 0) {
+        const struct str *prefix = matching_prefix(r, path);
+        if (prefix == NULL)
+            return STR_NONE;
+        rest = (struct str){target.p + prefix->len, target.len - prefix->len};
+    }
+    while (rest.len > 0 && rest.p[0] == '/')
+        rest = (struct str){rest.p + 1, rest.len - 1};
+    return rest;
+}
+
+size_t route_location(const struct route *r, struct str host, struct str target, char *out,
+                      size_t size)
+{
+    struct writer w = {.out = out, .size = size};
+    if (target.len == 0)
+        target = STR("/");
+    if (target.p[0] != '/')
+        return 0;
+    if (str_eq(r->redirect, STR("https"))) {
+        w.failed = host.len == 0;
+        put_url(&w, STR("https://"));
+        put_host(&w, host);
+        put_target(&w, target);
+    } else {
+        put_url(&w, r->redirect);
+        if (str_ends(r->redirect, STR("/")))
+            put_target(&w, behind_prefix(r, target));
+    }
+    return w.failed ? 0 : w.len;
+}
