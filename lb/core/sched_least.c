@@ -15,25 +15,32 @@ struct best {
     uint64_t load; // in flight + 1
 };
 
-static void search(const struct scheduler *s, const struct attempt *a, uint32_t from, uint32_t to,
-                   struct best *best)
+// The better of `best` and the servers from..to-1. What does not change stands in locals, which the
+// compiler cannot do by itself past an atomic load.
+static struct best search(const struct scheduler *s, const struct attempt *a, uint32_t from,
+                          uint32_t to, struct best best)
 {
+    const _Atomic uint32_t *in_flight = a->board->total + s->first_slot;
+    const uint16_t *weights = s->weights;
     for (uint32_t i = from; i < to; i++) {
-        uint64_t load = (uint64_t)sched_load(s, a, i) + 1;
-        if (load * best->weight < best->load * s->weights[i] && sched_acceptable(s, a, i))
-            *best = (struct best){i, s->weights[i], load};
+        uint64_t load = (uint64_t)atomic_load_explicit(&in_flight[i], memory_order_relaxed) + 1;
+        if (load * best.weight < best.load * weights[i] && sched_acceptable(s, a, i))
+            best = (struct best){i, weights[i], load};
     }
+    return best;
 }
 
 // With equal weights an idle server cannot be beaten, so that most searches end early.
-static void search_equal(const struct scheduler *s, const struct attempt *a, uint32_t from,
-                         uint32_t to, struct best *best)
+static struct best search_equal(const struct scheduler *s, const struct attempt *a, uint32_t from,
+                                uint32_t to, struct best best)
 {
-    for (uint32_t i = from; i < to && best->load > 1; i++) {
-        uint64_t load = (uint64_t)sched_load(s, a, i) + 1;
-        if (load < best->load && sched_acceptable(s, a, i))
-            *best = (struct best){i, 1, load};
+    const _Atomic uint32_t *in_flight = a->board->total + s->first_slot;
+    for (uint32_t i = from; i < to && best.load > 1; i++) {
+        uint64_t load = (uint64_t)atomic_load_explicit(&in_flight[i], memory_order_relaxed) + 1;
+        if (load < best.load && sched_acceptable(s, a, i))
+            best = (struct best){i, 1, load};
     }
+    return best;
 }
 
 static uint32_t least_pick(const struct scheduler *s, const struct attempt *a)
@@ -41,14 +48,12 @@ static uint32_t least_pick(const struct scheduler *s, const struct attempt *a)
     uint32_t start = (uint32_t)(sched_turn(s, a) % s->n);
     if (s->equal_weights) {
         struct best best = {SCHED_NONE, 1, UINT64_MAX};
-        search_equal(s, a, start, s->n, &best);
-        search_equal(s, a, 0, start, &best);
-        return best.place;
+        best = search_equal(s, a, start, s->n, best);
+        return search_equal(s, a, 0, start, best).place;
     }
     struct best best = {SCHED_NONE, 0, 1}; // worse than any server with a weight
-    search(s, a, start, s->n, &best);
-    search(s, a, 0, start, &best);
-    return best.place;
+    best = search(s, a, start, s->n, best);
+    return search(s, a, 0, start, best).place;
 }
 
 const struct sched_ops sched_least = {NULL, least_pick};
