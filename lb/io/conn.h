@@ -2,8 +2,8 @@
 // A connection: a socket behind a transport (plain, later tls; tests add mem). All I/O has one of
 // four results, and a connection remembers whether trying again can help:
 //
-//   ready & CONN_READ    a read may find something: the loop said so, or the last one filled its buffer
-//   ready & CONN_WRITE   a write may be taken: true until one was not taken whole
+//   ready & CONN_READ    a read may find something: the loop said so, or the last one filled its
+//   buffer ready & CONN_WRITE   a write may be taken: true until one was not taken whole
 //
 // So the owner tries first and asks the loop only after IO_AGAIN. Events of the loop only set
 // `ready` and call on_ready.
@@ -31,9 +31,9 @@ struct transport {
     const char *name;
     enum io (*recv)(struct conn *c, void *to, size_t size, size_t *got);
     enum io (*sendv)(struct conn *c, const struct iovec *iov, int n, size_t *sent);
-    enum io (*peek)(struct conn *c);     // IO_OK: bytes are waiting
+    enum io (*peek)(struct conn *c);      // IO_OK: bytes are waiting
     int (*pending_error)(struct conn *c); // the result of a connect: 0 or errno
-    void (*finish)(struct conn *c);      // ends our direction in order (FIN)
+    void (*finish)(struct conn *c);       // ends our direction in order (FIN)
     // Tells the loop which events to report.
     void (*watch)(struct conn *c, struct loop *l, int events);
     void (*close)(struct conn *c, struct loop *l, bool reset); // reset: RST instead of FIN

@@ -3,8 +3,8 @@
 // 16 KiB (or one pipe) per direction; the source is not read while the buffer is full, and nothing
 // is read or written without `ready` saying that it is worth a system call.
 //
-// Bulk is spliced: once SPLICE_AFTER bytes have passed and at least SPLICE_MIN more may pass unseen,
-// bytes go socket -> pipe -> socket inside the kernel.
+// Bulk is spliced: once SPLICE_AFTER bytes have passed and at least SPLICE_MIN more may pass
+// unseen, bytes go socket -> pipe -> socket inside the kernel.
 #include "io/flow.h"
 
 #include <errno.h>

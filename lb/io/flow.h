@@ -27,19 +27,19 @@ struct flow_scanner {
 };
 
 struct flow {
-    struct buf first;      // goes before buf: the rest of a head that was not taken whole
+    struct buf first; // goes before buf: the rest of a head that was not taken whole
     struct buf buf;
-    uint32_t sent, ready;  // offsets from buf.head; sent <= ready
+    uint32_t sent, ready;               // offsets from buf.head; sent <= ready
     const struct flow_scanner *scanner; // NULL: raw bytes until the source ends
     void *scan_ctx;
-    int pipe[2];           // while splicing, else -1
-    uint32_t piped;        // bytes in the pipe
-    uint64_t passed;       // bytes taken by the destination
-    uint64_t splice_at;    // value of `passed` from which on a pipe is worth it
-    bool keep;             // do not give up what was sent: it may be sent again
-    bool done;             // the scanner has seen the end
-    bool src_eof;          // the source has ended
-    bool src_broken;       // not in order (reset)
+    int pipe[2];        // while splicing, else -1
+    uint32_t piped;     // bytes in the pipe
+    uint64_t passed;    // bytes taken by the destination
+    uint64_t splice_at; // value of `passed` from which on a pipe is worth it
+    bool keep;          // do not give up what was sent: it may be sent again
+    bool done;          // the scanner has seen the end
+    bool src_eof;       // the source has ended
+    bool src_broken;    // not in order (reset)
 };
 
 enum flow_result {
@@ -50,7 +50,7 @@ enum flow_result {
     FLOW_YIELD,    // enough for this turn; both sides may have more
     FLOW_SRC_ERR,  // the source broke; all before it was passed on
     FLOW_DST_ERR,
-    FLOW_BAD,      // the scanner refused
+    FLOW_BAD, // the scanner refused
     FLOW_NO_MEMORY,
 };
 

@@ -8,7 +8,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define SPLICE_MIN 65536u          // fewer bytes to come than this are not worth a pipe
+#define SPLICE_MIN 65536u // fewer bytes to come than this are not worth a pipe
 #define PIPE_BYTES (1024 * 1024)
 #define PIPES_KEPT 16
 
@@ -64,8 +64,8 @@ bool splice_wanted(const struct flow *f, const struct conn *src, const struct co
 static enum io fill_pipe(struct flow *f, struct conn *src)
 {
     size_t most = (size_t)MIN_OF(unseen(f), (uint64_t)PIPE_BYTES);
-    ssize_t n = splice(src->watcher.fd, NULL, f->pipe[1], NULL, most,
-                       SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    ssize_t n =
+        splice(src->watcher.fd, NULL, f->pipe[1], NULL, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     if (n > 0) {
         f->piped += (uint32_t)n;
         if (f->scanner != NULL)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Timeouts: a wheel of 1024 slots of 16 ms. Setting and clearing cost a few stores and no system
-// call. A timer that is only moved further away stays where it is in the wheel and moves itself when
-// its old slot comes up, so that refreshing an inactivity timeout on every packet is one store.
-// Timers beyond the wheel's 16 s go round by the same rule.
+// call. A timer that is only moved further away stays where it is in the wheel and moves itself
+// when its old slot comes up, so that refreshing an inactivity timeout on every packet is one
+// store. Timers beyond the wheel's 16 s go round by the same rule.
 #ifndef EVLB_TIMER_H
 #define EVLB_TIMER_H
 
@@ -19,7 +19,7 @@ struct timer {
 };
 
 struct wheel {
-    uint64_t tick;                   // the slots up to this tick have been served
+    uint64_t tick;                       // the slots up to this tick have been served
     uint64_t occupied[WHEEL_SLOTS / 64]; // may have bits of slots that have become empty
     struct list slots[WHEEL_SLOTS];
 };

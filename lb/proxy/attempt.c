@@ -42,8 +42,8 @@ void attempt_refused(struct attempt *a, struct worker *w)
     const struct server *s = a->server;
     w->count->servers[s->index][SERVER_CONNECT_FAILURES]++;
     if (suspect_failed(w->board, s, w->loop.now_ms))
-        log_warning("server %s/%s: connection failed; skipping it for a while",
-                    s->backend->name.p, s->name.p);
+        log_warning("server %s/%s: connection failed; skipping it for a while", s->backend->name.p,
+                    s->name.p);
     panic_note("server refused", s->index, a->retries);
     attempt_leave(a, w);
 }

@@ -14,7 +14,7 @@ struct attempt {
     uint32_t avoid[PICK_AVOID_MAX];
     uint8_t n_avoid;
     bool has_key;
-    bool retrying;               // counts against the worker's retry budget
+    bool retrying; // counts against the worker's retry budget
 };
 
 // Picks a server and claims it. False: none is usable.

@@ -33,38 +33,38 @@ struct exchange {
     struct session *s;
     struct worker *w;
     enum http_state state;
-    uint8_t minor;             // of the request: HTTP/1.minor
+    uint8_t minor; // of the request: HTTP/1.minor
     uint8_t response_minor;
     enum http_method method;
-    bool client_keeps;         // the client connection may serve another request
+    bool client_keeps; // the client connection may serve another request
     bool server_keeps;
-    bool upgrade;              // the request asks for a tunnel, and that was passed on
+    bool upgrade; // the request asks for a tunnel, and that was passed on
     bool expect_continue;
-    bool reused;               // the server connection has answered before
-    bool fresh_only;           // a pooled connection died under this request: take a new one
-    bool server_spoke;         // a byte of a final response was seen
-    bool head_sent;            // of the final response, at least in part
-    bool client_slow;          // what we wait for is the client
-    bool client_fin;           // the client has ended its direction
-    bool client_waits;         // bytes of a next request are waiting in the socket
-    bool watch_client;         // it has taken so long that an abort is worth noticing
-    bool half_closed;          // of a tunnel
-    bool yielded;              // gave the others a turn; the timer goes on with it
+    bool reused;       // the server connection has answered before
+    bool fresh_only;   // a pooled connection died under this request: take a new one
+    bool server_spoke; // a byte of a final response was seen
+    bool head_sent;    // of the final response, at least in part
+    bool client_slow;  // what we wait for is the client
+    bool client_fin;   // the client has ended its direction
+    bool client_waits; // bytes of a next request are waiting in the socket
+    bool watch_client; // it has taken so long that an abort is worth noticing
+    bool half_closed;  // of a tunnel
+    bool yielded;      // gave the others a turn; the timer goes on with it
     uint16_t status;
-    enum end_cause end;        // of an answer of our own
-    uint32_t head_bytes;       // of the request head, at the front of up.buf while up.keep
-    uint32_t head_sent_bytes;  // of the head as it goes to the server
-    uint32_t keep_limit_ms;    // how long the server keeps the connection, as it said
+    enum end_cause end;       // of an answer of our own
+    uint32_t head_bytes;      // of the request head, at the front of up.buf while up.keep
+    uint32_t head_sent_bytes; // of the head as it goes to the server
+    uint32_t keep_limit_ms;   // how long the server keeps the connection, as it said
     struct h1_scan scan, response_scan;
-    struct flow up, down;      // client to server, server to client
+    struct flow up, down; // client to server, server to client
     struct h1_body up_body, down_body;
     const struct route *route;
     struct attempt attempt;
     struct upstream *server;
     struct exchange_text *text; // only with an access log
-    uint64_t deadline_ms;      // of the current wait
+    uint64_t deadline_ms;       // of the current wait
     uint64_t begin_ms, head_ms, pick_ms, connected_ms, sent_ms, response_ms;
-    int32_t idle_ms;           // waited on the connection for this request
+    int32_t idle_ms; // waited on the connection for this request
 };
 
 // A new one for the session; NULL when memory is out.

@@ -349,3 +349,19 @@ bool http_fwd_response(struct exchange *x, const struct http_head *h, const char
     h1_out_copy(o, STR("\r\n"));
     return !o->overflow;
 }
+
+uint32_t http_fwd_keep_alive_ms(const struct http_head *h)
+{
+    const struct http_field *f = http_field_find(h, FIELD_KEEP_ALIVE);
+    struct str v = f != NULL ? f->value : STR_NONE;
+    uint64_t seconds;
+    while (v.p != NULL) {
+        struct str one = str_trim(str_cut(&v, ','));
+        struct str name = str_trim(str_cut(&one, '='));
+        if (!str_caseeq(name, STR("timeout")) || !str_to_u64(str_trim(one), &seconds))
+            continue;
+        // a second earlier than the server, so that it does not close under our next request
+        return seconds > 1 && seconds < 86400 ? (uint32_t)(seconds - 1) * 1000 : 0;
+    }
+    return UINT32_MAX;
+}

@@ -12,4 +12,8 @@ bool http_fwd_response(struct exchange *x, const struct http_head *h, const char
 // True when the request asks for a protocol that may be tunnelled (anything but HTTP itself).
 bool http_fwd_may_upgrade(const struct http_head *h);
 
+// How long the server says it keeps an idle connection (Keep-Alive: timeout=), less a second;
+// UINT32_MAX when it does not say.
+uint32_t http_fwd_keep_alive_ms(const struct http_head *h);
+
 #endif

@@ -18,19 +18,19 @@
 #include "base/log.h"
 #include "base/panic.h"
 #include "io/sock.h"
-#include "proto/cookie.h"
 #include "proto/proxy_hdr.h"
 #include "proto/uri.h"
 #include "proxy/exchange.h"
+#include "proxy/http_body.h"
 #include "proxy/http_fwd.h"
+#include "proxy/http_reply.h"
+#include "proxy/http_route.h"
 #include "proxy/relay.h"
-#include "proxy/reply.h"
 
-#define WATCH_CLIENT_MS 100u  // an answer that takes longer: notice it when the client leaves
-#define CLIENT_GRACE_MS 800u  // what a client that has ended its direction is still waited for
+#define WATCH_CLIENT_MS 100u // an answer that takes longer: notice it when the client leaves
+#define CLIENT_GRACE_MS 800u // what a client that has ended its direction is still waited for
 #define STEPS_PER_TURN 256
 #define TRAILER_BYTES_MAX 8192u
-#define PATH_MAX_BYTES 8192u
 
 static enum step st_head(struct exchange *x);
 static enum step st_route(struct exchange *x);
@@ -128,7 +128,8 @@ static void server_ready(void *holder)
 }
 
 // A keep-alive client that is watched anyway, or one that has waited long: when it says something
-// while its whole request is here, look whether that is a next request or its end. False: it is gone.
+// while its whole request is here, look whether that is a next request or its end. False: it is
+// gone.
 static bool client_still_there(struct exchange *x)
 {
     struct conn *c = &x->s->client;
@@ -154,8 +155,7 @@ static bool client_still_there(struct exchange *x)
 
 void http_begin(struct session *s)
 {
-    timer_set(&s->w->loop.wheel, &s->timer,
-              s->since_ms + s->listener->frontend->timeout.request);
+    timer_set(&s->w->loop.wheel, &s->timer, s->since_ms + s->listener->frontend->timeout.request);
     http_client_ready(s);
 }
 
@@ -266,55 +266,255 @@ static enum step st_head(struct exchange *x)
 
 // ---- ROUTE
 
-static void hash_key(struct exchange *x, const struct http_head *h)
+static enum step answer_route(struct exchange *x, const struct http_head *h)
 {
-    struct attempt *a = &x->attempt;
-    const struct backend *b = a->backend;
-    struct str v = STR_NONE;
-    const void *bytes;
-    switch (b->hash_on) {
-    case HASH_CLIENT:
-        v.len = ip_bytes(&x->s->peer, &bytes);
-        v.p = bytes;
-        break;
-    case HASH_PATH:
-        v = (struct str){h->path.p, str_find(h->path, '?')};
-        break;
-    case HASH_URI:
-        v = h->path;
-        break;
-    case HASH_HEADER:
-    case HASH_COOKIE:
-        for (uint32_t i = 0; i < h->n_fields && v.len == 0; i++) {
-            const struct http_field *f = &h->fields[i];
-            if (b->hash_on == HASH_HEADER && str_caseeq(f->name, b->hash_name))
-                v = f->value;
-            else if (b->hash_on == HASH_COOKIE && f->id == FIELD_COOKIE &&
-                     !cookie_find(f->value, b->hash_name, &v))
-                v = STR_NONE;
-        }
+    const struct route *r = x->route;
+    x->client_keeps = x->client_keeps && x->up.done;
+    if (r->action == ROUTE_DENY)
+        return refuse(x, r->status, END_DENIED, "this request is not allowed here");
+    switch (http_reply_redirect(x, h)) {
+    case REPLY_READY:
+        return go(x, HS_REPLY);
+    case REPLY_IMPOSSIBLE:
+        return refuse(x, 400, END_BAD_REQUEST, "this request cannot be redirected");
+    case REPLY_NO_MEMORY:
         break;
     }
-    a->has_key = v.len > 0;
-    a->key = hash_bytes(v.p, v.len, 0);
+    return cut(x, END_OUT_OF_MEMORY);
 }
 
-// The route, NULL when none matches; *bad when host or path cannot be compared at all.
-static const struct route *find_route(struct exchange *x, const struct http_head *h, bool *bad)
+static enum step st_route(struct exchange *x);
+static enum step st_pick(struct exchange *x);
+static enum step st_connect(struct exchange *x);
+static enum step st_send(struct exchange *x);
+static enum step st_wait(struct exchange *x);
+static enum step st_stream(struct exchange *x);
+static enum step st_tunnel(struct exchange *x);
+static enum step st_reply(struct exchange *x);
+static enum step refuse(struct exchange *x, uint16_t status, enum end_cause cause,
+                        const char *sentence);
+static enum step finish(struct exchange *x, enum end_cause cause);
+static enum step cut(struct exchange *x, enum end_cause cause);
+
+#define TO(state) (1u << HS_##state)
+
+// clang-format off
+static const struct http_step {
+    const char *doing;                  // "timed out while ..."
+    enum step (*step)(struct exchange *x);
+    unsigned next;                      // states that may follow
+    enum end_cause timeout;             // when the wait was for the server (or nobody)
+    enum end_cause timeout_client;      // when it was for the client
+    enum end_cause client_left;
+} steps[HS_COUNT] = {
+    [HS_HEAD]    = {"reading the request head", st_head,    TO(ROUTE) | TO(REPLY),
+                    END_CLIENT_TIMEOUT_REQUEST, END_CLIENT_TIMEOUT_REQUEST, END_CLIENT_CLOSED_REQUEST},
+    [HS_ROUTE]   = {"routing",                  st_route,   TO(PICK) | TO(REPLY),
+                    END_INTERNAL,               END_INTERNAL,               END_CLIENT_CLOSED_CONNECT},
+    [HS_PICK]    = {"choosing a server",        st_pick,    TO(CONNECT) | TO(SEND) | TO(REPLY),
+                    END_INTERNAL,               END_INTERNAL,               END_CLIENT_CLOSED_CONNECT},
+    [HS_CONNECT] = {"connecting to the server", st_connect, TO(SEND) | TO(PICK) | TO(REPLY),
+                    END_SERVER_CONNECT_TIMEOUT, END_SERVER_CONNECT_TIMEOUT, END_CLIENT_CLOSED_CONNECT},
+    [HS_SEND]    = {"sending the request",      st_send,    TO(WAIT) | TO(PICK) | TO(REPLY),
+                    END_SERVER_TIMEOUT_WAIT,    END_CLIENT_TIMEOUT_DATA,    END_CLIENT_CLOSED_WAIT},
+    [HS_WAIT]    = {"waiting for the answer",   st_wait,    TO(STREAM) | TO(TUNNEL) | TO(PICK) | TO(REPLY),
+                    END_SERVER_TIMEOUT_WAIT,    END_CLIENT_TIMEOUT_DATA,    END_CLIENT_CLOSED_WAIT},
+    [HS_STREAM]  = {"passing the answer on",    st_stream,  0,
+                    END_SERVER_TIMEOUT_DATA,    END_CLIENT_TIMEOUT_DATA,    END_CLIENT_CLOSED_DATA},
+    [HS_TUNNEL]  = {"tunnelling",               st_tunnel,  0,
+                    END_TUNNEL_IDLE,            END_TUNNEL_IDLE,            END_CLIENT_CLOSED_DATA},
+    [HS_REPLY]   = {"answering",                st_reply,   0,
+                    END_CLIENT_TIMEOUT_DATA,    END_CLIENT_TIMEOUT_DATA,    END_CLIENT_CLOSED_DATA},
+};
+// clang-format on
+
+// ---- the driver
+
+static enum step go(struct exchange *x, enum http_state next)
 {
-    const struct frontend *f = x->s->listener->frontend;
-    char host[256], path[PATH_MAX_BYTES];
-    size_t host_len = 0, path_len = 0;
-    *bad = false;
-    if (route_needs_host(f) && h->authority.len > 0 &&
-        !uri_host(h->authority, host, sizeof(host), &host_len))
-        *bad = true;
-    if (route_needs_path(f) && !uri_normalise(h->path, path, sizeof(path), &path_len))
-        *bad = true;
-    if (*bad)
-        return NULL;
-    return route_find(f, (struct str){host, host_len}, (struct str){path, path_len});
+    lb_assert(steps[x->state].next & (1u << next));
+    x->state = next;
+    return STEP_GO;
 }
+
+// Pipelined requests that are answered here could keep this going for as long as they come: others
+// get their turn after so many steps.
+static void drive(struct exchange *x)
+{
+    for (int i = 0; i < STEPS_PER_TURN; i++) {
+        if (steps[x->state].step(x) != STEP_GO)
+            return;
+    }
+    x->yielded = true;
+    timer_set(&x->w->loop.wheel, &x->s->timer, x->w->loop.now_ms);
+}
+
+static void set_deadline(struct exchange *x, uint64_t due_ms)
+{
+    struct session *s = x->s;
+    uint64_t soon = x->w->loop.now_ms + WATCH_CLIENT_MS;
+    x->deadline_ms = due_ms;
+    bool watched = x->watch_client || (s->client.watched & CONN_READ);
+    timer_set(&x->w->loop.wheel, &s->timer, watched ? due_ms : MIN_OF(due_ms, soon));
+}
+
+// Waits for these events; `ms` from now the wait is over.
+static enum step wait_for(struct exchange *x, int client, int server, uint32_t ms)
+{
+    struct loop *l = &x->w->loop;
+    if (x->watch_client && !x->client_waits && !x->client_fin)
+        client |= CONN_READ;
+    conn_want(&x->s->client, l, client);
+    if (x->server != NULL)
+        conn_want(&x->server->conn, l, server);
+    if (!x->client_fin)
+        set_deadline(x, l->now_ms + ms);
+    return STEP_WAIT;
+}
+
+static void server_ready(void *holder)
+{
+    drive(holder);
+}
+
+// A keep-alive client that is watched anyway, or one that has waited long: when it says something
+// while its whole request is here, look whether that is a next request or its end. False: it is
+// gone.
+static bool client_still_there(struct exchange *x)
+{
+    struct conn *c = &x->s->client;
+    if (!x->up.done || x->client_waits || x->client_fin || !(c->ready & CONN_READ))
+        return true;
+    if (!(c->watched & CONN_READ) && !x->watch_client)
+        return true; // not told by the loop: the last read just filled its buffer
+    switch (conn_peek(c)) {
+    case IO_OK:
+        x->client_waits = true;
+        return true;
+    case IO_EOF: // an abort, or "printf ... | nc": give a quick answer the chance to come
+        x->client_fin = true;
+        set_deadline(x, MIN_OF(x->deadline_ms, x->w->loop.now_ms + CLIENT_GRACE_MS));
+        return true;
+    case IO_AGAIN:
+        return true;
+    case IO_ERR:
+        break;
+    }
+    return false;
+}
+
+void http_begin(struct session *s)
+{
+    timer_set(&s->w->loop.wheel, &s->timer, s->since_ms + s->listener->frontend->timeout.request);
+    http_client_ready(s);
+}
+
+void http_client_ready(struct session *s)
+{
+    if (s->work == NULL && exchange_new(s) == NULL) {
+        s->w->count->worker[WORKER_REFUSED_SESSIONS]++;
+        session_close(s, true);
+        return;
+    }
+    drive(s->work);
+}
+
+// ---- HEAD
+
+// Nothing has come of a request yet: the exchange goes, the session stays.
+static enum step back_to_idle(struct exchange *x)
+{
+    struct session *s = x->s;
+    exchange_free(x);
+    conn_want(&s->client, &s->w->loop, CONN_READ);
+    return STEP_END;
+}
+
+static enum step client_left_in_head(struct exchange *x)
+{
+    struct session *s = x->s;
+    if (buf_len(&x->up.buf) > 0)
+        return cut(x, END_CLIENT_CLOSED_REQUEST);
+    exchange_free(x);
+    session_close(s, false);
+    return STEP_END;
+}
+
+static enum step take_head(struct exchange *x)
+{
+    const struct http_head *h = &x->w->request_head;
+    x->w->request_head_owner = x;
+    x->head_ms = x->w->loop.now_ms;
+    x->head_bytes = h->bytes;
+    x->minor = h->minor;
+    x->method = h->method;
+    x->client_keeps = h->keep_alive && !h->has_length_and_te;
+    x->expect_continue = h->expect_continue;
+    x->up.scan_ctx = &x->up_body;
+    x->up.sent = x->up.ready = h->bytes;
+    x->up.keep = true;
+    x->up.done = h->framing == BODY_NONE;
+    h1_body_init(&x->up_body, h->framing, h->content_length, H1_BODY_PASS, TRAILER_BYTES_MAX);
+    x->s->requests++;
+    exchange_note_head(x, h);
+    return go(x, HS_ROUTE);
+}
+
+static enum step refuse_head(struct exchange *x, enum http_error error)
+{
+    const struct http_error_info *info = http_error_info(error);
+    x->minor = 1;
+    x->client_keeps = false;
+    return refuse(x, info->status, END_BAD_REQUEST, info->sentence);
+}
+
+static enum step st_head(struct exchange *x)
+{
+    struct session *s = x->s;
+    const struct http_limits *l = &s->listener->frontend->limits;
+    const struct h1_limits limits = {l->head_bytes, l->fields, l->uri_bytes};
+    switch (session_read_proxy(s, &x->up)) {
+    case PROXY_READ_DONE:
+        break;
+    case PROXY_READ_WAIT:
+        return wait_for(x, CONN_READ, 0, s->listener->frontend->timeout.request);
+    case PROXY_READ_EOF:
+        return client_left_in_head(x);
+    case PROXY_READ_BAD:
+        return cut(x, END_BAD_PROXY_HEADER);
+    }
+    for (;;) {
+        enum http_error error;
+        struct buf *b = &x->up.buf;
+        enum h1_result r = H1_MORE;
+        if (buf_len(b) > 0)
+            r = h1_parse_request(&x->scan, buf_head(b), buf_len(b), &limits, &x->w->request_head,
+                                 &error);
+        if (r == H1_DONE)
+            return take_head(x);
+        if (r == H1_BAD)
+            return refuse_head(x, error);
+        if (x->up.src_eof)
+            return client_left_in_head(x);
+        if (!(s->client.ready & CONN_READ))
+            break;
+        if (b->base != NULL && buf_room(b) == 0)
+            buf_compact(b);
+        if (b->base != NULL && buf_room(b) == 0 && !buf_grow(b, l->head_bytes + BUF_BYTES))
+            return cut(x, END_OUT_OF_MEMORY);
+        if (flow_fill(&x->up, &s->client) == IO_ERR && !x->up.src_eof)
+            return cut(x, END_OUT_OF_MEMORY);
+    }
+    if (buf_len(&x->up.buf) == 0)
+        return back_to_idle(x);
+    // the whole head, from its first byte on: no byte of it prolongs this
+    uint64_t from = s->requests == 0 ? s->since_ms : x->begin_ms;
+    (void)wait_for(x, CONN_READ, 0, 0);
+    set_deadline(x, from + s->listener->frontend->timeout.request);
+    return STEP_WAIT;
+}
+
+// ---- ROUTE
 
 static enum step answer_route(struct exchange *x, const struct http_head *h)
 {
@@ -348,7 +548,7 @@ static enum step st_route(struct exchange *x)
     bool bad;
     if (h->method == HTTP_CONNECT)
         return refuse(x, 405, END_BAD_REQUEST, "CONNECT is not served here");
-    x->route = find_route(x, h, &bad);
+    x->route = http_find_route(x, h, &bad);
     if (bad)
         return refuse(x, 400, END_BAD_REQUEST, "the host or the path is malformed");
     if (x->route == NULL)
@@ -358,7 +558,7 @@ static enum step st_route(struct exchange *x)
     x->attempt.backend = x->route->backend;
     x->upgrade = http_fwd_may_upgrade(h);
     if (x->attempt.backend->balance == BALANCE_HASH)
-        hash_key(x, h);
+        http_hash_key(x, h);
     return go(x, HS_PICK);
 }
 
@@ -463,59 +663,6 @@ static enum step st_connect(struct exchange *x)
 
 // ---- SEND
 
-static bool scan_body(void *ctx, char *bytes, size_t n, size_t *in, size_t *out, bool *done)
-{
-    struct h1_body *b = ctx;
-    enum http_error error;
-    if (h1_body_scan(b, bytes, n, in, out, &error) == H1_BODY_BAD)
-        return false;
-    *done = b->done;
-    return true;
-}
-
-static uint64_t body_opaque(void *ctx)
-{
-    uint64_t most;
-    return h1_body_opaque(ctx, &most) ? most : 0;
-}
-
-static void body_skip(void *ctx, uint64_t n)
-{
-    h1_body_skip(ctx, n);
-}
-
-static const struct flow_scanner body_scanner = {scan_body, body_opaque, body_skip};
-
-// Writes the head in w->out and what is ready of the body behind it; what is not taken of the head
-// waits in f->first. IO_AGAIN: not all was taken; IO_ERR: broken, or out of memory.
-static enum io send_head(struct worker *w, struct flow *f, struct conn *dst)
-{
-    struct h1_out *o = &w->out;
-    uint32_t body = f->ready - f->sent;
-    uint32_t n = o->n;
-    size_t sent = 0;
-    if (buf_len(&f->first) == 0 && (dst->ready & CONN_WRITE)) {
-        if (body > 0 && n < H1_OUT_VECTORS)
-            o->iov[n++] = (struct iovec){buf_head(&f->buf) + f->sent, body};
-        enum io r = conn_sendv(dst, o->iov, (int)n, &sent);
-        if (r != IO_OK && r != IO_AGAIN)
-            return r;
-    }
-    if (sent >= o->total) {
-        f->passed += o->total;
-        flow_taken(f, sent - o->total);
-        return flow_unsent(f) > 0 ? IO_AGAIN : IO_OK;
-    }
-    f->passed += sent;
-    for (uint32_t i = 0; i < o->n; i++) {
-        size_t gone = MIN_OF(sent, o->iov[i].iov_len);
-        if (!buf_append(&f->first, (char *)o->iov[i].iov_base + gone, o->iov[i].iov_len - gone))
-            return IO_ERR;
-        sent -= gone;
-    }
-    return IO_AGAIN;
-}
-
 // The server connection broke, or ended in order, before any byte of a final response.
 static enum step server_failed(struct exchange *x)
 {
@@ -550,49 +697,19 @@ static enum step st_send(struct exchange *x)
     struct conn *server = &x->server->conn;
     w->count->servers[x->server->server->index][SERVER_REQUESTS]++;
     x->connected_ms = w->loop.now_ms;
-    x->up.scanner = x->up.done ? NULL : &body_scanner;
+    x->up.scanner = x->up.done ? NULL : &http_body_scanner;
     if (!x->up.done && !flow_scan_buffer(&x->up))
         return refuse(x, 400, END_BAD_REQUEST_BODY, "the request body breaks the rules");
     if (!http_fwd_request(x, exchange_head(x)))
         return refuse(x, 431, END_BAD_REQUEST, "the request head is too large to be forwarded");
     x->head_sent_bytes = (uint32_t)w->out.total;
-    if (send_head(w, &x->up, server) == IO_ERR)
+    if (http_send_head(w, &x->up, server) == IO_ERR)
         return server_failed(x);
     x->sent_ms = w->loop.now_ms;
     return go(x, HS_WAIT);
 }
 
 // ---- WAIT
-
-enum upload { UPLOAD_OVER, UPLOAD_WAITS_CLIENT, UPLOAD_WAITS_SERVER, UPLOAD_YIELD, UPLOAD_STUCK,
-              UPLOAD_CLIENT_LEFT, UPLOAD_BAD, UPLOAD_NO_MEMORY };
-
-// Moves the request's rest to the server. STUCK: the server takes no more, but may have answered.
-static enum upload pump_up(struct exchange *x)
-{
-    if (x->up.done && flow_unsent(&x->up) == 0)
-        return UPLOAD_OVER;
-    switch (flow_pump(&x->up, &x->s->client, &x->server->conn)) {
-    case FLOW_DONE:
-        return UPLOAD_OVER;
-    case FLOW_WAIT_SRC:
-        return UPLOAD_WAITS_CLIENT;
-    case FLOW_WAIT_DST:
-        return UPLOAD_WAITS_SERVER;
-    case FLOW_YIELD:
-        return UPLOAD_YIELD;
-    case FLOW_DST_ERR:
-        return UPLOAD_STUCK;
-    case FLOW_BAD:
-        return UPLOAD_BAD;
-    case FLOW_NO_MEMORY:
-        return UPLOAD_NO_MEMORY;
-    case FLOW_EOF:
-    case FLOW_SRC_ERR:
-        break;
-    }
-    return UPLOAD_CLIENT_LEFT;
-}
 
 // What an upload in this state waits for; also remembers whose fault a timeout would be.
 static void upload_wants(struct exchange *x, enum upload u, int *client, int *server)
@@ -624,22 +741,6 @@ static enum step pass_interim(struct exchange *x, const struct http_head *h)
     return STEP_GO;
 }
 
-static uint32_t announced_keep_ms(const struct http_head *h)
-{
-    const struct http_field *f = http_field_find(h, FIELD_KEEP_ALIVE);
-    struct str v = f != NULL ? f->value : STR_NONE;
-    uint64_t seconds;
-    while (v.p != NULL) {
-        struct str one = str_trim(str_cut(&v, ','));
-        struct str name = str_trim(str_cut(&one, '='));
-        if (!str_caseeq(name, STR("timeout")) || !str_to_u64(str_trim(one), &seconds))
-            continue;
-        // a second earlier than the server, so that it does not close under our next request
-        return seconds > 1 && seconds < 86400 ? (uint32_t)(seconds - 1) * 1000 : 0;
-    }
-    return UINT32_MAX;
-}
-
 static enum step begin_response(struct exchange *x, const struct http_head *h)
 {
     struct flow *f = &x->down;
@@ -647,12 +748,12 @@ static enum step begin_response(struct exchange *x, const struct http_head *h)
     x->status = h->status;
     x->response_ms = x->w->loop.now_ms;
     x->server_keeps = h->keep_alive && h->framing != BODY_UNTIL_CLOSE && !h->has_length_and_te;
-    x->keep_limit_ms = announced_keep_ms(h);
+    x->keep_limit_ms = http_fwd_keep_alive_ms(h);
     if (h->framing == BODY_UNTIL_CLOSE || decode || !x->up.done || x->w->draining)
         x->client_keeps = false;
     if (!http_fwd_response(x, h, buf_head(&f->buf)))
         return refuse(x, 502, END_BAD_RESPONSE, "the server's answer is too large");
-    f->scanner = h->framing == BODY_NONE ? NULL : &body_scanner;
+    f->scanner = h->framing == BODY_NONE ? NULL : &http_body_scanner;
     f->scan_ctx = &x->down_body;
     f->done = h->framing == BODY_NONE || (h->framing == BODY_LENGTH && h->content_length == 0);
     f->sent = f->ready = h->bytes;
@@ -663,7 +764,7 @@ static enum step begin_response(struct exchange *x, const struct http_head *h)
     x->up.keep = false; // from here on nothing is ever sent again
     x->head_sent = true;
     (void)go(x, h->status == 101 ? HS_TUNNEL : HS_STREAM);
-    if (send_head(x->w, f, &x->s->client) == IO_ERR)
+    if (http_send_head(x->w, f, &x->s->client) == IO_ERR)
         return cut(x, END_CLIENT_CLOSED_DATA);
     return STEP_GO;
 }
@@ -684,7 +785,7 @@ static enum step begin_tunnel(struct exchange *x, const struct http_head *h)
     flow_taken(&x->up, 0);
     x->down.sent = x->down.ready = h->bytes;
     (void)go(x, HS_TUNNEL);
-    if (send_head(x->w, &x->down, &x->s->client) == IO_ERR)
+    if (http_send_head(x->w, &x->down, &x->s->client) == IO_ERR)
         return cut(x, END_CLIENT_CLOSED_DATA);
     x->s->client.ready |= CONN_READ;
     return STEP_GO;
@@ -735,7 +836,7 @@ static enum step read_response(struct exchange *x)
 static enum step st_wait(struct exchange *x)
 {
     int client = 0, server = CONN_READ;
-    enum upload u = pump_up(x);
+    enum upload u = http_pump_up(x);
     if (u == UPLOAD_STUCK) {
         x->server->conn.ready |= CONN_READ; // its answer, if there is one, says why
         if (x->down.src_eof)
@@ -782,7 +883,927 @@ static enum step st_stream(struct exchange *x)
 {
     const struct timeouts *ft = &x->s->listener->frontend->timeout;
     int client = 0, server = 0;
-    enum upload u = pump_up(x); // when it cannot go on, the answer still can
+    enum upload u = http_pump_up(x); // when it cannot go on, the answer still can
+    enum flow_result r = flow_pump(&x->down, &x->server->conn, &x->s->client);
+    switch (r) {
+    case FLOW_DONE:
+        return finish(x, END_OK);
+    case FLOW_EOF:
+        if (x->down_body.framing == BODY_UNTIL_CLOSE)
+            return finish(x, END_OK);
+        return truncated(x, END_SERVER_CLOSED_DATA);
+    case FLOW_SRC_ERR:
+        return truncated(x, END_SERVER_CLOSED_DATA);
+    case FLOW_BAD:
+        return truncated(x, END_BAD_RESPONSE_BODY);
+    case FLOW_DST_ERR:
+        return cut(x, END_CLIENT_CLOSED_DATA);
+    case FLOW_NO_MEMORY:
+        return cut(x, END_OUT_OF_MEMORY);
+    case FLOW_WAIT_SRC:
+        server |= CONN_READ;
+        break;
+    case FLOW_WAIT_DST:
+        client |= CONN_WRITE;
+        break;
+    case FLOW_YIELD:
+        server |= CONN_READ;
+        client |= CONN_WRITE;
+        break;
+    }
+    if (!client_still_there(x))
+        return cut(x, END_CLIENT_CLOSED_DATA);
+    upload_wants(x, u, &client, &server);
+    x->client_slow = r == FLOW_WAIT_DST;
+    return wait_for(x, client, server,
+                    x->client_slow ? ft->client : x->attempt.backend->timeout.server);
+}
+
+// ---- TUNNEL
+
+static enum step st_tunnel(struct exchange *x)
+{
+    const struct timeouts *ft = &x->s->listener->frontend->timeout;
+    struct relay_wants wants;
+    switch (relay_pump(&x->up, &x->down, &x->s->client, &x->server->conn, &wants)) {
+    case RELAY_WAIT:
+        x->half_closed = wants.half_closed;
+        x->client_waits = true; // what the client sends is the tunnel's
+        return wait_for(x, wants.client, wants.server,
+                        !wants.half_closed  ? ft->tunnel
+                        : wants.client_slow ? ft->client_fin
+                                            : x->attempt.backend->timeout.server_fin);
+    case RELAY_END:
+        return finish(x, END_OK);
+    case RELAY_CLIENT_ERR:
+        return cut(x, END_CLIENT_CLOSED_DATA);
+    case RELAY_SERVER_ERR:
+        return cut(x, END_SERVER_CLOSED_DATA);
+    case RELAY_NO_MEMORY:
+        break;
+    }
+    return cut(x, END_OUT_OF_MEMORY);
+}
+
+// ---- REPLY
+
+// Answers with an error of our own instead of what the client wanted.
+static enum step refuse(struct exchange *x, uint16_t status, enum end_cause cause,
+                        const char *sentence)
+{
+    if (x->server != NULL)
+        upstream_close(x->server, true);
+    x->server = NULL;
+    x->client_keeps = x->client_keeps && x->up.done && !x->w->draining;
+    if (http_reply_error(x, status, cause, sentence) != REPLY_READY)
+        return cut(x, END_OUT_OF_MEMORY);
+    return go(x, HS_REPLY);
+}
+
+static enum step st_reply(struct exchange *x);
+static enum step refuse(struct exchange *x, uint16_t status, enum end_cause cause,
+                        const char *sentence);
+static enum step finish(struct exchange *x, enum end_cause cause);
+static enum step cut(struct exchange *x, enum end_cause cause);
+
+#define TO(state) (1u << HS_##state)
+
+// clang-format off
+static const struct http_step {
+    const char *doing;                  // "timed out while ..."
+    enum step (*step)(struct exchange *x);
+    unsigned next;                      // states that may follow
+    enum end_cause timeout;             // when the wait was for the server (or nobody)
+    enum end_cause timeout_client;      // when it was for the client
+    enum end_cause client_left;
+} steps[HS_COUNT] = {
+    [HS_HEAD]    = {"reading the request head", st_head,    TO(ROUTE) | TO(REPLY),
+                    END_CLIENT_TIMEOUT_REQUEST, END_CLIENT_TIMEOUT_REQUEST, END_CLIENT_CLOSED_REQUEST},
+    [HS_ROUTE]   = {"routing",                  st_route,   TO(PICK) | TO(REPLY),
+                    END_INTERNAL,               END_INTERNAL,               END_CLIENT_CLOSED_CONNECT},
+    [HS_PICK]    = {"choosing a server",        st_pick,    TO(CONNECT) | TO(SEND) | TO(REPLY),
+                    END_INTERNAL,               END_INTERNAL,               END_CLIENT_CLOSED_CONNECT},
+    [HS_CONNECT] = {"connecting to the server", st_connect, TO(SEND) | TO(PICK) | TO(REPLY),
+                    END_SERVER_CONNECT_TIMEOUT, END_SERVER_CONNECT_TIMEOUT, END_CLIENT_CLOSED_CONNECT},
+    [HS_SEND]    = {"sending the request",      st_send,    TO(WAIT) | TO(PICK) | TO(REPLY),
+                    END_SERVER_TIMEOUT_WAIT,    END_CLIENT_TIMEOUT_DATA,    END_CLIENT_CLOSED_WAIT},
+    [HS_WAIT]    = {"waiting for the answer",   st_wait,    TO(STREAM) | TO(TUNNEL) | TO(PICK) | TO(REPLY),
+                    END_SERVER_TIMEOUT_WAIT,    END_CLIENT_TIMEOUT_DATA,    END_CLIENT_CLOSED_WAIT},
+    [HS_STREAM]  = {"passing the answer on",    st_stream,  0,
+                    END_SERVER_TIMEOUT_DATA,    END_CLIENT_TIMEOUT_DATA,    END_CLIENT_CLOSED_DATA},
+    [HS_TUNNEL]  = {"tunnelling",               st_tunnel,  0,
+                    END_TUNNEL_IDLE,            END_TUNNEL_IDLE,            END_CLIENT_CLOSED_DATA},
+    [HS_REPLY]   = {"answering",                st_reply,   0,
+                    END_CLIENT_TIMEOUT_DATA,    END_CLIENT_TIMEOUT_DATA,    END_CLIENT_CLOSED_DATA},
+};
+// clang-format on
+
+// ---- the driver
+
+static enum step go(struct exchange *x, enum http_state next)
+{
+    lb_assert(steps[x->state].next & (1u << next));
+    x->state = next;
+    return STEP_GO;
+}
+
+// Pipelined requests that are answered here could keep this going for as long as they come: others
+// get their turn after so many steps.
+static void drive(struct exchange *x)
+{
+    for (int i = 0; i < STEPS_PER_TURN; i++) {
+        if (steps[x->state].step(x) != STEP_GO)
+            return;
+    }
+    x->yielded = true;
+    timer_set(&x->w->loop.wheel, &x->s->timer, x->w->loop.now_ms);
+}
+
+static void set_deadline(struct exchange *x, uint64_t due_ms)
+{
+    struct session *s = x->s;
+    uint64_t soon = x->w->loop.now_ms + WATCH_CLIENT_MS;
+    x->deadline_ms = due_ms;
+    bool watched = x->watch_client || (s->client.watched & CONN_READ);
+    timer_set(&x->w->loop.wheel, &s->timer, watched ? due_ms : MIN_OF(due_ms, soon));
+}
+
+// Waits for these events; `ms` from now the wait is over.
+static enum step wait_for(struct exchange *x, int client, int server, uint32_t ms)
+{
+    struct loop *l = &x->w->loop;
+    if (x->watch_client && !x->client_waits && !x->client_fin)
+        client |= CONN_READ;
+    conn_want(&x->s->client, l, client);
+    if (x->server != NULL)
+        conn_want(&x->server->conn, l, server);
+    if (!x->client_fin)
+        set_deadline(x, l->now_ms + ms);
+    return STEP_WAIT;
+}
+
+static void server_ready(void *holder)
+{
+    drive(holder);
+}
+
+// A keep-alive client that is watched anyway, or one that has waited long: when it says something
+// while its whole request is here, look whether that is a next request or its end. False: it is
+// gone.
+static bool client_still_there(struct exchange *x)
+{
+    struct conn *c = &x->s->client;
+    if (!x->up.done || x->client_waits || x->client_fin || !(c->ready & CONN_READ))
+        return true;
+    if (!(c->watched & CONN_READ) && !x->watch_client)
+        return true; // not told by the loop: the last read just filled its buffer
+    switch (conn_peek(c)) {
+    case IO_OK:
+        x->client_waits = true;
+        return true;
+    case IO_EOF: // an abort, or "printf ... | nc": give a quick answer the chance to come
+        x->client_fin = true;
+        set_deadline(x, MIN_OF(x->deadline_ms, x->w->loop.now_ms + CLIENT_GRACE_MS));
+        return true;
+    case IO_AGAIN:
+        return true;
+    case IO_ERR:
+        break;
+    }
+    return false;
+}
+
+void http_begin(struct session *s)
+{
+    timer_set(&s->w->loop.wheel, &s->timer, s->since_ms + s->listener->frontend->timeout.request);
+    http_client_ready(s);
+}
+
+void http_client_ready(struct session *s)
+{
+    if (s->work == NULL && exchange_new(s) == NULL) {
+        s->w->count->worker[WORKER_REFUSED_SESSIONS]++;
+        session_close(s, true);
+        return;
+    }
+    drive(s->work);
+}
+
+// ---- HEAD
+
+// Nothing has come of a request yet: the exchange goes, the session stays.
+static enum step back_to_idle(struct exchange *x)
+{
+    struct session *s = x->s;
+    exchange_free(x);
+    conn_want(&s->client, &s->w->loop, CONN_READ);
+    return STEP_END;
+}
+
+static enum step client_left_in_head(struct exchange *x)
+{
+    struct session *s = x->s;
+    if (buf_len(&x->up.buf) > 0)
+        return cut(x, END_CLIENT_CLOSED_REQUEST);
+    exchange_free(x);
+    session_close(s, false);
+    return STEP_END;
+}
+
+static enum step take_head(struct exchange *x)
+{
+    const struct http_head *h = &x->w->request_head;
+    x->w->request_head_owner = x;
+    x->head_ms = x->w->loop.now_ms;
+    x->head_bytes = h->bytes;
+    x->minor = h->minor;
+    x->method = h->method;
+    x->client_keeps = h->keep_alive && !h->has_length_and_te;
+    x->expect_continue = h->expect_continue;
+    x->up.scan_ctx = &x->up_body;
+    x->up.sent = x->up.ready = h->bytes;
+    x->up.keep = true;
+    x->up.done = h->framing == BODY_NONE;
+    h1_body_init(&x->up_body, h->framing, h->content_length, H1_BODY_PASS, TRAILER_BYTES_MAX);
+    x->s->requests++;
+    exchange_note_head(x, h);
+    return go(x, HS_ROUTE);
+}
+
+static enum step refuse_head(struct exchange *x, enum http_error error)
+{
+    const struct http_error_info *info = http_error_info(error);
+    x->minor = 1;
+    x->client_keeps = false;
+    return refuse(x, info->status, END_BAD_REQUEST, info->sentence);
+}
+
+static enum step st_head(struct exchange *x)
+{
+    struct session *s = x->s;
+    const struct http_limits *l = &s->listener->frontend->limits;
+    const struct h1_limits limits = {l->head_bytes, l->fields, l->uri_bytes};
+    switch (session_read_proxy(s, &x->up)) {
+    case PROXY_READ_DONE:
+        break;
+    case PROXY_READ_WAIT:
+        return wait_for(x, CONN_READ, 0, s->listener->frontend->timeout.request);
+    case PROXY_READ_EOF:
+        return client_left_in_head(x);
+    case PROXY_READ_BAD:
+        return cut(x, END_BAD_PROXY_HEADER);
+    }
+    for (;;) {
+        enum http_error error;
+        struct buf *b = &x->up.buf;
+        enum h1_result r = H1_MORE;
+        if (buf_len(b) > 0)
+            r = h1_parse_request(&x->scan, buf_head(b), buf_len(b), &limits, &x->w->request_head,
+                                 &error);
+        if (r == H1_DONE)
+            return take_head(x);
+        if (r == H1_BAD)
+            return refuse_head(x, error);
+        if (x->up.src_eof)
+            return client_left_in_head(x);
+        if (!(s->client.ready & CONN_READ))
+            break;
+        if (b->base != NULL && buf_room(b) == 0)
+            buf_compact(b);
+        if (b->base != NULL && buf_room(b) == 0 && !buf_grow(b, l->head_bytes + BUF_BYTES))
+            return cut(x, END_OUT_OF_MEMORY);
+        if (flow_fill(&x->up, &s->client) == IO_ERR && !x->up.src_eof)
+            return cut(x, END_OUT_OF_MEMORY);
+    }
+    if (buf_len(&x->up.buf) == 0)
+        return back_to_idle(x);
+    // the whole head, from its first byte on: no byte of it prolongs this
+    uint64_t from = s->requests == 0 ? s->since_ms : x->begin_ms;
+    (void)wait_for(x, CONN_READ, 0, 0);
+    set_deadline(x, from + s->listener->frontend->timeout.request);
+    return STEP_WAIT;
+}
+
+// ---- ROUTE
+
+static enum step answer_route(struct exchange *x, const struct http_head *h)
+{
+    const struct route *r = x->route;
+    x->client_keeps = x->client_keeps && x->up.done;
+    if (r->action == ROUTE_DENY)
+        return refuse(x, r->status, END_DENIED, "this request is not allowed here");
+    switch (http_reply_redirect(x, h)) {
+    case REPLY_READY:
+        return go(x, HS_REPLY);
+    case REPLY_IMPOSSIBLE:
+        return refuse(x, 400, END_BAD_REQUEST, "this request cannot be redirected");
+    case REPLY_NO_MEMORY:
+        break;
+    }
+    return cut(x, END_OUT_OF_MEMORY);
+}
+
+static enum step st_route(struct exchange *x);
+static enum step st_pick(struct exchange *x);
+static enum step st_connect(struct exchange *x);
+static enum step st_send(struct exchange *x);
+static enum step st_wait(struct exchange *x);
+static enum step st_stream(struct exchange *x);
+static enum step st_tunnel(struct exchange *x);
+static enum step st_reply(struct exchange *x);
+static enum step refuse(struct exchange *x, uint16_t status, enum end_cause cause,
+                        const char *sentence);
+static enum step finish(struct exchange *x, enum end_cause cause);
+static enum step cut(struct exchange *x, enum end_cause cause);
+
+#define TO(state) (1u << HS_##state)
+
+// clang-format off
+static const struct http_step {
+    const char *doing;                  // "timed out while ..."
+    enum step (*step)(struct exchange *x);
+    unsigned next;                      // states that may follow
+    enum end_cause timeout;             // when the wait was for the server (or nobody)
+    enum end_cause timeout_client;      // when it was for the client
+    enum end_cause client_left;
+} steps[HS_COUNT] = {
+    [HS_HEAD]    = {"reading the request head", st_head,    TO(ROUTE) | TO(REPLY),
+                    END_CLIENT_TIMEOUT_REQUEST, END_CLIENT_TIMEOUT_REQUEST, END_CLIENT_CLOSED_REQUEST},
+    [HS_ROUTE]   = {"routing",                  st_route,   TO(PICK) | TO(REPLY),
+                    END_INTERNAL,               END_INTERNAL,               END_CLIENT_CLOSED_CONNECT},
+    [HS_PICK]    = {"choosing a server",        st_pick,    TO(CONNECT) | TO(SEND) | TO(REPLY),
+                    END_INTERNAL,               END_INTERNAL,               END_CLIENT_CLOSED_CONNECT},
+    [HS_CONNECT] = {"connecting to the server", st_connect, TO(SEND) | TO(PICK) | TO(REPLY),
+                    END_SERVER_CONNECT_TIMEOUT, END_SERVER_CONNECT_TIMEOUT, END_CLIENT_CLOSED_CONNECT},
+    [HS_SEND]    = {"sending the request",      st_send,    TO(WAIT) | TO(PICK) | TO(REPLY),
+                    END_SERVER_TIMEOUT_WAIT,    END_CLIENT_TIMEOUT_DATA,    END_CLIENT_CLOSED_WAIT},
+    [HS_WAIT]    = {"waiting for the answer",   st_wait,    TO(STREAM) | TO(TUNNEL) | TO(PICK) | TO(REPLY),
+                    END_SERVER_TIMEOUT_WAIT,    END_CLIENT_TIMEOUT_DATA,    END_CLIENT_CLOSED_WAIT},
+    [HS_STREAM]  = {"passing the answer on",    st_stream,  0,
+                    END_SERVER_TIMEOUT_DATA,    END_CLIENT_TIMEOUT_DATA,    END_CLIENT_CLOSED_DATA},
+    [HS_TUNNEL]  = {"tunnelling",               st_tunnel,  0,
+                    END_TUNNEL_IDLE,            END_TUNNEL_IDLE,            END_CLIENT_CLOSED_DATA},
+    [HS_REPLY]   = {"answering",                st_reply,   0,
+                    END_CLIENT_TIMEOUT_DATA,    END_CLIENT_TIMEOUT_DATA,    END_CLIENT_CLOSED_DATA},
+};
+// clang-format on
+
+// ---- the driver
+
+static enum step go(struct exchange *x, enum http_state next)
+{
+    lb_assert(steps[x->state].next & (1u << next));
+    x->state = next;
+    return STEP_GO;
+}
+
+// Pipelined requests that are answered here could keep this going for as long as they come: others
+// get their turn after so many steps.
+static void drive(struct exchange *x)
+{
+    for (int i = 0; i < STEPS_PER_TURN; i++) {
+        if (steps[x->state].step(x) != STEP_GO)
+            return;
+    }
+    x->yielded = true;
+    timer_set(&x->w->loop.wheel, &x->s->timer, x->w->loop.now_ms);
+}
+
+static void set_deadline(struct exchange *x, uint64_t due_ms)
+{
+    struct session *s = x->s;
+    uint64_t soon = x->w->loop.now_ms + WATCH_CLIENT_MS;
+    x->deadline_ms = due_ms;
+    bool watched = x->watch_client || (s->client.watched & CONN_READ);
+    timer_set(&x->w->loop.wheel, &s->timer, watched ? due_ms : MIN_OF(due_ms, soon));
+}
+
+// Waits for these events; `ms` from now the wait is over.
+static enum step wait_for(struct exchange *x, int client, int server, uint32_t ms)
+{
+    struct loop *l = &x->w->loop;
+    if (x->watch_client && !x->client_waits && !x->client_fin)
+        client |= CONN_READ;
+    conn_want(&x->s->client, l, client);
+    if (x->server != NULL)
+        conn_want(&x->server->conn, l, server);
+    if (!x->client_fin)
+        set_deadline(x, l->now_ms + ms);
+    return STEP_WAIT;
+}
+
+static void server_ready(void *holder)
+{
+    drive(holder);
+}
+
+// A keep-alive client that is watched anyway, or one that has waited long: when it says something
+// while its whole request is here, look whether that is a next request or its end. False: it is
+// gone.
+static bool client_still_there(struct exchange *x)
+{
+    struct conn *c = &x->s->client;
+    if (!x->up.done || x->client_waits || x->client_fin || !(c->ready & CONN_READ))
+        return true;
+    if (!(c->watched & CONN_READ) && !x->watch_client)
+        return true; // not told by the loop: the last read just filled its buffer
+    switch (conn_peek(c)) {
+    case IO_OK:
+        x->client_waits = true;
+        return true;
+    case IO_EOF: // an abort, or "printf ... | nc": give a quick answer the chance to come
+        x->client_fin = true;
+        set_deadline(x, MIN_OF(x->deadline_ms, x->w->loop.now_ms + CLIENT_GRACE_MS));
+        return true;
+    case IO_AGAIN:
+        return true;
+    case IO_ERR:
+        break;
+    }
+    return false;
+}
+
+void http_begin(struct session *s)
+{
+    timer_set(&s->w->loop.wheel, &s->timer, s->since_ms + s->listener->frontend->timeout.request);
+    http_client_ready(s);
+}
+
+void http_client_ready(struct session *s)
+{
+    if (s->work == NULL && exchange_new(s) == NULL) {
+        s->w->count->worker[WORKER_REFUSED_SESSIONS]++;
+        session_close(s, true);
+        return;
+    }
+    drive(s->work);
+}
+
+// ---- HEAD
+
+// Nothing has come of a request yet: the exchange goes, the session stays.
+static enum step back_to_idle(struct exchange *x)
+{
+    struct session *s = x->s;
+    exchange_free(x);
+    conn_want(&s->client, &s->w->loop, CONN_READ);
+    return STEP_END;
+}
+
+static enum step client_left_in_head(struct exchange *x)
+{
+    struct session *s = x->s;
+    if (buf_len(&x->up.buf) > 0)
+        return cut(x, END_CLIENT_CLOSED_REQUEST);
+    exchange_free(x);
+    session_close(s, false);
+    return STEP_END;
+}
+
+static enum step take_head(struct exchange *x)
+{
+    const struct http_head *h = &x->w->request_head;
+    x->w->request_head_owner = x;
+    x->head_ms = x->w->loop.now_ms;
+    x->head_bytes = h->bytes;
+    x->minor = h->minor;
+    x->method = h->method;
+    x->client_keeps = h->keep_alive && !h->has_length_and_te;
+    x->expect_continue = h->expect_continue;
+    x->up.scan_ctx = &x->up_body;
+    x->up.sent = x->up.ready = h->bytes;
+    x->up.keep = true;
+    x->up.done = h->framing == BODY_NONE;
+    h1_body_init(&x->up_body, h->framing, h->content_length, H1_BODY_PASS, TRAILER_BYTES_MAX);
+    x->s->requests++;
+    exchange_note_head(x, h);
+    return go(x, HS_ROUTE);
+}
+
+static enum step refuse_head(struct exchange *x, enum http_error error)
+{
+    const struct http_error_info *info = http_error_info(error);
+    x->minor = 1;
+    x->client_keeps = false;
+    return refuse(x, info->status, END_BAD_REQUEST, info->sentence);
+}
+
+static enum step st_head(struct exchange *x)
+{
+    struct session *s = x->s;
+    const struct http_limits *l = &s->listener->frontend->limits;
+    const struct h1_limits limits = {l->head_bytes, l->fields, l->uri_bytes};
+    switch (session_read_proxy(s, &x->up)) {
+    case PROXY_READ_DONE:
+        break;
+    case PROXY_READ_WAIT:
+        return wait_for(x, CONN_READ, 0, s->listener->frontend->timeout.request);
+    case PROXY_READ_EOF:
+        return client_left_in_head(x);
+    case PROXY_READ_BAD:
+        return cut(x, END_BAD_PROXY_HEADER);
+    }
+    for (;;) {
+        enum http_error error;
+        struct buf *b = &x->up.buf;
+        enum h1_result r = H1_MORE;
+        if (buf_len(b) > 0)
+            r = h1_parse_request(&x->scan, buf_head(b), buf_len(b), &limits, &x->w->request_head,
+                                 &error);
+        if (r == H1_DONE)
+            return take_head(x);
+        if (r == H1_BAD)
+            return refuse_head(x, error);
+        if (x->up.src_eof)
+            return client_left_in_head(x);
+        if (!(s->client.ready & CONN_READ))
+            break;
+        if (b->base != NULL && buf_room(b) == 0)
+            buf_compact(b);
+        if (b->base != NULL && buf_room(b) == 0 && !buf_grow(b, l->head_bytes + BUF_BYTES))
+            return cut(x, END_OUT_OF_MEMORY);
+        if (flow_fill(&x->up, &s->client) == IO_ERR && !x->up.src_eof)
+            return cut(x, END_OUT_OF_MEMORY);
+    }
+    if (buf_len(&x->up.buf) == 0)
+        return back_to_idle(x);
+    // the whole head, from its first byte on: no byte of it prolongs this
+    uint64_t from = s->requests == 0 ? s->since_ms : x->begin_ms;
+    (void)wait_for(x, CONN_READ, 0, 0);
+    set_deadline(x, from + s->listener->frontend->timeout.request);
+    return STEP_WAIT;
+}
+
+// ---- ROUTE
+
+static enum step answer_route(struct exchange *x, const struct http_head *h)
+{
+    const struct route *r = x->route;
+    char location[PATH_MAX_BYTES + 512], host[256];
+    size_t host_len = 0;
+    x->client_keeps = x->client_keeps && x->up.done;
+    if (r->action == ROUTE_DENY)
+        return refuse(x, r->status, END_DENIED, "this request is not allowed here");
+    if (h->authority.len > 0 && !uri_host(h->authority, host, sizeof(host), &host_len))
+        host_len = 0;
+    size_t n = route_location(r, (struct str){host, host_len}, h->path, location, sizeof(location));
+    if (n == 0)
+        return refuse(x, 400, END_BAD_REQUEST, "this request cannot be redirected");
+    const struct reply reply = {.status = r->status,
+                                .location = {location, n},
+                                .sentence = "the document is elsewhere",
+                                .close = !x->client_keeps,
+                                .head_only = h->method == HTTP_HEAD,
+                                .http10_keep = x->client_keeps && x->minor == 0};
+    x->end = END_REDIRECTED;
+    x->status = r->status;
+    if (!reply_write(&reply, &x->down.first))
+        return cut(x, END_OUT_OF_MEMORY);
+    return go(x, HS_REPLY);
+}
+
+static enum step st_route(struct exchange *x)
+{
+    const struct http_head *h = exchange_head(x);
+    bool bad;
+    if (h->method == HTTP_CONNECT)
+        return refuse(x, 405, END_BAD_REQUEST, "CONNECT is not served here");
+    x->route = http_find_route(x, h, &bad);
+    if (bad)
+        return refuse(x, 400, END_BAD_REQUEST, "the host or the path is malformed");
+    if (x->route == NULL)
+        return refuse(x, 404, END_NO_ROUTE, "nothing is served under this address");
+    if (x->route->action != ROUTE_BACKEND)
+        return answer_route(x, h);
+    x->attempt.backend = x->route->backend;
+    x->upgrade = http_fwd_may_upgrade(h);
+    if (x->attempt.backend->balance == BALANCE_HASH)
+        http_hash_key(x, h);
+    return go(x, HS_PICK);
+}
+
+// ---- PICK
+
+// True when the whole request may be sent a second time.
+static bool may_replay(const struct exchange *x)
+{
+    return x->up.keep && x->up.done && http_method_idempotent(x->method);
+}
+
+// An idle connection that may carry this request, or NULL.
+static struct upstream *take_idle(struct exchange *x)
+{
+    const struct attempt *a = &x->attempt;
+    bool replay = may_replay(x);
+    if (x->fresh_only || a->backend->reuse == REUSE_NEVER || a->backend->send_proxy != PROXY_NONE ||
+        (a->backend->reuse == REUSE_SAFE && x->s->requests == 1 && !replay))
+        return NULL;
+    for (;;) {
+        struct upstream *u = upstream_take_idle(x->w, a->server, x, server_ready);
+        // what cannot be sent again should not find out by itself that the connection is dead
+        if (u == NULL || replay || conn_peek(&u->conn) == IO_AGAIN)
+            return u;
+        upstream_close(u, false);
+    }
+}
+
+static enum step retry_or_refuse(struct exchange *x, enum end_cause cause)
+{
+    if (attempt_may_retry(&x->attempt, x->w))
+        return x->state == HS_PICK ? STEP_GO : go(x, HS_PICK);
+    return refuse(x, end_info(cause)->status, cause, end_info(cause)->sentence);
+}
+
+static enum step st_pick(struct exchange *x)
+{
+    struct worker *w = x->w;
+    struct attempt *a = &x->attempt;
+    int error = 0;
+    if (x->pick_ms == 0)
+        x->pick_ms = w->loop.now_ms;
+    if (a->server == NULL && !attempt_pick(a, w))
+        return refuse(x, 503, END_NO_SERVER, end_info(END_NO_SERVER)->sentence);
+    x->server = take_idle(x);
+    x->reused = x->server != NULL;
+    if (x->reused) {
+        w->count->servers[a->server->index][SERVER_REUSES]++;
+        return go(x, HS_SEND);
+    }
+    x->server = upstream_connect(w, a->server, x, server_ready, &error);
+    if (x->server != NULL)
+        return go(x, HS_CONNECT);
+    if (sock_failure(error) == SOCK_EXHAUSTED)
+        return refuse(x, 503, END_OUT_OF_SOCKETS, end_info(END_OUT_OF_SOCKETS)->sentence);
+    attempt_refused(a, w);
+    return retry_or_refuse(x, END_SERVER_REFUSED);
+}
+
+// ---- CONNECT
+
+static enum step connect_failed(struct exchange *x, enum end_cause cause)
+{
+    upstream_close(x->server, true);
+    x->server = NULL;
+    attempt_refused(&x->attempt, x->w);
+    return retry_or_refuse(x, cause);
+}
+
+// The PROXY header goes before everything else on a new connection.
+static bool add_proxy_header(struct exchange *x)
+{
+    enum proxy_version v = x->attempt.backend->send_proxy;
+    char header[PROXY_OUT_MAX];
+    union ip_addr local;
+    if (v == PROXY_NONE)
+        return true;
+    session_local(x->s, &local);
+    size_t n = proxy_hdr_format(v == PROXY_V1 ? 1 : 2, &x->s->peer, &local, header);
+    x->server->private = true;
+    buf_release(&x->up.first);
+    return buf_append(&x->up.first, header, n);
+}
+
+static enum step st_connect(struct exchange *x)
+{
+    struct conn *c = &x->server->conn;
+    if (!(c->watched & CONN_WRITE)) { // just begun: the loop says when it is decided
+        c->ready = 0;
+        return wait_for(x, 0, CONN_READ | CONN_WRITE, x->attempt.backend->timeout.connect);
+    }
+    if (!(c->ready & CONN_WRITE))
+        return client_still_there(x) ? STEP_WAIT : cut(x, END_CLIENT_CLOSED_CONNECT);
+    if (conn_pending_error(c) != 0)
+        return connect_failed(x, END_SERVER_REFUSED);
+    x->server->established = true;
+    attempt_connected(&x->attempt, x->w);
+    if (!add_proxy_header(x))
+        return cut(x, END_OUT_OF_MEMORY);
+    return go(x, HS_SEND);
+}
+
+// ---- SEND
+
+// The server connection broke, or ended in order, before any byte of a final response.
+static enum step server_failed(struct exchange *x)
+{
+    struct worker *w = x->w;
+    bool replay = x->up.passed == 0 || may_replay(x);
+    uint64_t *counters = w->count->servers[x->server->server->index];
+    panic_note("server closed before its answer", x->server->server->index, x->reused);
+    upstream_close(x->server, true);
+    x->server = NULL;
+    buf_release(&x->up.first);
+    flow_release(&x->down);
+    flow_init(&x->down);
+    x->response_scan = (struct h1_scan){0};
+    counters[x->reused ? SERVER_REUSE_RACES : SERVER_RESPONSE_FAILURES]++;
+    if (!replay) {
+        x->client_keeps = x->client_keeps && x->up.done;
+        return refuse(x, 502, END_SERVER_CLOSED_WAIT, "the server closed before it had answered");
+    }
+    x->up.passed = 0;
+    x->up.sent = x->head_bytes;
+    if (x->reused) { // it had been closed while idle: no fault of the server, no new pick
+        x->fresh_only = true;
+        return go(x, HS_PICK);
+    }
+    attempt_leave(&x->attempt, w);
+    return retry_or_refuse(x, END_SERVER_CLOSED_WAIT);
+}
+
+static enum step st_send(struct exchange *x)
+{
+    struct worker *w = x->w;
+    struct conn *server = &x->server->conn;
+    w->count->servers[x->server->server->index][SERVER_REQUESTS]++;
+    x->connected_ms = w->loop.now_ms;
+    x->up.scanner = x->up.done ? NULL : &http_body_scanner;
+    if (!x->up.done && !flow_scan_buffer(&x->up))
+        return refuse(x, 400, END_BAD_REQUEST_BODY, "the request body breaks the rules");
+    if (!http_fwd_request(x, exchange_head(x)))
+        return refuse(x, 431, END_BAD_REQUEST, "the request head is too large to be forwarded");
+    x->head_sent_bytes = (uint32_t)w->out.total;
+    if (http_send_head(w, &x->up, server) == IO_ERR)
+        return server_failed(x);
+    x->sent_ms = w->loop.now_ms;
+    return go(x, HS_WAIT);
+}
+
+// ---- WAIT
+
+// What an upload in this state waits for; also remembers whose fault a timeout would be.
+static void upload_wants(struct exchange *x, enum upload u, int *client, int *server)
+{
+    x->client_slow = u == UPLOAD_WAITS_CLIENT;
+    if (u == UPLOAD_WAITS_CLIENT || u == UPLOAD_YIELD)
+        *client |= CONN_READ;
+    if (u == UPLOAD_WAITS_SERVER || u == UPLOAD_YIELD)
+        *server |= CONN_WRITE;
+}
+
+// A head from the server: 1xx are passed on at once, any number of them (RFC 9110 section 15.2).
+static enum step pass_interim(struct exchange *x, const struct http_head *h)
+{
+    struct flow *f = &x->down;
+    if (x->minor > 0) {
+        struct h1_out *o = &x->w->out;
+        if (!http_fwd_response(x, h, buf_head(&f->buf)))
+            return refuse(x, 502, END_BAD_RESPONSE, "the server's answer is too large");
+        for (uint32_t i = 0; i < o->n; i++) {
+            if (!buf_append(&f->first, o->iov[i].iov_base, o->iov[i].iov_len))
+                return cut(x, END_OUT_OF_MEMORY);
+        }
+    }
+    buf_consume(&f->buf, h->bytes);
+    x->response_scan = (struct h1_scan){0};
+    if (flow_flush(f, &x->s->client) == IO_ERR)
+        return cut(x, END_CLIENT_CLOSED_WAIT);
+    return STEP_GO;
+}
+
+static enum step begin_response(struct exchange *x, const struct http_head *h)
+{
+    struct flow *f = &x->down;
+    bool decode = h->framing == BODY_CHUNKED && x->minor == 0;
+    x->status = h->status;
+    x->response_ms = x->w->loop.now_ms;
+    x->server_keeps = h->keep_alive && h->framing != BODY_UNTIL_CLOSE && !h->has_length_and_te;
+    x->keep_limit_ms = http_fwd_keep_alive_ms(h);
+    if (h->framing == BODY_UNTIL_CLOSE || decode || !x->up.done || x->w->draining)
+        x->client_keeps = false;
+    if (!http_fwd_response(x, h, buf_head(&f->buf)))
+        return refuse(x, 502, END_BAD_RESPONSE, "the server's answer is too large");
+    f->scanner = h->framing == BODY_NONE ? NULL : &http_body_scanner;
+    f->scan_ctx = &x->down_body;
+    f->done = h->framing == BODY_NONE || (h->framing == BODY_LENGTH && h->content_length == 0);
+    f->sent = f->ready = h->bytes;
+    h1_body_init(&x->down_body, h->framing, h->content_length,
+                 decode ? H1_BODY_DECODE : H1_BODY_PASS, TRAILER_BYTES_MAX);
+    if (!f->done && !flow_scan_buffer(f))
+        return refuse(x, 502, END_BAD_RESPONSE, "the server's answer breaks the rules");
+    x->up.keep = false; // from here on nothing is ever sent again
+    x->head_sent = true;
+    (void)go(x, h->status == 101 ? HS_TUNNEL : HS_STREAM);
+    if (http_send_head(x->w, f, &x->s->client) == IO_ERR)
+        return cut(x, END_CLIENT_CLOSED_DATA);
+    return STEP_GO;
+}
+
+static enum step begin_tunnel(struct exchange *x, const struct http_head *h)
+{
+    if (!x->upgrade)
+        return refuse(x, 502, END_BAD_RESPONSE, "the server changed the protocol unasked");
+    if (!http_fwd_response(x, h, buf_head(&x->down.buf)))
+        return refuse(x, 502, END_BAD_RESPONSE, "the server's answer is too large");
+    x->status = 101;
+    x->response_ms = x->w->loop.now_ms;
+    x->client_keeps = x->server_keeps = false;
+    x->head_sent = true;
+    // what both sides have sent behind their heads belongs to the tunnel
+    x->up.keep = x->up.done = false;
+    x->up.scanner = NULL;
+    flow_taken(&x->up, 0);
+    x->down.sent = x->down.ready = h->bytes;
+    (void)go(x, HS_TUNNEL);
+    if (http_send_head(x->w, &x->down, &x->s->client) == IO_ERR)
+        return cut(x, END_CLIENT_CLOSED_DATA);
+    x->s->client.ready |= CONN_READ;
+    return STEP_GO;
+}
+
+// Reads a response head. WAIT: not there yet.
+static enum step read_response(struct exchange *x)
+{
+    struct worker *w = x->w;
+    struct conn *server = &x->server->conn;
+    const struct http_limits *l = &x->s->listener->frontend->limits;
+    const struct h1_limits limits = {l->head_bytes, l->fields, l->uri_bytes};
+    struct buf *b = &x->down.buf;
+    for (;;) {
+        enum http_error error;
+        enum h1_result r = H1_MORE;
+        if (buf_len(b) > 0)
+            r = h1_parse_response(&x->response_scan, buf_head(b), buf_len(b), &limits, x->method,
+                                  &w->response_head, &error);
+        const struct http_head *h = &w->response_head;
+        if (r == H1_BAD)
+            return refuse(x, 502, END_BAD_RESPONSE, http_error_info(error)->sentence);
+        if (r == H1_DONE && h->status == 101)
+            return begin_tunnel(x, h);
+        if (r == H1_DONE && h->status >= 200)
+            return begin_response(x, h);
+        if (r == H1_DONE) {
+            enum step s = pass_interim(x, h);
+            if (s != STEP_GO || x->state != HS_WAIT)
+                return s;
+            continue;
+        }
+        if (x->down.src_eof)
+            return buf_len(b) == 0 ? server_failed(x)
+                                   : refuse(x, 502, END_SERVER_CLOSED_WAIT,
+                                            "the server closed in the middle of its answer");
+        if (!(server->ready & CONN_READ))
+            return STEP_WAIT;
+        if (b->base != NULL && buf_room(b) == 0)
+            buf_compact(b);
+        if (b->base != NULL && buf_room(b) == 0 && !buf_grow(b, l->head_bytes + BUF_BYTES))
+            return cut(x, END_OUT_OF_MEMORY);
+        if (flow_fill(&x->down, server) == IO_ERR && !x->down.src_eof)
+            return cut(x, END_OUT_OF_MEMORY);
+    }
+}
+
+static enum step st_wait(struct exchange *x)
+{
+    int client = 0, server = CONN_READ;
+    enum upload u = http_pump_up(x);
+    if (u == UPLOAD_STUCK) {
+        x->server->conn.ready |= CONN_READ; // its answer, if there is one, says why
+        if (x->down.src_eof)
+            return server_failed(x);
+    }
+    enum step r = read_response(x);
+    if (r != STEP_WAIT)
+        return r;
+    switch (u) {
+    case UPLOAD_CLIENT_LEFT:
+        return cut(x, END_CLIENT_CLOSED_WAIT);
+    case UPLOAD_BAD:
+        return refuse(x, 400, END_BAD_REQUEST_BODY, "the request body breaks the rules");
+    case UPLOAD_NO_MEMORY:
+        return cut(x, END_OUT_OF_MEMORY);
+    case UPLOAD_STUCK:
+        return server_failed(x);
+    case UPLOAD_OVER:
+    case UPLOAD_WAITS_CLIENT:
+    case UPLOAD_WAITS_SERVER:
+    case UPLOAD_YIELD:
+        break;
+    }
+    if (!client_still_there(x))
+        return cut(x, END_CLIENT_CLOSED_WAIT);
+    upload_wants(x, u, &client, &server);
+    if (flow_unsent(&x->down) > 0) // an interim response that the client did not take whole
+        client |= CONN_WRITE;
+    return wait_for(x, client, server,
+                    x->client_slow ? x->s->listener->frontend->timeout.client
+                                   : x->attempt.backend->timeout.server);
+}
+
+// ---- STREAM
+
+// The response ended before it was complete: the client must not take it for whole.
+static enum step truncated(struct exchange *x, enum end_cause cause)
+{
+    panic_note("response truncated", x->attempt.server->index, cause);
+    return cut(x, cause);
+}
+
+static enum step st_stream(struct exchange *x)
+{
+    const struct timeouts *ft = &x->s->listener->frontend->timeout;
+    int client = 0, server = 0;
+    enum upload u = http_pump_up(x); // when it cannot go on, the answer still can
     enum flow_result r = flow_pump(&x->down, &x->server->conn, &x->s->client);
     switch (r) {
     case FLOW_DONE:

@@ -5,8 +5,8 @@
 #include "proxy/relay.h"
 
 // Pumps one direction. True: it goes on, `src_want` and `dst_want` say what it waits for.
-static enum relay_result pump_one(struct flow *f, struct conn *src, struct conn *dst,
-                                  int *src_want, int *dst_want)
+static enum relay_result pump_one(struct flow *f, struct conn *src, struct conn *dst, int *src_want,
+                                  int *dst_want)
 {
     if (dst->finished)
         return RELAY_END;

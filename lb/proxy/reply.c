@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Local answers. Run in workers; called by http_proxy.c. The body is small, HTML or JSON by what
-// the client accepts; nothing of the request is repeated in it but the Location of a redirect, which
-// route.c has made free of control characters.
+// the client accepts; nothing of the request is repeated in it but the Location of a redirect,
+// which route.c has made free of control characters.
 #include "proxy/reply.h"
 
 #include <stdio.h>
@@ -49,11 +49,10 @@ static int write_body(const struct reply *r, char *out, size_t size)
 {
     const char *reason = reply_reason(r->status);
     if (r->json)
-        return snprintf(out, size, "{\"status\":%u,\"error\":\"%s\",\"detail\":\"%s\"}\n", r->status,
-                        reason, r->sentence);
-    return snprintf(out, size,
-                    "<!doctype html><title>%u %s</title><h1>%u %s</h1><p>%s.</p>\n", r->status,
-                    reason, r->status, reason, r->sentence);
+        return snprintf(out, size, "{\"status\":%u,\"error\":\"%s\",\"detail\":\"%s\"}\n",
+                        r->status, reason, r->sentence);
+    return snprintf(out, size, "<!doctype html><title>%u %s</title><h1>%u %s</h1><p>%s.</p>\n",
+                    r->status, reason, r->status, reason, r->sentence);
 }
 
 bool reply_write(const struct reply *r, struct buf *out)
@@ -61,20 +60,18 @@ bool reply_write(const struct reply *r, struct buf *out)
     char body[1024], head[512];
     int n = write_body(r, body, sizeof(body));
     lb_assert(n > 0 && (size_t)n < sizeof(body));
-    int h = snprintf(head, sizeof(head),
-                     "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s%s", r->status,
-                     reply_reason(r->status),
-                     r->json ? "application/json" : "text/html; charset=utf-8", n,
-                     r->status == 405 ? "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"
-                                      : "",
-                     r->close          ? "Connection: close\r\n"
-                     : r->http10_keep ? "Connection: keep-alive\r\n"
-                                       : "");
+    int h = snprintf(
+        head, sizeof(head), "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s%s",
+        r->status, reply_reason(r->status),
+        r->json ? "application/json" : "text/html; charset=utf-8", n,
+        r->status == 405 ? "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n" : "",
+        r->close         ? "Connection: close\r\n"
+        : r->http10_keep ? "Connection: keep-alive\r\n"
+                         : "");
     lb_assert(h > 0 && (size_t)h < sizeof(head));
     bool ok = buf_append(out, head, (size_t)h);
     if (ok && r->location.len > 0)
-        ok = buf_append(out, "Location: ", 10) &&
-             buf_append(out, r->location.p, r->location.len) && buf_append(out, "\r\n", 2);
-    return ok && buf_append(out, "\r\n", 2) &&
-           (r->head_only || buf_append(out, body, (size_t)n));
+        ok = buf_append(out, "Location: ", 10) && buf_append(out, r->location.p, r->location.len) &&
+             buf_append(out, "\r\n", 2);
+    return ok && buf_append(out, "\r\n", 2) && (r->head_only || buf_append(out, body, (size_t)n));
 }

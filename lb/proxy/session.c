@@ -21,8 +21,7 @@ static struct pool sessions = POOL("sessions", struct session, 64);
 static void on_client(struct conn *c);
 static void on_timer(struct timer *t);
 
-bool session_begin(struct listener *l, const struct transport *t, int fd,
-                   const union ip_addr *peer)
+bool session_begin(struct listener *l, const struct transport *t, int fd, const union ip_addr *peer)
 {
     struct worker *w = l->w;
     struct session *s = pool_get_zeroed(&sessions);

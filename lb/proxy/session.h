@@ -25,7 +25,8 @@ void session_drain_all(struct worker *w);
 void session_close_all(struct worker *w);
 
 enum proxy_read { PROXY_READ_DONE, PROXY_READ_WAIT, PROXY_READ_BAD, PROXY_READ_EOF };
-// Reads the mandatory PROXY header into `in` and takes it off. Also DONE when the listener wants none.
+// Reads the mandatory PROXY header into `in` and takes it off. Also DONE when the listener wants
+// none.
 enum proxy_read session_read_proxy(struct session *s, struct flow *in) MUST_CHECK;
 // The address that the client connected to.
 void session_local(const struct session *s, union ip_addr *out);

@@ -227,8 +227,7 @@ static enum step st_relay(struct tcp_session *t)
 {
     struct worker *w = t->s->w;
     struct relay_wants wants;
-    enum relay_result r =
-        relay_pump(&t->up, &t->down, &t->s->client, &t->server->conn, &wants);
+    enum relay_result r = relay_pump(&t->up, &t->down, &t->s->client, &t->server->conn, &wants);
     switch (r) {
     case RELAY_WAIT:
         t->half_closed = wants.half_closed;

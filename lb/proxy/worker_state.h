@@ -4,7 +4,8 @@
 //
 //   listener -> session (one client connection)
 //                 |- mode tcp:  tcp_session  -> relay (two flows)   -> upstream (server connection)
-//                 '- mode http: exchange     -> two flows           -> upstream, or back to idle_pool
+//                 '- mode http: exchange     -> two flows           -> upstream, or back to
+//                 idle_pool
 #ifndef EVLB_WORKER_STATE_H
 #define EVLB_WORKER_STATE_H
 
@@ -39,37 +40,37 @@ struct listener {
 // block and nothing else.
 struct session {
     struct conn client;
-    struct timer timer;     // the one timeout that guards the current state
-    struct list node;       // in worker->sessions; in the graveyard at the end
+    struct timer timer; // the one timeout that guards the current state
+    struct list node;   // in worker->sessions; in the graveyard at the end
     struct worker *w;
     const struct listener *listener;
-    void *work;             // exchange or tcp_session in progress; NULL: idle
-    union ip_addr *local;   // where the client connected to, said by a PROXY header; NULL: ask
-    union ip_addr peer;     // the client, as a PROXY header said or as accepted
-    uint32_t requests;      // begun on this connection
-    uint32_t lingered;      // bytes thrown away while lingering
-    uint64_t since_ms;      // of the current idle period
+    void *work;           // exchange or tcp_session in progress; NULL: idle
+    union ip_addr *local; // where the client connected to, said by a PROXY header; NULL: ask
+    union ip_addr peer;   // the client, as a PROXY header said or as accepted
+    uint32_t requests;    // begun on this connection
+    uint32_t lingered;    // bytes thrown away while lingering
+    uint64_t since_ms;    // of the current idle period
     struct grave grave;
-    bool proxied;           // the PROXY header has been read
-    bool lingering;         // answered; only waits for the client to close
-    bool dead;              // closed; waits for the end of the turn
+    bool proxied;   // the PROXY header has been read
+    bool lingering; // answered; only waits for the client to close
+    bool dead;      // closed; waits for the end of the turn
 };
 
 // One connection to a server. Has one holder at a time: a session's work, or the idle pool.
 struct upstream {
     struct conn conn;
-    struct timer timer;       // ends it when idle for too long
-    struct list node;         // in idle_pool.idle, or alone
+    struct timer timer; // ends it when idle for too long
+    struct list node;   // in idle_pool.idle, or alone
     struct worker *w;
     const struct server *server;
-    void *holder;             // NULL: idle
+    void *holder; // NULL: idle
     void (*on_ready)(void *holder);
-    uint32_t uses;            // exchanges begun on it
-    uint32_t idle_limit_ms;   // how long it may stay idle
+    uint32_t uses;          // exchanges begun on it
+    uint32_t idle_limit_ms; // how long it may stay idle
     uint64_t idle_since_ms;
     struct grave grave;
-    bool established;         // a write was taken, or the connect was seen to succeed
-    bool private;             // never goes to another client (NTLM, PROXY header)
+    bool established; // a write was taken, or the connect was seen to succeed
+    bool private;     // never goes to another client (NTLM, PROXY header)
 };
 
 struct idle_pool {
@@ -83,17 +84,17 @@ struct worker {
     struct board *board;
     struct board_counters *count; // this worker's own
     uint32_t id;
-    uint32_t max_connections;     // of the process tree
+    uint32_t max_connections; // of the process tree
     struct rng rng;
-    struct ring *access_log;      // NULL: off
-    struct arena *arena;          // schedulers
+    struct ring *access_log;       // NULL: off
+    struct arena *arena;           // schedulers
     struct scheduler **schedulers; // by backend index
     struct idle_pool *idle;        // by server index
     struct listener *listeners;
     uint32_t n_listeners, n_sessions, n_upstreams;
     struct list sessions;
-    uint32_t retrying;   // exchanges that are in a retry now, against the budget
-    uint32_t exchanges;  // in progress
+    uint32_t retrying;  // exchanges that are in a retry now, against the budget
+    uint32_t exchanges; // in progress
     bool draining;
     // The head that was parsed last, and whose it is: a step that comes right after the parsing
     // one finds it here, a later one parses again.

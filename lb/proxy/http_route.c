@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// From a request head to its route and its hash key. Runs in workers, called by http_proxy.c in
+// state ROUTE. Host and path are brought into their normal form only when some route looks at them,
+// and what is forwarded is never changed by it.
+#include "proxy/http_route.h"
+
+#include "proto/cookie.h"
+#include "proto/uri.h"
+
+void http_hash_key(struct exchange *x, const struct http_head *h)
+{
+    struct attempt *a = &x->attempt;
+    const struct backend *b = a->backend;
+    struct str v = STR_NONE;
+    const void *bytes;
+    switch (b->hash_on) {
+    case HASH_CLIENT:
+        v.len = ip_bytes(&x->s->peer, &bytes);
+        v.p = bytes;
+        break;
+    case HASH_PATH:
+        v = (struct str){h->path.p, str_find(h->path, '?')};
+        break;
+    case HASH_URI:
+        v = h->path;
+        break;
+    case HASH_HEADER:
+    case HASH_COOKIE:
+        for (uint32_t i = 0; i < h->n_fields && v.len == 0; i++) {
+            const struct http_field *f = &h->fields[i];
+            if (b->hash_on == HASH_HEADER && str_caseeq(f->name, b->hash_name))
+                v = f->value;
+            else if (b->hash_on == HASH_COOKIE && f->id == FIELD_COOKIE &&
+                     !cookie_find(f->value, b->hash_name, &v))
+                v = STR_NONE;
+        }
+        break;
+    }
+    a->has_key = v.len > 0;
+    a->key = hash_bytes(v.p, v.len, 0);
+}
+
+const struct route *http_find_route(struct exchange *x, const struct http_head *h, bool *bad)
+{
+    const struct frontend *f = x->s->listener->frontend;
+    char host[256], path[HTTP_PATH_MAX];
+    size_t host_len = 0, path_len = 0;
+    *bad = false;
+    if (route_needs_host(f) && h->authority.len > 0 &&
+        !uri_host(h->authority, host, sizeof(host), &host_len))
+        *bad = true;
+    if (route_needs_path(f) && !uri_normalise(h->path, path, sizeof(path), &path_len))
+        *bad = true;
+    if (*bad)
+        return NULL;
+    return route_find(f, (struct str){host, host_len}, (struct str){path, path_len});
+}
