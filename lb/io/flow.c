@@ -79,16 +79,18 @@ bool flow_scan_buffer(struct flow *f)
     return true;
 }
 
-enum io flow_fill(struct flow *f, struct conn *src)
+enum io flow_fill(struct flow *f, struct conn *src, uint32_t most)
 {
-    if (!buf_attach(&f->buf)) {
+    struct buf *b = &f->buf;
+    if (b->base != NULL && buf_room(b) == 0)
+        buf_compact(b);
+    bool full = b->base != NULL && buf_room(b) == 0;
+    if (full && b->cap >= most)
+        return IO_OK;
+    if (full ? !buf_grow(b, MIN_OF(b->cap * 2, most)) : !buf_attach(b)) {
         src->error = ENOMEM;
         return IO_ERR;
     }
-    if (buf_room(&f->buf) == 0)
-        buf_compact(&f->buf);
-    if (buf_room(&f->buf) == 0)
-        return IO_OK;
     size_t got = 0;
     enum io r = conn_recv(src, buf_tail(&f->buf), buf_room(&f->buf), &got);
     f->buf.tail += (uint32_t)got;
@@ -161,7 +163,7 @@ enum flow_result flow_pump(struct flow *f, struct conn *src, struct conn *dst)
         give_up_keeping(f);
         if (f->src_eof || !(src->ready & CONN_READ))
             return source_state(f);
-        if (flow_fill(f, src) == IO_ERR && f->buf.base == NULL && !f->src_eof)
+        if (flow_fill(f, src, 0) == IO_ERR && !f->src_eof)
             return FLOW_NO_MEMORY;
     }
     return FLOW_YIELD;

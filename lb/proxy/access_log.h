@@ -11,13 +11,13 @@
 // Plain values; text comes from clients and servers as it was sent and is escaped here. A phase
 // that never ended is -1 (null in the line): it locates the failure.
 struct access_record {
-    int64_t ended_ms;            // wall clock, ms since 1970
+    int64_t ended_ms; // wall clock, ms since 1970
     const union ip_addr *client;
-    struct str frontend, backend, server; // empty: none was reached
-    const char *proto;           // "HTTP/1.1", "tcp"
+    struct str frontend, backend, server;                           // empty: none was reached
+    const char *proto;                                              // "HTTP/1.1", "tcp"
     struct str method, host, path, user_agent, referer, request_id; // empty in mode tcp
-    uint16_t status;             // sent to the client; 0: none
-    uint64_t bytes_in, bytes_out; // from and to the client
+    uint16_t status;                                                // sent to the client; 0: none
+    uint64_t bytes_in, bytes_out;                                   // from and to the client
     uint32_t retries;
     int32_t t_idle_ms, t_request_ms, t_queue_ms, t_connect_ms, t_response_ms, t_data_ms, t_total_ms;
     enum end_cause end;

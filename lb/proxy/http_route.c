@@ -49,7 +49,10 @@ const struct route *http_find_route(struct exchange *x, const struct http_head *
     if (route_needs_host(f) && h->authority.len > 0 &&
         !uri_host(h->authority, host, sizeof(host), &host_len))
         *bad = true;
-    if (route_needs_path(f) && !uri_normalise(h->path, path, sizeof(path), &path_len))
+    bool everything = str_eq(h->path, STR("*")); // OPTIONS *: no path, only "/" holds it
+    if (everything)
+        path[path_len++] = '/';
+    else if (route_needs_path(f) && !uri_normalise(h->path, path, sizeof(path), &path_len))
         *bad = true;
     if (*bad)
         return NULL;

@@ -8,12 +8,12 @@
 
 struct reply {
     uint16_t status;
-    struct str location;   // of a redirect; empty: none
-    const char *sentence;  // what went wrong, for people
-    bool json;             // the client accepts JSON rather than HTML
-    bool close;            // the client connection ends after this
-    bool head_only;        // the request was HEAD
-    bool http10_keep;      // an HTTP/1.0 client that asked to keep the connection
+    struct str location;  // of a redirect; empty: none
+    const char *sentence; // what went wrong, for people
+    bool json;            // the client accepts JSON rather than HTML
+    bool close;           // the client connection ends after this
+    bool head_only;       // the request was HEAD
+    bool http10_keep;     // an HTTP/1.0 client that asked to keep the connection
 };
 
 // "Service Unavailable" for 503; "Status" for one we never send.

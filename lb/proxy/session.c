@@ -182,14 +182,12 @@ enum proxy_read session_read_proxy(struct session *s, struct flow *in)
                 return take_proxy(s, in, &hdr);
             if (r == PROXY_BAD)
                 return PROXY_READ_BAD;
-            if (buf_room(&in->buf) == 0 && !buf_grow(&in->buf, PROXY_HDR_MAX))
-                return PROXY_READ_BAD;
         }
         if (in->src_eof)
             return PROXY_READ_EOF;
         if (!(s->client.ready & CONN_READ))
             return PROXY_READ_WAIT;
-        if (flow_fill(in, &s->client) == IO_ERR)
+        if (flow_fill(in, &s->client, PROXY_HDR_MAX) == IO_ERR)
             return PROXY_READ_EOF;
     }
 }

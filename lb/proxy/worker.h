@@ -10,12 +10,12 @@
 struct worker_setup {
     const struct config *config; // lives longer than the worker
     struct board *board;
-    uint32_t id;                 // 0..workers-1
-    const int *listen_fds;       // this worker's sockets, non-blocking and listening: one per
-                                 // listen, frontends in order, their listens in order
-    int channel_fd;              // to the supervisor (core/message.h), non-blocking
-    struct ring *access_log;     // NULL: no access log
-    uint32_t max_connections;    // of the process tree; always > 0
+    uint32_t id;              // 0..workers-1
+    const int *listen_fds;    // this worker's sockets, non-blocking and listening: one per
+                              // listen, frontends in order, their listens in order
+    int channel_fd;           // to the supervisor (core/message.h), non-blocking
+    struct ring *access_log;  // NULL: no access log
+    uint32_t max_connections; // of the process tree; always > 0
 };
 
 // Serves until told to stop. Returns the exit status of the process.
