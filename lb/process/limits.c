@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// Limits derived from the machine. Runs in the supervisor before it forks; the children inherit
+// RLIMIT_NOFILE. A session holds two descriptors (client and server), or one when a pooled server
+// connection is shared over time, so half of what is left after a reserve is what can be served.
+#include "process/limits.h"
+
+#include <sched.h>
+#include <sys/resource.h>
+
+#include "base/log.h"
+
+#define OPEN_FILES_MAX 1048576u // more is never needed and costs the kernel memory
+#define OPEN_FILES_RESERVE 64u  // listeners aside: log, channel, epoll, resolver, spare
+#define WORKERS_MAX 256u
+
+static uint32_t count_cores(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof(set), &set) < 0)
+        return 1;
+    return (uint32_t)MAX_OF(CPU_COUNT(&set), 1);
+}
+
+static uint32_t raise_open_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 1024;
+    rlim_t want = MIN_OF(limit.rlim_max, (rlim_t)OPEN_FILES_MAX);
+    if (limit.rlim_cur < want) {
+        struct rlimit raised = {.rlim_cur = want, .rlim_max = limit.rlim_max};
+        if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+            limit = raised;
+    }
+    return (uint32_t)MIN_OF(limit.rlim_cur, (rlim_t)OPEN_FILES_MAX);
+}
+
+static uint32_t count_listens(const struct config *config)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < config->n_frontends; i++)
+        n += config->frontends[i].n_listens;
+    return n;
+}
+
+struct limits limits_find(const struct config *config)
+{
+    struct limits l = {.workers = config->workers, .open_files = raise_open_files()};
+    if (l.workers == 0)
+        l.workers = count_cores();
+    l.workers = MIN_OF(l.workers, WORKERS_MAX);
+    uint32_t reserved = OPEN_FILES_RESERVE + count_listens(config);
+    uint32_t per_worker = l.open_files > reserved + 2 ? (l.open_files - reserved) / 2 : 1;
+    uint64_t possible = (uint64_t)per_worker * l.workers;
+    l.max_connections = (uint32_t)MIN_OF(possible, (uint64_t)UINT32_MAX / 2);
+    if (config->max_connections == 0)
+        return l;
+    if (config->max_connections > l.max_connections)
+        log_warning("max-connections is %u, but %u open files per process allow %u; raise the "
+                    "limit of open files (ulimit -n, LimitNOFILE=)",
+                    config->max_connections, l.open_files, l.max_connections);
+    l.max_connections = MIN_OF(config->max_connections, l.max_connections);
+    return l;
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// How much this process tree may take: open files, connections, workers.
+#ifndef EVLB_LIMITS_H
+#define EVLB_LIMITS_H
+
+#include "conf/config.h"
+
+struct limits {
+    uint32_t workers;
+    uint32_t open_files;      // of each process
+    uint32_t max_connections; // of the process tree; always > 0
+};
+
+// Raises the soft limit of open files to the hard one, counts the cores. `reserved` descriptors of
+// each process are in use for other things.
+struct limits limits_find(const struct config *config);
+
+#endif

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// All memory that is shared between the processes, made in one piece before the first fork: the
+// board, the process table, and one log ring per producer.
+#ifndef EVLB_SHARED_H
+#define EVLB_SHARED_H
+
+#include "base/ring.h"
+#include "conf/config.h"
+#include "control/process_table.h"
+#include "core/board.h"
+
+struct shared {
+    void *memory; // the mapping
+    size_t bytes;
+    uint32_t workers;
+    struct board *board;
+    struct process_table *table;
+    struct ring_sleep *sleep;                // of the logger
+    int wake_fd;                             // what wakes it
+    struct ring supervisor_log, control_log; // operational lines
+    struct ring *worker_log;                 // [workers], operational lines
+    struct ring *access_log;                 // [workers]; NULL: there is no access log
+};
+
+// NULL: no memory or no descriptor.
+struct shared *shared_new(const struct config *config, uint32_t workers) MUST_CHECK;
+void shared_free(struct shared *s);
+
+#endif
