@@ -12,15 +12,17 @@ static uint16_t default_port(struct str scheme)
     return str_eq(scheme, STR("https")) ? 443 : 0;
 }
 
-// "http://..." leaves what follows the "//".
+// "http://..." leaves what follows the "//". A "://" further on belongs to the query.
 static bool take_scheme(struct str *rest, struct str *scheme)
 {
     *scheme = STR_NONE;
-    const char *colon = memmem(rest->p, rest->len, "://", 3);
-    if (colon == NULL)
+    size_t slash = str_find(*rest, '/');
+    if (slash == 0 || slash == rest->len || rest->p[slash - 1] != ':')
         return true;
-    *scheme = str_from(rest->p, colon);
-    *rest = str_from(colon + 3, rest->p + rest->len);
+    if (slash + 1 == rest->len || rest->p[slash + 1] != '/')
+        return false;
+    *scheme = (struct str){rest->p, slash - 1};
+    *rest = str_from(rest->p + slash + 2, rest->p + rest->len);
     return default_port(*scheme) != 0 || str_eq(*scheme, STR("tcp"));
 }
 

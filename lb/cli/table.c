@@ -23,13 +23,13 @@ void table_cell(struct table *t, const char *fmt, ...)
 
 void table_count(struct table *t, uint64_t value)
 {
-    static const char units[] = "kMGTPE";
+    static const char units[] = " kMGTPE";
     if (value < 100000) {
         table_cell(t, "%u", (unsigned)value);
         return;
     }
     double scaled = (double)value;
-    const char *unit = units - 1;
+    const char *unit = units;
     while (scaled >= 999.5) {
         scaled /= 1000;
         unit++;
