@@ -30,9 +30,10 @@ struct conn;
 struct transport {
     const char *name;
     enum io (*recv)(struct conn *c, void *to, size_t size, size_t *got);
-    enum io (*sendv)(struct conn *c, const struct iovec *iov, int n, size_t *sent);
+    // `total`: the bytes of all n pieces together.
+    enum io (*sendv)(struct conn *c, const struct iovec *iov, int n, size_t total, size_t *sent);
     enum io (*peek)(struct conn *c);      // IO_OK: bytes are waiting
-    int (*pending_error)(struct conn *c); // the result of a connect: 0 or errno
+    int (*pending_error)(struct conn *c); // of a connect: 0 done, EINPROGRESS, or what went wrong
     void (*finish)(struct conn *c);       // ends our direction in order (FIN)
     // Tells the loop which events to report.
     void (*watch)(struct conn *c, struct loop *l, int events);
@@ -61,7 +62,9 @@ enum io conn_recv(struct conn *c, void *to, size_t size, size_t *got) MUST_CHECK
 enum io conn_sendv(struct conn *c, const struct iovec *iov, int n, size_t *sent) MUST_CHECK;
 // Looks without taking: IO_OK bytes, IO_EOF closed, IO_AGAIN silent, IO_ERR broken.
 enum io conn_peek(struct conn *c) MUST_CHECK;
-int conn_pending_error(struct conn *c) MUST_CHECK;
+// How a connect stands, after an event: 0 done, EINPROGRESS, or what went wrong. No system call
+// when the event itself has told (an error is reported as readable and writable at once).
+int conn_connect_state(struct conn *c) MUST_CHECK;
 void conn_finish(struct conn *c);
 // Says which events the owner waits for. Asking for more than is watched tells the loop at once;
 // less is told only when an event arrives that nobody waits for (a keep-alive connection then needs

@@ -67,8 +67,8 @@ enum io flow_flush(struct flow *f, struct conn *dst) MUST_CHECK;
 size_t flow_unsent(const struct flow *f);
 // Notes that `n` of the unsent bytes (first, then buf) were taken.
 void flow_taken(struct flow *f, size_t n);
-// Reads once into the buffer, which may grow to `most` bytes (0: it stays as it is); IO_OK also when
-// there was no room for more. IO_ERR without f->src_eof: out of memory.
+// Reads once into the buffer, which may grow to `most` bytes (0: it stays as it is); IO_OK also
+// when there was no room for more. IO_ERR without f->src_eof: out of memory.
 enum io flow_fill(struct flow *f, struct conn *src, uint32_t most) MUST_CHECK;
 
 #endif

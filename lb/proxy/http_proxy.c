@@ -15,6 +15,8 @@
 // exchange ends in finish() or cut() with one cause; the claim on a server ends there too.
 #include "proxy/http_proxy.h"
 
+#include <errno.h>
+
 #include "base/log.h"
 #include "base/panic.h"
 #include "io/sock.h"
@@ -386,9 +388,10 @@ static enum step st_connect(struct exchange *x)
         c->ready = 0;
         return wait_for(x, 0, CONN_READ | CONN_WRITE, x->attempt.backend->timeout.connect);
     }
-    if (!(c->ready & CONN_WRITE))
+    int state = c->ready & CONN_WRITE ? conn_connect_state(c) : EINPROGRESS;
+    if (state == EINPROGRESS)
         return client_still_there(x) ? STEP_WAIT : cut(x, END_CLIENT_CLOSED_CONNECT);
-    if (conn_pending_error(c) != 0)
+    if (state != 0)
         return connect_failed(x, END_SERVER_REFUSED);
     x->server->established = true;
     attempt_connected(&x->attempt, x->w);
@@ -601,13 +604,6 @@ static enum step st_wait(struct exchange *x)
 
 // ---- STREAM
 
-// The response ended before it was complete: the client must not take it for whole.
-static enum step truncated(struct exchange *x, enum end_cause cause)
-{
-    panic_note("response truncated", x->attempt.server->index, cause);
-    return cut(x, cause);
-}
-
 static enum step st_stream(struct exchange *x)
 {
     const struct timeouts *ft = &x->s->listener->frontend->timeout;
@@ -620,11 +616,11 @@ static enum step st_stream(struct exchange *x)
     case FLOW_EOF:
         if (x->down_body.framing == BODY_UNTIL_CLOSE)
             return finish(x, END_OK);
-        return truncated(x, END_SERVER_CLOSED_DATA);
+        return cut(x, END_SERVER_CLOSED_DATA);
     case FLOW_SRC_ERR:
-        return truncated(x, END_SERVER_CLOSED_DATA);
+        return cut(x, END_SERVER_CLOSED_DATA);
     case FLOW_BAD:
-        return truncated(x, END_BAD_RESPONSE_BODY);
+        return cut(x, END_BAD_RESPONSE_BODY);
     case FLOW_DST_ERR:
         return cut(x, END_CLIENT_CLOSED_DATA);
     case FLOW_NO_MEMORY:
@@ -760,6 +756,7 @@ static enum step cut(struct exchange *x, enum end_cause cause)
     struct session *s = x->s;
     bool reset = x->head_sent && (x->down_body.framing == BODY_UNTIL_CLOSE ||
                                   x->down_body.mode == H1_BODY_DECODE || x->state == HS_TUNNEL);
+    panic_note("exchange cut", (uint64_t)x->state, cause);
     http_abort(s, cause);
     session_close(s, reset);
     return STEP_END;

@@ -23,7 +23,8 @@ static enum relay_result pump_one(struct flow *f, struct conn *src, struct conn 
         return RELAY_WAIT;
     case FLOW_DONE:
     case FLOW_EOF:
-        conn_finish(dst);
+        if (!src->finished) // else both have ended, and the close that follows says so
+            conn_finish(dst);
         return RELAY_END;
     case FLOW_SRC_ERR:
         return RELAY_CLIENT_ERR; // of the source: the caller knows which that is

@@ -11,6 +11,8 @@
 // Invariant: every session that reaches end() has exactly one cause, and holds nothing afterwards.
 #include "proxy/tcp_proxy.h"
 
+#include <errno.h>
+
 #include "base/pool.h"
 #include "io/sock.h"
 #include "proto/proxy_hdr.h"
@@ -89,6 +91,7 @@ void tcp_begin(struct session *s)
     flow_init(&t->up);
     flow_init(&t->down);
     t->begin_ms = w->loop.now_ms;
+    s->client.ready &= (uint8_t)~CONN_READ; // the loop tells: most have sent nothing yet
     t->attempt.backend = s->listener->frontend->routes[0].backend;
     guard(t, s->listener->frontend->timeout.request);
     drive(t);
@@ -162,54 +165,92 @@ static enum step st_pick(struct tcp_session *t)
 static enum step connected(struct tcp_session *t)
 {
     struct worker *w = t->s->w;
-    const struct backend *b = t->attempt.backend;
     t->server->established = true;
     attempt_connected(&t->attempt, w);
     t->connected_ms = w->loop.now_ms;
     w->count->servers[t->server->server->index][SERVER_REQUESTS]++;
-    w->count->backends[b->index][BACKEND_REQUESTS]++;
-    if (b->send_proxy != PROXY_NONE) {
-        char header[PROXY_OUT_MAX];
-        union ip_addr local;
-        session_local(t->s, &local);
-        size_t n = proxy_hdr_format(b->send_proxy == PROXY_V1 ? 1 : 2, &t->s->peer, &local, header);
-        if (!buf_append(&t->up.first, header, n))
-            return end(t, END_OUT_OF_MEMORY);
-    }
+    w->count->backends[t->attempt.backend->index][BACKEND_REQUESTS]++;
     return go(t, TS_RELAY);
 }
 
-// A reset, not a FIN: what came before a FIN is still to be delivered.
-static bool client_is_gone(struct session *s)
+// No byte has reached the server: what the client has sent is still in the buffer.
+static enum step connect_failed(struct tcp_session *t, enum end_cause cause)
 {
-    if (!(s->client.watched & CONN_READ) || !(s->client.ready & CONN_READ))
-        return false;
-    enum io r = conn_peek(&s->client);
-    conn_want(&s->client, &s->w->loop, 0);
-    return r == IO_ERR;
+    upstream_close(t->server, true);
+    t->server = NULL;
+    t->up.passed = 0;
+    buf_release(&t->up.first);
+    attempt_refused(&t->attempt, t->s->w);
+    (void)go(t, TS_PICK);
+    return retry_or_end(t, cause);
+}
+
+// Puts the PROXY header in front of all that goes to the server.
+static bool add_proxy_header(struct tcp_session *t)
+{
+    enum proxy_version v = t->attempt.backend->send_proxy;
+    char header[PROXY_OUT_MAX];
+    union ip_addr local;
+    session_local(t->s, &local);
+    size_t n = proxy_hdr_format(v == PROXY_V1 ? 1 : 2, &t->s->peer, &local, header);
+    return buf_append(&t->up.first, header, n);
+}
+
+// Just begun. The loop reports a failure, and bytes of a server that speaks first, to whoever waits
+// for reading; that the connection stands is found out by writing to it. So a client that speaks
+// first costs no event of its own for the connect.
+static enum step watch_connect(struct tcp_session *t)
+{
+    struct loop *l = &t->s->w->loop;
+    bool proxy = t->attempt.backend->send_proxy != PROXY_NONE;
+    if (proxy && !add_proxy_header(t))
+        return end(t, END_OUT_OF_MEMORY);
+    t->server->conn.ready = 0;
+    bool write = proxy || flow_unsent(&t->up) > 0;
+    conn_want(&t->server->conn, l, write ? CONN_READ | CONN_WRITE : CONN_READ);
+    conn_want(&t->s->client, l, t->up.src_eof || write ? 0 : CONN_READ);
+    return STEP_WAIT;
+}
+
+// The client has said something: reads it, and offers it to the server.
+static enum step offer(struct tcp_session *t)
+{
+    struct conn *server = &t->server->conn, *client = &t->s->client;
+    if (flow_fill(&t->up, client, 0) == IO_ERR)
+        return end(t, t->up.src_eof ? END_CLIENT_CLOSED_CONNECT : END_OUT_OF_MEMORY);
+    if (!flow_scan_buffer(&t->up) || flow_unsent(&t->up) == 0) {
+        conn_want(client, &t->s->w->loop, t->up.src_eof ? 0 : CONN_READ);
+        return STEP_WAIT;
+    }
+    server->ready |= CONN_WRITE;
+    switch (flow_flush(&t->up, server)) {
+    case IO_OK:
+        return connected(t);
+    case IO_AGAIN:
+        if (t->up.passed > 0)
+            return connected(t);
+        conn_want(server, &t->s->w->loop, CONN_READ | CONN_WRITE);
+        conn_want(client, &t->s->w->loop, 0);
+        return STEP_WAIT;
+    case IO_EOF:
+    case IO_ERR:
+        break;
+    }
+    return connect_failed(t, END_SERVER_REFUSED);
 }
 
 static enum step st_connect(struct tcp_session *t)
 {
-    struct session *s = t->s;
     struct conn *server = &t->server->conn;
-    if (!(server->watched & CONN_WRITE)) { // just begun: the loop says when it is decided
-        server->ready = 0;
-        conn_want(server, &s->w->loop, CONN_READ | CONN_WRITE);
-        conn_want(&s->client, &s->w->loop, CONN_READ);
-        return STEP_WAIT;
-    }
-    if (client_is_gone(s))
-        return end(t, END_CLIENT_CLOSED_CONNECT);
-    if (!(server->ready & CONN_WRITE))
-        return STEP_WAIT;
-    if (conn_pending_error(server) == 0)
+    if (server->watched == 0)
+        return watch_connect(t);
+    int state = server->ready != 0 ? conn_connect_state(server) : EINPROGRESS;
+    if (state == 0)
         return connected(t);
-    upstream_close(t->server, false);
-    t->server = NULL;
-    attempt_refused(&t->attempt, s->w);
-    (void)go(t, TS_PICK);
-    return retry_or_end(t, END_SERVER_REFUSED);
+    if (state != EINPROGRESS)
+        return connect_failed(t, END_SERVER_REFUSED);
+    return (t->s->client.wanted & CONN_READ) && (t->s->client.ready & CONN_READ) ? offer(t)
+                                                                                 : STEP_WAIT;
 }
 
 // ---- RELAY
@@ -327,12 +368,11 @@ void tcp_timeout(struct session *s)
 {
     struct tcp_session *t = s->work;
     enum end_cause cause = steps[t->state].timeout;
-    if (t->state == TS_CONNECT) {
-        upstream_close(t->server, true);
-        t->server = NULL;
-        attempt_refused(&t->attempt, s->w);
-        (void)go(t, TS_PICK);
-        if (retry_or_end(t, cause) == STEP_GO)
+    if (t->state == TS_CONNECT) { // or connected long ago, and nobody has said anything since
+        t->server->conn.ready = CONN_READ;
+        enum step next =
+            conn_connect_state(&t->server->conn) == 0 ? connected(t) : connect_failed(t, cause);
+        if (next == STEP_GO)
             drive(t);
         return;
     }
