@@ -36,7 +36,7 @@ static int flush_output(int status)
     return status == EXIT_OK ? EXIT_FAILED : status;
 }
 
-int cli_main(int argc, char *const *argv)
+int cli_main(int argc, char **argv)
 {
     struct cli cli;
     int status = cli_parse(argc, argv, &cli, stderr);

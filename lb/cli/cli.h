@@ -59,6 +59,8 @@ struct cli {
     const char **headers;          // -H, in order
     const char **operands;
     uint32_t n_to, n_headers, n_operands;
+    int argc; // as main() got them
+    char **argv;
 };
 
 struct cli_command {
@@ -78,12 +80,12 @@ extern const struct cli_command cli_commands[];
 extern const size_t cli_command_count;
 
 // Parses and runs. Returns the exit status of the process.
-int cli_main(int argc, char *const *argv) MUST_CHECK;
+int cli_main(int argc, char **argv) MUST_CHECK;
 
 // ---- parse.c ----
 // Reads a command line into `out`; complaints go to `err`. EXIT_OK: `out` is filled (command is
 // NULL when only flags were given). The caller frees with cli_free() in either case.
-int cli_parse(int argc, char *const *argv, struct cli *out, FILE *err) MUST_CHECK;
+int cli_parse(int argc, char **argv, struct cli *out, FILE *err) MUST_CHECK;
 void cli_free(struct cli *cli);
 // True when `word` is one of the space-separated `words`.
 bool cli_word_in(const char *words, const char *word);

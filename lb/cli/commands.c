@@ -31,14 +31,14 @@ const struct cli_flag cli_flags[FLAG_COUNT] = {
 #define PLANNED(name, summary) {name, "", 0, 0, COMMAND_PLANNED, NULL, NULL, summary, NULL}
 
 const struct cli_command cli_commands[] = {
-    {"run", "", 0, CONFIG | NO_FILE | VOLUME, COMMAND_SHOWN, cmd_run, NULL,
+    {"run", "", 0, CONFIG | SOCKET | NO_FILE | VOLUME, COMMAND_SHOWN, cmd_run, NULL,
      "serve in the foreground; log to standard error",
      "  evlb run -c evlb.yaml\n"
      "  evlb run --listen 8080 --to 10.0.0.11:80 --to 10.0.0.12:80\n"
      "\n"
      "TERM and INT stop gracefully; a second one stops at once.\n"
      "Exit status: 0 stopped, 1 failed, 2 usage, 71 cannot bind, 78 configuration invalid."},
-    {"check", "", 0, CONFIG | FORMAT | VOLUME | FLAG_BIT(FLAG_STRICT), COMMAND_SHOWN, cmd_check,
+    {"check", "", 0, CONFIG | FORMAT | FLAG_BIT(FLAG_QUIET) | FLAG_BIT(FLAG_STRICT), COMMAND_SHOWN, cmd_check,
      "text gcc json github",
      "say what is wrong with a configuration",
      "FILE may be a directory (its *.yaml files) or - (standard input). Opens no sockets\n"

@@ -11,22 +11,16 @@
 #include "base/addr.h"
 #include "base/buf.h"
 #include "cli/source.h"
+#include "process/supervisor.h"
 
+#define PATH_BYTES 4096
 #define ANSWER_SECONDS 5
 #define ANSWER_BYTES_MAX (64u << 20)
 
 // ---- where the socket is ------------------------------------------------------------------------
 
-static const char *usual_place(struct arena *a)
-{
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
-    if (geteuid() != 0 && runtime != NULL && runtime[0] != '\0')
-        return arena_printf(a, "%s/evlb/ctl.sock", runtime);
-    return "/run/evlb/ctl.sock";
-}
-
 // The admin.socket of the file given with --config, "" when it sets none.
-static int path_from_config(const struct cli *cli, struct arena *a, const char **path)
+static int path_from_config(const struct cli *cli, struct arena *a, struct str *path)
 {
     struct config_source source = config_source_files(cli->value[FLAG_CONFIG]);
     struct findings findings;
@@ -35,7 +29,7 @@ static int path_from_config(const struct cli *cli, struct arena *a, const char *
     if (config == NULL)
         findings_print(&findings, stderr, FINDINGS_TEXT, cli_colour(stderr));
     else
-        *path = arena_strdup(a, config->admin_socket);
+        *path = arena_str(a, config->admin_socket);
     int status = config != NULL ? EXIT_OK : EXIT_USAGE;
     if (config != NULL)
         arena_free(config->arena);
@@ -45,21 +39,21 @@ static int path_from_config(const struct cli *cli, struct arena *a, const char *
 
 int ctl_socket_path(const struct cli *cli, struct arena *a, const char **path)
 {
-    *path = cli->value[FLAG_SOCKET];
+    struct config config = {0};
+    *path = cli_socket(cli);
     if (*path != NULL)
         return EXIT_OK;
-    *path = getenv("EVLB_SOCKET");
-    if (*path != NULL && (*path)[0] != '\0')
-        return EXIT_OK;
-    *path = "";
     if (cli->value[FLAG_CONFIG] != NULL) {
-        int status = path_from_config(cli, a, path);
+        int status = path_from_config(cli, a, &config.admin_socket);
         if (status != EXIT_OK)
             return status;
     }
-    if ((*path)[0] == '\0')
-        *path = usual_place(a);
-    return EXIT_OK;
+    char *usual = arena_alloc(a, PATH_BYTES);
+    *path = usual;
+    if (supervisor_admin_path(&config, usual, PATH_BYTES))
+        return EXIT_OK;
+    fprintf(stderr, "evlb: XDG_RUNTIME_DIR is not set: say where the socket is with --socket\n");
+    return EXIT_UNREACHABLE;
 }
 
 // ---- the request --------------------------------------------------------------------------------

@@ -12,7 +12,7 @@
 
 struct reader {
     int argc, next; // `next`: the argument to look at
-    char *const *argv;
+    char **argv;
     struct cli *cli;
     FILE *err;
     const char *first_word; // of a command of two words, until the second is read
@@ -235,10 +235,12 @@ static int check_all(const struct reader *r)
     return check_flags(r);
 }
 
-int cli_parse(int argc, char *const *argv, struct cli *out, FILE *err)
+int cli_parse(int argc, char **argv, struct cli *out, FILE *err)
 {
     size_t room = (size_t)MAX_OF(argc, 1);
-    *out = (struct cli){.to = xcalloc(room, sizeof(char *)),
+    *out = (struct cli){.argc = argc,
+                        .argv = argv,
+                        .to = xcalloc(room, sizeof(char *)),
                         .headers = xcalloc(room, sizeof(char *)),
                         .operands = xcalloc(room, sizeof(char *))};
     struct reader r = {.argc = argc, .next = 1, .argv = argv, .cli = out, .err = err};

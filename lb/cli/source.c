@@ -41,8 +41,16 @@ int cli_source(const struct cli *cli, struct arena *arena, struct config_source 
 {
     if (cli->given[FLAG_LISTEN] + cli->given[FLAG_TO] + cli->given[FLAG_MODE] > 0)
         return source_from_flags(cli, arena, out);
-    *out = config_source_files(cli_config_path(cli));
+    *out = config_source_files(arena_strdup(arena, str_of(cli_config_path(cli))));
     return EXIT_OK;
+}
+
+const char *cli_socket(const struct cli *cli)
+{
+    if (cli->value[FLAG_SOCKET] != NULL)
+        return cli->value[FLAG_SOCKET];
+    const char *from_env = getenv("EVLB_SOCKET");
+    return from_env != NULL && from_env[0] != '\0' ? from_env : NULL;
 }
 
 bool cli_colour(FILE *out)

@@ -10,9 +10,13 @@
 
 // --config, else $EVLB_CONFIG, else CONFIG_DEFAULT_PATH.
 const char *cli_config_path(const struct cli *cli);
-// The configuration that the flags name, --listen and --to included. `arena` owns a text made from
-// flags. EXIT_USAGE after a complaint on standard error when the flags contradict each other.
+// The configuration that the flags name, --listen and --to included; nothing in it points into
+// argv: what is made from flags lies in `arena`. EXIT_USAGE after a complaint on standard error
+// when the flags contradict each other.
 int cli_source(const struct cli *cli, struct arena *arena, struct config_source *out) MUST_CHECK;
+
+// --socket, else $EVLB_SOCKET, else NULL.
+const char *cli_socket(const struct cli *cli);
 
 // Whether to colour what goes to `out`: a terminal, and NO_COLOR (no-color.org) is not set.
 bool cli_colour(FILE *out);

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// `evlb run`: load the configuration, then be the supervisor until told to stop. In the foreground,
+// always: who starts it (a shell, systemd, a container) keeps it.
+//
+// Children write their titles over argv, so everything that they need of the command line is
+// copied first.
+#include "base/log.h"
+#include "cli/source.h"
+#include "process/supervisor.h"
+
+// What the command line and the environment say overrides the file.
+static void apply_flags(const struct cli *cli, struct config *config)
+{
+    const char *socket = cli_socket(cli);
+    if (socket != NULL)
+        config->admin_socket = arena_str(config->arena, str_of(socket));
+    if (cli->given[FLAG_VERBOSE] > 0)
+        config->log_level = LOG_DEBUG;
+    else if (cli->given[FLAG_QUIET] > 0)
+        config->log_level = LOG_WARNING;
+    log_set_level(config->log_level);
+}
+
+static int serve(const struct cli *cli, struct config *config)
+{
+    apply_flags(cli, config);
+    struct supervisor_options options = {.config = config, .argc = cli->argc, .argv = cli->argv};
+    return supervisor_run(&options);
+}
+
+static int load_and_serve(const struct cli *cli, struct arena *arena)
+{
+    struct config_source source;
+    int status = cli_source(cli, arena, &source);
+    if (status != EXIT_OK)
+        return status;
+    struct findings findings;
+    findings_init(&findings);
+    struct config *config = config_load(&source, &findings);
+    findings_print(&findings, stderr, FINDINGS_TEXT, cli_colour(stderr));
+    findings_free(&findings);
+    if (config == NULL)
+        return EXIT_CONFIG_INVALID;
+    status = serve(cli, config);
+    arena_free(config->arena);
+    return status;
+}
+
+int cmd_run(const struct cli *cli)
+{
+    struct arena *arena = arena_new();
+    int status = load_and_serve(cli, arena);
+    arena_free(arena);
+    return status;
+}
