@@ -3,7 +3,6 @@
 // know in a bug report (cf. `haproxy -vv`). The one place outside io/ and conf/ that includes the
 // headers of the libraries: for their version macros and functions alone.
 #include <ev.h>
-#include <openssl/crypto.h>
 #include <sys/utsname.h>
 #include <yaml.h>
 
@@ -28,7 +27,7 @@
 #define SANITIZER ""
 #endif
 
-#define LIBRARY_COUNT 3
+#define LIBRARY_COUNT 2
 
 struct library {
     const char *name;
@@ -37,17 +36,13 @@ struct library {
 
 static void read_libraries(struct library lib[LIBRARY_COUNT])
 {
-    lib[0].name = "OpenSSL";
-    (void)str_copy(str_of(OpenSSL_version(OPENSSL_VERSION_STRING)), lib[0].running,
-                   sizeof(lib[0].running));
-    (void)str_copy(str_of(OPENSSL_VERSION_STR), lib[0].built, sizeof(lib[0].built));
-    lib[1].name = "libev";
-    (void)snprintf(lib[1].running, sizeof(lib[1].running), "%d.%d", ev_version_major(),
+    lib[0].name = "libev";
+    (void)snprintf(lib[0].running, sizeof(lib[0].running), "%d.%d", ev_version_major(),
                    ev_version_minor());
-    (void)snprintf(lib[1].built, sizeof(lib[1].built), "%d.%d", EV_VERSION_MAJOR, EV_VERSION_MINOR);
-    lib[2].name = "libyaml";
-    (void)str_copy(str_of(yaml_get_version_string()), lib[2].running, sizeof(lib[2].running));
-    (void)str_copy(str_of(lib[2].running), lib[2].built, sizeof(lib[2].built)); // not recorded
+    (void)snprintf(lib[0].built, sizeof(lib[0].built), "%d.%d", EV_VERSION_MAJOR, EV_VERSION_MINOR);
+    lib[1].name = "libyaml";
+    (void)str_copy(str_of(yaml_get_version_string()), lib[1].running, sizeof(lib[1].running));
+    (void)str_copy(str_of(lib[1].running), lib[1].built, sizeof(lib[1].built)); // not recorded
 }
 
 static int print_json(const struct library lib[LIBRARY_COUNT], const struct utsname *os)

@@ -24,11 +24,12 @@ evlb(config, *values, args=[], env={}, wait=True, **named)   starts `evlb run -c
     $port, $port2, $port_admin ...        free ports, made on sight; lb.port, lb.ports["port2"]
     $a                                    address of the sim's listener "a" (or a keyword argument)
     ${VAR} and $$ stay as they are        (they belong to evlb)
-    `admin: {socket: ...}` is added when the text does not set it.
+    `admin: {socket: ...}` and `log: {access: true}` are added when the text has no such key.
     lb.port, lb.address, lb.url("/x")     of the first $port
     lb.get("/x"), lb.request("GET", "/x", headers={...}, body=b"...")     one request -> Response
     lb.client(port=None)                  Client: a raw connection, closed for you at the end
     lb.status()                           `evlb ctl status --format=json` as a dict
+    lb.ask("/v1/workers")                 any resource of the control socket, without the command
     lb.wait_idle()                        until every in-flight gauge is 0 (at most 5 s)
     lb.log()                              everything on its stderr so far
     lb.wait_log(regex, timeout=5)         until a line matches; returns the match
@@ -67,11 +68,9 @@ gauge must be 0 within 5 s, and every process must hold as many descriptors as a
 then TERM, and the exit status must be 0 and no sanitizer have reported; no line of the log may be
 an error or a PANIC unless allowed.
 """
-import os
-import shutil
-import subprocess
-import sys
 import pathlib
+import shutil
+import sys
 
 import pytest
 

@@ -2,9 +2,12 @@
 """evlb as a test sees it: a configuration with free ports filled in, a process, its logs, its
 status, and the checks that hold after every test."""
 import json
+import os
 import re
+import shutil
 import signal
 import subprocess
+import tempfile
 import textwrap
 import time
 
@@ -25,7 +28,8 @@ class Evlb:
         self.ports = {}
         self.config_file = tools.unique_file(tmp_path, "evlb", ".yaml")
         self.log_file = self.config_file.with_suffix(".log")
-        self.socket = str(self.config_file.with_suffix(".sock"))
+        self.socket_dir = tempfile.mkdtemp(prefix="evlb-")  # a socket's path is short
+        self.socket = f"{self.socket_dir}/ctl"
         self.process = None
         self.exit_status = None
         self.clients, self.allowed, self.skipped = [], [], set()
@@ -41,6 +45,8 @@ class Evlb:
         text = re.sub(r"\$([a-z_][a-z0-9_]*)", self._value, textwrap.dedent(config))
         if not re.search(r"^admin:", text, re.M):
             text += f"\nadmin: {{socket: {self.socket}}}\n"
+        if not re.search(r"^log:", text, re.M):
+            text += "log: {access: true}\n"
         self.config_file.write_text(text)
 
     def _value(self, match):
@@ -77,21 +83,27 @@ class Evlb:
             self.wait_ready()
 
     def wait_ready(self):
-        """Until every $port listens and the control socket answers."""
+        """Until every $port listens and the status says that all workers serve."""
         def ready():
             assert self.process.poll() is None, \
                 f"evlb ended with status {self.process.returncode}:\n{self.log()}"
-            return all(procfs.listening(p) for p in self.ports.values()) and self._answers()
+            return all(procfs.listening(p) for p in self.ports.values()) and self._running()
         tools.wait_for("evlb is ready", ready, tools.START_SECONDS)
         self.fds_at_start = {pid: procfs.descriptors(pid) for pid in self.processes()}
 
-    def _answers(self):
+    def _running(self):
         try:
-            with http.Client(self.socket, timeout=2) as c:
-                c.request("GET", "/v1/status", {"Connection": "close"})
-                return c.response().status == 200
+            return self.ask("/v1/status")["state"] == "running"
         except (OSError, http.Closed):
             return False
+
+    def ask(self, target):
+        """GET on the control socket; the answer as a dict."""
+        with http.Client(self.socket, timeout=5) as c:
+            c.request("GET", target, {"Connection": "close"})
+            r = c.response()
+        assert r.status == 200, r
+        return json.loads(r.body)
 
     @property
     def pid(self):
@@ -102,7 +114,7 @@ class Evlb:
 
     def workers(self):
         """Process ids of the workers, from the status."""
-        return [w["pid"] for w in self.status()["workers"]]
+        return [w["pid"] for w in self.ask("/v1/status")["workers"]]
 
     def processes(self):
         return [self.pid, *self.children()]
@@ -131,7 +143,7 @@ class Evlb:
         """The way out when it hangs: the supervisor and its children, by their ids."""
         for pid in reversed(self.processes()):
             try:
-                tools.os.kill(pid, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
             except OSError:
                 pass
         self.wait_exit()
@@ -167,7 +179,7 @@ class Evlb:
 
     def busy(self):
         """The in-flight gauges that are not 0, as a dict of path -> value."""
-        return dict(_gauges(self.status()))
+        return dict(_gauges(self.ask("/v1/status")))
 
     def wait_idle(self, timeout=SETTLE_SECONDS):
         tools.wait_for("nothing is in flight", lambda: not self.busy(), timeout)
@@ -217,6 +229,7 @@ class Evlb:
                 faults.append(str(e))
         if self.exit_status is None:
             self.wait_exit()
+        shutil.rmtree(self.socket_dir, ignore_errors=True)
         if self.exit_status != self.allowed_exit:
             faults.append(f"evlb ended with status {self.exit_status}, not {self.allowed_exit}:\n"
                           f"{self.log()[-4000:]}")
