@@ -4,9 +4,10 @@
 // control process for health checks. The field lines are read in h1_fields.c.
 //
 // Nearly every head arrives in one piece and is read in one pass. When it is incomplete, the calls
-// that follow only look for its end (h1_scan), and the one pass is made again when the end, or a
-// byte that no head may hold, has come: linear time however small the pieces are, and one place
-// only that says what is wrong. Invariant: a verdict depends on the bytes up to the fault alone.
+// that follow only look for its end (h1_scan), and the one pass is made again when the first line's
+// end, the head's end or a byte that no head may hold has come: linear time however small the
+// pieces are, and one place only that says what is wrong. Invariant: a verdict depends on the bytes
+// up to the fault alone.
 #include "proto/h1_head.h"
 
 #include "proto/chars.h"
@@ -188,8 +189,16 @@ static enum h1_result read_status_line(struct h1_cursor *c)
 
 // ------------------------------------------------------------------ heads that arrive in pieces
 
-// Looks at what is new. True when it is worth reading the head again: the empty line is there, or a
-// byte or line end that no head may hold.
+// True when the line end at `p` is that of the first line.
+static bool ends_first_line(const char *bytes, const char *p)
+{
+    while (*bytes == '\r' || *bytes == '\n')
+        bytes++;
+    return memchr(bytes, '\n', (size_t)(p - bytes)) == NULL;
+}
+
+// Looks at what is new. True when it is worth reading the head again: the first line or the head is
+// complete, or there is a byte or line end that no head may hold.
 static bool worth_reading(struct h1_scan *scan, const char *bytes, size_t n)
 {
     const char *p = bytes + scan->pos, *end = bytes + n;
@@ -200,8 +209,8 @@ static bool worth_reading(struct h1_scan *scan, const char *bytes, size_t n)
             return false;
         if (p[0] != '\r' || p[1] != '\n')
             return true;
-        if (p[-1] == '\n')
-            return true; // scan->pos > 0: a byte of the first line at least is in front
+        if (p[-1] == '\n' || ends_first_line(bytes, p)) // pos > 0: the first line has begun
+            return true;
         p += 2;
     }
 }
