@@ -12,7 +12,13 @@
 #include "base/str.h"
 
 enum mode { MODE_HTTP, MODE_TCP };
-enum balance { BALANCE_ROUND_ROBIN, BALANCE_LEAST_CONN, BALANCE_RANDOM, BALANCE_FIRST, BALANCE_HASH };
+enum balance {
+    BALANCE_ROUND_ROBIN,
+    BALANCE_LEAST_CONN,
+    BALANCE_RANDOM,
+    BALANCE_FIRST,
+    BALANCE_HASH
+};
 enum hash_on { HASH_CLIENT, HASH_PATH, HASH_URI, HASH_HEADER, HASH_COOKIE };
 enum reuse { REUSE_SAFE, REUSE_ALWAYS, REUSE_NEVER };
 enum proxy_version { PROXY_NONE, PROXY_V1, PROXY_V2 };
@@ -43,11 +49,11 @@ struct header_ops {
 
 struct server {
     struct str name;
-    struct str host;   // as written: numeric, or a name still to be resolved; empty for unix
-    struct addr addr;  // len 0 while a name is unresolved
+    struct str host;  // as written: numeric, or a name still to be resolved; empty for unix
+    struct addr addr; // len 0 while a name is unresolved
     uint16_t port;
-    uint16_t weight;   // 0..256
-    uint32_t index;    // over all servers of the config: its slot on the board
+    uint16_t weight; // 0..256
+    uint32_t index;  // over all servers of the config: its slot on the board
     struct conf_mark mark;
     struct backend *backend;
 };
@@ -55,16 +61,16 @@ struct server {
 struct backend {
     struct str name;
     uint32_t index;
-    enum mode mode;             // as the frontends use it; verify.c refuses both at once
+    enum mode mode; // as the frontends use it; verify.c refuses both at once
     enum balance balance;
     enum hash_on hash_on;
-    struct str hash_name;       // of the header or cookie
+    struct str hash_name; // of the header or cookie
     enum reuse reuse;
     enum proxy_version send_proxy;
     uint32_t retries;
-    struct timeouts timeout;    // connect, server, server_fin, tunnel, idle are read from here
+    struct timeouts timeout; // connect, server, server_fin, tunnel, idle are read from here
     struct header_ops headers;
-    struct server *servers;     // in the order of the file; their indexes are consecutive
+    struct server *servers; // in the order of the file; their indexes are consecutive
     uint32_t n_servers;
     struct conf_mark mark;
 };
@@ -82,10 +88,10 @@ struct route {
     const struct str *paths;          // any of them: prefixes that end at a segment border
     uint32_t n_hosts, n_paths;
     enum route_action action;
-    struct backend *backend;          // ROUTE_BACKEND
-    struct str redirect;              // ROUTE_REDIRECT: "https" or an absolute or local URL; one
-                                      // that ends in "/" gets the rest of the path appended
-    uint16_t status;                  // of a redirect or denial
+    struct backend *backend; // ROUTE_BACKEND
+    struct str redirect;     // ROUTE_REDIRECT: "https" or an absolute or local URL; one
+                             // that ends in "/" gets the rest of the path appended
+    uint16_t status;         // of a redirect or denial
     struct conf_mark mark;
 };
 
@@ -97,8 +103,8 @@ struct http_limits {
 
 struct listen {
     struct addr addr;
-    bool v6_only;       // false for "[::]:80" written as bare "80": both families
-    bool accept_proxy;  // a PROXY header is mandatory
+    bool v6_only;      // false for "[::]:80" written as bare "80": both families
+    bool accept_proxy; // a PROXY header is mandatory
     struct conf_mark mark;
 };
 
@@ -110,7 +116,7 @@ struct frontend {
     uint32_t n_listens;
     const struct route *routes; // at least one; the last of mode tcp is a plain backend
     uint32_t n_routes;
-    struct timeouts timeout;    // client, request, keep_alive, client_fin, tunnel are read from here
+    struct timeouts timeout; // client, request, keep_alive, client_fin, tunnel are read from here
     struct http_limits limits;
     uint32_t max_connections;   // 0: no limit of its own
     const struct cidr *trusted; // peers whose X-Forwarded-* and PROXY headers are believed

@@ -22,19 +22,20 @@ enum findings_format { FINDINGS_TEXT, FINDINGS_GCC, FINDINGS_JSON, FINDINGS_GITH
 // file as a whole.
 struct finding {
     enum severity severity;
-    const char *id;      // "config.enum": stable
-    const char *file;    // as the reader of the message would name it
+    const char *id;   // "config.enum": stable
+    const char *file; // as the reader of the message would name it
     uint32_t line, column;
     uint32_t end_column; // behind the last character, on the same line
     const char *message; // one sentence
     const char *fix;     // what stands behind the caret ("did you mean 'least-conn'?"), or NULL
     const char *notes[FINDING_NOTES_MAX]; // further lines ("one of: ..."), or NULL
-    const char *excerpt; // the line of the file, or NULL
-    const char *topic;   // what `evlb explain TOPIC` tells more about, or NULL
+    const char *excerpt;                  // the line of the file, or NULL
+    const char *topic;                    // what `evlb explain TOPIC` tells more about, or NULL
+    uint32_t order;                       // of the file among those read, for sorting
 };
 
 struct findings {
-    struct arena *arena; // owns all texts
+    struct arena *arena;   // owns all texts
     struct finding *items; // in the order of files and lines
     size_t count, cap;
     uint32_t errors, warnings; // those not kept included

@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: MIT
+// The engine that fills structs from the tree by the rows of the schema. Called by load.c after
+// the files are merged.
+//
+//   for each row:  own key -> `defaults` (ROW_DEFAULTS) -> top level (ROW_GLOBAL) -> row->fallback
+//
+// Inheritance works on the tree, not on the structs: a nested map (timeout) is looked up in each of
+// the three places, so "defaults" may give one timeout and a frontend another. A node with a
+// finding is poisoned: whoever meets it again takes the default and stays silent.
+#include "conf/bind.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "conf/interpolate.h"
+
+static bind_fn *const binders[VALUE_TYPES] = {
+    [VALUE_BOOL] = bind_bool,
+    [VALUE_U32] = bind_number,
+    [VALUE_U16] = bind_number,
+    [VALUE_DURATION] = bind_duration,
+    [VALUE_SIZE] = bind_size,
+    [VALUE_ENUM] = bind_enum,
+    [VALUE_FIXED] = bind_fixed,
+    [VALUE_TEXT] = bind_plain_text,
+    [VALUE_PATH] = bind_path,
+    [VALUE_ACCOUNT] = bind_account,
+    [VALUE_NETS] = bind_nets,
+    [VALUE_LISTEN_ADDRESS] = bind_listen_address,
+    [VALUE_SERVER_ADDRESS] = bind_server_address,
+    [VALUE_HOSTS] = bind_hosts,
+    [VALUE_PATHS] = bind_paths,
+    [VALUE_REDIRECT] = bind_redirect,
+    [VALUE_BACKEND_NAME] = bind_backend_name,
+    [VALUE_HASH_ON] = bind_hash_on,
+    [VALUE_HEADERS] = bind_headers,
+    [VALUE_ACCESS_LOG] = bind_access_log,
+    // include is read by include.c; listen, servers, routes and the sections as a whole by
+    // bind_front.c and bind_back.c
+};
+
+static void set_topic(struct binder *b, struct finding *x, const struct row *row)
+{
+    char path[128];
+    if (b->object == NULL || row == NULL)
+        return;
+    schema_path(b->object, row, path, sizeof(path));
+    x->topic = arena_strdup(b->findings->arena, str_of(path));
+}
+
+struct finding *bind_bad(struct binder *b, const struct row *row, struct node *n, const char *id,
+                         const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    const char *message = arena_vprintf(b->findings->arena, fmt, args);
+    va_end(args);
+    n->poisoned = true;
+    struct finding *x = diag_error(b->findings, n->at, id, "%s", message);
+    set_topic(b, x, row);
+    return x;
+}
+
+bool bind_text(struct binder *b, const struct row *row, struct node *n, struct str *text)
+{
+    if (n->poisoned)
+        return false;
+    if (n->kind != NODE_SCALAR) {
+        struct finding *x =
+            bind_bad(b, row, n, "config.type", "'%s' must be a single value, not %s", row->key,
+                     node_kind_name(n));
+        FIX(b, x, "write %s", value_kinds[row->type].how);
+        return false;
+    }
+    if (!interpolate(b->arena, b->source, b->findings, n))
+        return false;
+    *text = n->value;
+    return true;
+}
+
+uint32_t bind_items(struct node **n, struct node ***items)
+{
+    bool list = (*n)->kind == NODE_LIST;
+    *items = list ? (*n)->items : n;
+    return list ? (*n)->count : 1;
+}
+
+bool bind_name(struct binder *b, struct node *key, const char *what)
+{
+    struct str s = key->text;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.p[i];
+        bool fine = is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+                    c == '.' || c == '-';
+        if (!fine) {
+            struct finding *x = bind_bad(b, NULL, key, "config.name",
+                                         "'%.*s' cannot be the name of %s", SHOW(s), what);
+            FIX(b, x, "use letters, digits, '_', '.' and '-'");
+            return false;
+        }
+    }
+    if (s.len > 0 && s.len <= NAME_MAX_BYTES)
+        return true;
+    struct finding *x =
+        bind_bad(b, NULL, key, "config.name", "the name of %s must have 1 to %d characters", what,
+                 NAME_MAX_BYTES);
+    FIX(b, x, s.len == 0 ? "give it a name" : "shorten it");
+    return false;
+}
+
+struct node *bind_get(const struct object *o, struct node *n, const char *key)
+{
+    if (n == NULL)
+        return NULL;
+    if (n->kind == NODE_MAP)
+        return node_get(n, key);
+    return o->short_key != NULL && strcmp(o->short_key, key) == 0 && !node_is_empty(n) ? n : NULL;
+}
+
+// ---- keys -------------------------------------------------------------------------------------
+
+void bind_report_unknown(struct binder *b, struct finding *x, const struct suggestion *s)
+{
+    if (s->best.p != NULL)
+        FIX(b, x, "did you mean '%.*s'?", STR_FMT(s->best));
+}
+
+static void report_foreign(struct binder *b, struct finding *x, const struct foreign_word *w)
+{
+    FIX(b, x, "%s", w->here);
+    NOTE(b, x, "in %s '%s' is %s", w->from, w->word, w->meaning);
+}
+
+static void offer_rows(struct suggestion *s, const struct object *o)
+{
+    for (size_t i = 0; i < o->n_rows; i++) {
+        if (o->rows[i].type != VALUE_PLANNED)
+            suggest_offer(s, str_of(o->rows[i].key));
+    }
+}
+
+// "one of: a, b, c"
+static void note_keys(struct binder *b, struct finding *x, const struct object *o)
+{
+    struct arena *a = b->findings->arena;
+    const char *list = "";
+    for (size_t i = 0; i < o->n_rows; i++) {
+        if (o->rows[i].type != VALUE_PLANNED)
+            list = arena_printf(a, "%s%s%s", list, list[0] != '\0' ? ", " : "", o->rows[i].key);
+    }
+    NOTE(b, x, "one of: %s", list);
+}
+
+// The first other object that has a row of this name.
+static const struct object *elsewhere(struct str key)
+{
+    for (const struct object *const *o = schema_objects; *o != NULL; o++) {
+        const struct row *row = schema_row(*o, key);
+        if (row != NULL)
+            return *o;
+    }
+    return NULL;
+}
+
+static void report_unknown_key(struct binder *b, struct node *key,
+                               const struct object *const objects[3])
+{
+    const struct object *o = objects[0], *other = elsewhere(key->text);
+    const struct foreign_word *w = foreign_find(key->text, NULL);
+    struct finding *x = bind_bad(b, NULL, key, "config.unknown-key", "unknown key '%.*s' in %s",
+                                 SHOW(key->text), o->title);
+    if (o->path[0] != '\0')
+        x->topic = o->path;
+    if (other == NULL && w != NULL) {
+        report_foreign(b, x, w);
+        return;
+    }
+    struct suggestion s = suggest_begin(key->text);
+    for (size_t i = 0; i < 3 && objects[i] != NULL; i++)
+        offer_rows(&s, objects[i]);
+    if (other != NULL)
+        FIX(b, x, "'%.*s' belongs to %s", SHOW(key->text), other->title);
+    else
+        bind_report_unknown(b, x, &s);
+    if (s.best.p == NULL || other != NULL)
+        note_keys(b, x, o);
+}
+
+static void report_planned(struct binder *b, struct node *key, const struct row *row)
+{
+    struct finding *x = bind_bad(b, row, key, "config.planned",
+                                 "'%s' is planned but not in this version yet", row->key);
+    x->topic = NULL;
+    FIX(b, x, "remove it for now");
+    NOTE(b, x, "%s: %s", row->key, row->doc);
+}
+
+void bind_check_keys(struct binder *b, struct node *map, const struct object *const objects[3])
+{
+    for (uint32_t i = 0; map != NULL && map->kind == NODE_MAP && i < map->count; i++) {
+        struct node *key = map->entries[i].key;
+        const struct row *row = NULL;
+        for (size_t k = 0; k < 3 && objects[k] != NULL && row == NULL; k++)
+            row = schema_row(objects[k], key->text);
+        if (key->poisoned || str_starts(key->text, STR("x-")))
+            continue;
+        if (row == NULL)
+            report_unknown_key(b, key, objects);
+        else if (row->type == VALUE_PLANNED)
+            report_planned(b, key, row);
+    }
+}
+
+// ---- objects ----------------------------------------------------------------------------------
+
+const struct bound *bind_origin(const struct binder *b, const struct object *o, const void *target)
+{
+    const void *const key[2] = {o, target};
+    return map_get(&b->bounds, (struct str){(const char *)key, sizeof(key)});
+}
+
+static struct bound *remember(struct binder *b, const struct object *o, const void *target)
+{
+    const void **key = arena_alloc(b->arena, 2 * sizeof(*key));
+    struct bound *bound = arena_alloc(b->arena, sizeof(*bound));
+    key[0] = o;
+    key[1] = target;
+    *bound = (struct bound){o, target, arena_alloc(b->arena, o->n_rows * sizeof(*bound->from))};
+    map_put(&b->bounds, (struct str){(const char *)key, 2 * sizeof(*key)}, bound);
+    return bound;
+}
+
+static struct node *usable(struct node *n)
+{
+    return n != NULL && !n->poisoned ? n : NULL;
+}
+
+static struct node *find_value(const struct object *o, const struct row *row, const struct chain *c)
+{
+    struct node *n = usable(bind_get(o, c->own, row->key));
+    if (n == NULL && (row->flags & ROW_DEFAULTS) != 0)
+        n = usable(bind_get(o, c->defaults, row->key));
+    if (n == NULL && (row->flags & ROW_GLOBAL) != 0)
+        n = usable(bind_get(o, c->global, row->key));
+    return n;
+}
+
+static bool needs_items(enum value_type type)
+{
+    return type == VALUE_LISTENS || type == VALUE_SERVERS || type == VALUE_ROUTES ||
+           type == VALUE_HOSTS || type == VALUE_PATHS;
+}
+
+static bool is_filled(struct binder *b, const struct row *row, struct node *n)
+{
+    bool no_items = n->kind != NODE_SCALAR && n->count == 0 && needs_items(row->type);
+    if (!node_is_empty(n) && !no_items)
+        return true;
+    struct finding *x = bind_bad(b, row, n, "config.empty", "'%s' has no value", row->key);
+    FIX(b, x, "give it one, or remove the line");
+    if (row->example != NULL)
+        NOTE(b, x, "example: %s: %s", row->key, row->example);
+    return false;
+}
+
+static void bind_nested(struct binder *b, const struct row *row, const struct chain *c,
+                        void *target)
+{
+    const struct object *o = row->object;
+    struct chain inner = {.at = c->at};
+    inner.own = usable(c->own != NULL ? node_get(c->own, row->key) : NULL);
+    if ((row->flags & ROW_DEFAULTS) != 0)
+        inner.defaults = usable(node_get(c->defaults, row->key));
+    if ((row->flags & ROW_GLOBAL) != 0)
+        inner.global = usable(node_get(c->global, row->key));
+    if (inner.own != NULL && !is_filled(b, row, inner.own))
+        inner.own = NULL;
+    if (inner.own != NULL && inner.own->kind != NODE_MAP && o->short_key == NULL) {
+        struct finding *x = bind_bad(b, row, inner.own, "config.type", "'%s' must be a map, not %s",
+                                     row->key, node_kind_name(inner.own));
+        FIX(b, x, "write %s: %s", row->key, row->example);
+        inner.own = NULL;
+    }
+    bool scratch = (row->flags & ROW_SCRATCH) != 0;
+    void *slot = scratch ? arena_alloc(b->arena, o->size) : (char *)target + row->offset;
+    bind_object(b, o, &inner, slot);
+}
+
+static void bind_default(struct binder *b, const struct row *row, void *target)
+{
+    struct node n = {.kind = NODE_SCALAR, .plain = true, .expanded = true};
+    if (row->fallback == NULL || binders[row->type] == NULL)
+        return;
+    n.text = n.value = str_of(row->fallback);
+    binders[row->type](b, row, &n, target);
+}
+
+static void report_missing(struct binder *b, const struct row *row, const struct chain *c)
+{
+    struct finding *x = diag_error(b->findings, c->at, "config.missing", "%s needs '%s'",
+                                   b->object->title, row->key);
+    set_topic(b, x, row);
+    FIX(b, x, "add %s: %s", row->key, row->example);
+}
+
+static void bind_row(struct binder *b, const struct row *row, const struct chain *c, void *target,
+                     struct node **from)
+{
+    if (row->type == VALUE_OBJECT) {
+        bind_nested(b, row, c, target);
+        return;
+    }
+    struct node *n = find_value(b->object, row, c);
+    bool said = bind_get(b->object, c->own, row->key) != NULL;
+    if (n != NULL && is_filled(b, row, n) && binders[row->type] != NULL)
+        binders[row->type](b, row, n, target);
+    if (n != NULL && !n->poisoned)
+        *from = n;
+    else
+        bind_default(b, row, target);
+    if (!said && n == NULL && (row->flags & ROW_REQUIRED) != 0)
+        report_missing(b, row, c);
+}
+
+void bind_object(struct binder *b, const struct object *o, const struct chain *c, void *target)
+{
+    const struct object *outer = b->object;
+    const struct object *const objects[3] = {o, NULL, NULL};
+    struct bound *bound = remember(b, o, target);
+    if (c->own != b->tree) // the top level is checked with the short form in mind
+        bind_check_keys(b, c->own, objects);
+    for (size_t i = 0; i < o->n_rows; i++) {
+        b->object = o;
+        if (o->rows[i].type != VALUE_PLANNED)
+            bind_row(b, &o->rows[i], c, target, &bound->from[i]);
+    }
+    b->object = outer;
+}
+
+struct chain bind_chain(const struct binder *b, struct node *own, struct span at)
+{
+    return (struct chain){own, node_get(b->tree, "defaults"), b->tree, at};
+}
+
+// The short form: `listen` or `servers` at the top level.
+static bool has_short_form(const struct binder *b)
+{
+    return node_get(b->tree, "listen") != NULL || node_get(b->tree, "servers") != NULL;
+}
+
+static void report_homeless(struct binder *b, struct node *key, const struct object *o)
+{
+    struct finding *x = bind_bad(
+        b, schema_row(o, key->text), key, "config.place",
+        "'%.*s' at the top level belongs to the short form (listen, servers)", SHOW(key->text));
+    FIX(b, x, "move it into %s", o->title);
+}
+
+static void check_top_level(struct binder *b)
+{
+    const struct object *const all[3] = {&object_root, &object_frontend, &object_backend};
+    bind_check_keys(b, b->tree, all);
+    if (has_short_form(b))
+        return;
+    for (uint32_t i = 0; i < b->tree->count; i++) {
+        struct node *key = b->tree->entries[i].key;
+        if (key->poisoned || schema_row(&object_root, key->text) != NULL)
+            continue;
+        if (schema_row(&object_frontend, key->text) != NULL)
+            report_homeless(b, key, &object_frontend);
+        else if (schema_row(&object_backend, key->text) != NULL)
+            report_homeless(b, key, &object_backend);
+    }
+}
+
+void bind_all(struct binder *b)
+{
+    struct chain c = {.own = b->tree, .at = b->tree->at};
+    check_top_level(b);
+    bind_object(b, &object_root, &c, b->root);
+    b->root->config.shutdown_ms = b->root->timeout.shutdown;
+    bind_backends(b);
+    bind_frontends(b);
+}

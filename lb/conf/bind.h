@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// From the tree to struct config, by the rows of the schema: shapes, values, defaults, inheritance.
+// Internal to conf/: bind.c is the engine, bind_*.c the kinds of values.
+#ifndef EVLB_CONF_BIND_H
+#define EVLB_CONF_BIND_H
+
+#include "conf/schema.h"
+#include "conf/suggest.h"
+#include "conf/yaml_tree.h"
+
+// Where an object takes its values from, first match wins: itself, `defaults`, the top level. The
+// latter two only for the rows that say so. All may be NULL.
+struct chain {
+    struct node *own, *defaults, *global;
+    struct span at; // the object itself, for findings about what is missing
+};
+
+// For `explain`: which node each row of an object was taken from (NULL: the default).
+struct bound {
+    const struct object *object;
+    const void *target;
+    struct node **from;
+};
+
+struct binder {
+    struct arena *arena;
+    const struct config_source *source;
+    struct findings *findings;
+    struct node *tree; // the top level, includes merged
+    struct root *root;
+    struct map bounds;             // (object, target) -> struct bound
+    const struct object *object;   // being bound: for topics
+    struct node **backends;        // the own node of each backend, for verify.c
+    struct node **frontends;       // of each frontend
+    struct frontend_draft *drafts; // one per frontend
+    bool incomplete;               // a file is missing: names may be unknown without being wrong
+    bool unresolved; // a backend was named that does not exist: maybe one that now looks unused
+};
+
+// Everything: the frontends and backends of b->tree into b->root. Findings tell what is wrong.
+void bind_all(struct binder *b);
+
+// ---- the engine -------------------------------------------------------------------------------
+void bind_object(struct binder *b, const struct object *o, const struct chain *c, void *target);
+// Reports keys of `map` that none of the objects has (NULL ends them early).
+void bind_check_keys(struct binder *b, struct node *map, const struct object *const objects[3]);
+// The value of `key` in an object, which may be in its short form.
+struct node *bind_get(const struct object *o, struct node *n, const char *key);
+const struct bound *bind_origin(const struct binder *b, const struct object *o, const void *target);
+
+// Adds an error about the value of a row and poisons the node.
+struct finding *bind_bad(struct binder *b, const struct row *row, struct node *n, const char *id,
+                         const char *fmt, ...) PRINTF_LIKE(5, 6);
+#define FIX(b, x, ...) diag_fix((b)->findings, x, __VA_ARGS__)
+#define NOTE(b, x, ...) diag_note((b)->findings, x, __VA_ARGS__)
+
+// The expanded text of a scalar. False: there is a finding.
+bool bind_text(struct binder *b, const struct row *row, struct node *n,
+               struct str *text) MUST_CHECK;
+// One value or a list of them.
+uint32_t bind_items(struct node **n, struct node ***items);
+// True for letters, digits, '_', '.', '-', at most NAME_MAX_BYTES; otherwise there is a finding.
+bool bind_name(struct binder *b, struct node *key, const char *what) MUST_CHECK;
+void bind_report_unknown(struct binder *b, struct finding *x, const struct suggestion *s);
+
+// ---- kinds of values --------------------------------------------------------------------------
+typedef void bind_fn(struct binder *b, const struct row *row, struct node *n, void *target);
+
+bind_fn bind_bool, bind_number, bind_duration, bind_size, bind_enum, bind_fixed, bind_plain_text;
+bind_fn bind_path, bind_account, bind_nets, bind_access_log, bind_headers;
+bind_fn bind_listen_address, bind_hosts, bind_paths, bind_redirect;
+bind_fn bind_backend_name, bind_server_address, bind_hash_on;
+
+// The slot of a row in its target.
+#define SLOT_OF(type, row, target) ((type *)(void *)((char *)(target) + (row)->offset))
+#define COUNT_OF(row, target) ((uint32_t *)(void *)((char *)(target) + (row)->count_offset))
+
+void bind_backends(struct binder *b);
+void bind_frontends(struct binder *b);
+struct chain bind_chain(const struct binder *b, struct node *own, struct span at);
+
+#endif

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+// The phases of a load, in order: files -> tree -> bound structs -> verified references. All of
+// them run whenever there is something to run on, so that one run shows all that is wrong. Called
+// by commands and by the supervisor; pure but for struct config_source.
+#include "conf/loader.h"
+
+#include "conf/verify.h"
+
+static void run(struct loaded *l, const struct config_source *source, struct findings *f)
+{
+    struct binder *b = &l->binder;
+    l->files = (struct files){.arena = b->arena, .source = source, .findings = f};
+    struct node *tree = files_load(&l->files);
+    if (tree == NULL)
+        return;
+    b->source = source;
+    b->findings = f;
+    b->tree = tree;
+    b->incomplete = l->files.incomplete;
+    b->bounds.arena = b->arena;
+    b->root = arena_alloc(b->arena, sizeof(*b->root));
+    b->root->config.arena = b->arena;
+    bind_all(b);
+    verify(b, l->files.first);
+}
+
+bool load_all(const struct config_source *source, struct findings *f, struct loaded *l)
+{
+    uint32_t errors = f->errors;
+    *l = (struct loaded){0};
+    l->binder.arena = arena_new();
+    run(l, source, f);
+    diag_sort(f);
+    if (f->errors > errors || l->binder.root == NULL) {
+        arena_free(l->binder.arena);
+        *l = (struct loaded){0};
+        return false;
+    }
+    return true;
+}
+
+struct config *config_load(const struct config_source *source, struct findings *f)
+{
+    struct loaded l;
+    return load_all(source, f, &l) ? &l.binder.root->config : NULL;
+}
+
+// In double quotes, with what YAML and interpolation would act on escaped.
+static struct str quoted(struct arena *a, const char *text)
+{
+    struct str s = str_of(text);
+    char *out = arena_alloc(a, s.len * 4 + 3);
+    size_t n = 0;
+    out[n++] = '"';
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c < 0x20 || c == 0x7F) {
+            n += (size_t)snprintf(out + n, 5, "\\x%02x", c);
+            continue;
+        }
+        if (c == '"' || c == '\\')
+            out[n++] = '\\';
+        if (c == '$')
+            out[n++] = '$';
+        out[n++] = (char)c;
+    }
+    out[n++] = '"';
+    return (struct str){out, n};
+}
+
+struct str config_text_from_flags(struct arena *a, const char *listen, const char *const *to,
+                                  size_t n)
+{
+    struct str address = quoted(a, listen);
+    const char *text = arena_printf(a, "listen: %.*s\nservers:\n", STR_FMT(address));
+    for (size_t i = 0; i < n; i++) {
+        struct str server = quoted(a, to[i]);
+        text = arena_printf(a, "%s  - %.*s\n", text, STR_FMT(server));
+    }
+    return str_of(text);
+}

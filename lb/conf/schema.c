@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: MIT
+// The rows. A key is added here, with its documentation, and exists everywhere; a key that is not
+// ready has type VALUE_PLANNED and is refused by name. Read by bind.c and the emitters.
+//
+// Invariants: the member that an offset names has the type of the row (_Generic in the macros does
+// not compile otherwise); every default is text that the row's own binder accepts (a test binds
+// all of them); rows of the same key in several objects come from one macro.
+#include "conf/schema.h"
+
+#include <stdio.h>
+
+#define SLOT(T, member, want)                                                                      \
+    .offset = _Generic(((T *)0)->member, want : (uint32_t)offsetof(T, member))
+#define COUNT(T, member)                                                                           \
+    .count_offset = _Generic(((T *)0)->member, uint32_t : (uint32_t)offsetof(T, member))
+
+#define BOOL(T, m) .type = VALUE_BOOL, SLOT(T, m, bool)
+#define U32(T, m) .type = VALUE_U32, SLOT(T, m, uint32_t)
+#define U16(T, m) .type = VALUE_U16, SLOT(T, m, uint16_t)
+#define DURATION(T, m) .type = VALUE_DURATION, SLOT(T, m, uint32_t)
+#define SIZE(T, m) .type = VALUE_SIZE, SLOT(T, m, uint32_t)
+#define ENUM(T, m, E, w) .type = VALUE_ENUM, SLOT(T, m, enum E), .words = w
+#define TEXT(T, m) .type = VALUE_TEXT, SLOT(T, m, struct str)
+#define PATH(T, m) .type = VALUE_PATH, SLOT(T, m, struct str)
+#define ACCOUNT(T, m) .type = VALUE_ACCOUNT, SLOT(T, m, struct str)
+#define OBJECT(o, at) .type = VALUE_OBJECT, .object = &(o), .offset = (uint32_t)(at)
+#define NETS(T, m, n) .type = VALUE_NETS, SLOT(T, m, const struct cidr *), COUNT(T, n)
+#define LIMITS(lo, hi) .min = (lo), .max = (hi)
+#define SINCE .since = "0.1"
+#define PLANNED(k, text)                                                                           \
+    {                                                                                              \
+        .key = k, .type = VALUE_PLANNED, .doc = text                                               \
+    }
+
+#define DAY_MS 86400000u
+
+// clang-format off
+static const char *const modes[] = {"http", "tcp", NULL};
+static const char *const balances[] = {"round-robin", "least-conn", "random", "first", "hash", NULL};
+static const char *const reuses[] = {"safe", "always", "never", NULL};
+static const char *const proxy_versions[] = {"none", "v1", "v2", NULL};
+static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
+static const char *const versions[] = {"1", NULL};
+static const char *const hash_methods[] = {"consistent", NULL};
+
+const struct value_kind value_kinds[VALUE_TYPES] = {
+    [VALUE_BOOL] = {"boolean", "true or false", "{\"type\": \"boolean\"}"},
+    [VALUE_U32] = {"number", "a whole number", NULL},
+    [VALUE_U16] = {"number", "a whole number", NULL},
+    [VALUE_DURATION] = {"duration", "a number with a unit: 500ms, 5s, 2m, 1h, 1d, 1h30m",
+        "{\"anyOf\": [{\"type\": \"string\", \"pattern\": \"^([0-9]+(ms|s|m|h|d))+$\"}, {\"enum\": [0, \"0\"]}]}"},
+    [VALUE_SIZE] = {"size", "a number with a unit: 512B, 16KiB, 1MiB (16k = 16KiB, 16kB = 16000B)",
+        "{\"anyOf\": [{\"type\": \"string\", \"pattern\": \"^[0-9]+(B|[kKmMgG]|[KMG]iB|kB|MB|GB)$\"}, {\"enum\": [0, \"0\"]}]}"},
+    [VALUE_ENUM] = {"word", "one of the listed words", NULL},
+    [VALUE_FIXED] = {"word", "one of the listed words", NULL},
+    [VALUE_TEXT] = {"text", "a text", "{\"type\": \"string\"}"},
+    [VALUE_PATH] = {"path", "an absolute path", "{\"type\": \"string\", \"pattern\": \"^(/|.*\\\\$\\\\{)\"}"},
+    [VALUE_ACCOUNT] = {"account", "a name or a number", "{\"type\": [\"string\", \"integer\"], \"minimum\": 0}"},
+    [VALUE_NETS] = {"networks", "addresses or networks: 10.0.0.1, 10.0.0.0/8, \"fd00::/8\" (one or a list)",
+        "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"items\": {\"type\": \"string\"}}]}"},
+    [VALUE_OBJECT] = {"map", "a map with the keys below", NULL},
+    [VALUE_LISTENS] = {"listen", "an address, a map {address, accept-proxy}, or a list of these",
+        "{\"anyOf\": [{\"$ref\": \"#/$defs/listen\"}, {\"type\": \"array\", \"minItems\": 1, \"items\": {\"$ref\": \"#/$defs/listen\"}}]}"},
+    [VALUE_LISTEN_ADDRESS] = {"address", "80, :80, 10.0.0.1:80, \"[::1]:80\" or unix:/run/x.sock",
+        "{\"anyOf\": [{\"type\": \"integer\", \"minimum\": 1, \"maximum\": 65535}, {\"type\": \"string\", \"minLength\": 1}]}"},
+    [VALUE_SERVERS] = {"servers", "a list of servers (named s1, s2, ...) or a map of names to servers",
+        "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"minItems\": 1, \"items\": {\"$ref\": \"#/$defs/server\"}}, {\"type\": \"object\", \"minProperties\": 1, \"patternProperties\": {\"^x-\": true}, \"additionalProperties\": {\"$ref\": \"#/$defs/server\"}}]}"},
+    [VALUE_SERVER_ADDRESS] = {"address", "10.0.0.1:80, \"[::1]:80\", name:80 or unix:/run/x.sock",
+        "{\"type\": \"string\", \"pattern\": \":\"}"},
+    [VALUE_ROUTES] = {"routes", "a route or a list of routes; the first that matches wins",
+        "{\"anyOf\": [{\"$ref\": \"#/$defs/route\"}, {\"type\": \"array\", \"minItems\": 1, \"items\": {\"$ref\": \"#/$defs/route\"}}]}"},
+    [VALUE_HOSTS] = {"hosts", "a host name, \"*.example.com\" for all names below it, or a list of these",
+        "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"minItems\": 1, \"items\": {\"type\": \"string\"}}]}"},
+    [VALUE_PATHS] = {"paths", "the begin of a path, up to a segment border, or a list of these",
+        "{\"anyOf\": [{\"type\": \"string\", \"pattern\": \"^(/|.*\\\\$\\\\{)\"}, {\"type\": \"array\", \"minItems\": 1, \"items\": {\"type\": \"string\", \"pattern\": \"^(/|.*\\\\$\\\\{)\"}}]}"},
+    [VALUE_REDIRECT] = {"redirect", "the word https, a URL, or a path that begins with /", "{\"type\": \"string\", \"pattern\": \"^(https$|https?://.|/|.*\\\\$\\\\{)\"}"},
+    [VALUE_BACKEND_NAME] = {"name", "the name of a backend", "{\"$ref\": \"#/$defs/name\"}"},
+    [VALUE_HASH_ON] = {"hash key", "client, path, uri, header NAME or cookie NAME",
+        "{\"type\": \"string\", \"pattern\": \"^(client|path|uri|header [^ ]+|cookie [^ ]+|.*\\\\$\\\\{.*)$\"}"},
+    [VALUE_HEADERS] = {"headers", "a map with the keys below", "{\"$ref\": \"#/$defs/headers\"}"},
+    [VALUE_FIELDS] = {"fields", "a map of header names to values (a value or a list)",
+        "{\"type\": \"object\", \"additionalProperties\": {\"anyOf\": [{\"type\": [\"string\", \"number\", \"boolean\"]}, {\"type\": \"array\", \"items\": {\"type\": [\"string\", \"number\", \"boolean\"]}}]}}"},
+    [VALUE_FIELD_NAMES] = {"names", "a header name or a list of header names",
+        "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"items\": {\"type\": \"string\"}}]}"},
+    [VALUE_ACCESS_LOG] = {"access log", "true, false, the path of a file, or {to: stderr} / {to: PATH}",
+        "{\"anyOf\": [{\"type\": \"boolean\"}, {\"type\": \"string\"}, {\"$ref\": \"#/$defs/log_access\"}]}"},
+    [VALUE_INCLUDE] = {"files", "a path or pattern relative to this file, or a list of these",
+        "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"items\": {\"type\": \"string\"}}]}"},
+    [VALUE_FRONTENDS] = {"frontends", "a map of names to frontends",
+        "{\"type\": \"object\", \"propertyNames\": {\"$ref\": \"#/$defs/name\"}, \"patternProperties\": {\"^x-\": true}, \"additionalProperties\": {\"$ref\": \"#/$defs/frontends\"}}"},
+    [VALUE_BACKENDS] = {"backends", "a map of names to backends",
+        "{\"type\": \"object\", \"propertyNames\": {\"$ref\": \"#/$defs/name\"}, \"patternProperties\": {\"^x-\": true}, \"additionalProperties\": {\"$ref\": \"#/$defs/backends\"}}"},
+    [VALUE_PLANNED] = {"planned", "nothing yet", NULL},
+};
+
+// ---- keys that stand in several objects ----
+
+#define ROW_MODE(T, m, def, more) \
+    {"mode", ENUM(T, m, mode, modes), .fallback = def, .flags = more, SINCE, .example = "tcp", \
+     .doc = "http reads requests and balances each of them; tcp passes bytes on and balances " \
+            "connections. A backend has the mode of the frontends that use it; it may say so."}
+#define ROW_BALANCE(T) \
+    {"balance", ENUM(T, balance, balance, balances), .fallback = "round-robin", \
+     .flags = ROW_DEFAULTS, SINCE, .example = "least-conn", \
+     .doc = "How a server is chosen: round-robin in turn by weight; least-conn the one with the " \
+            "fewest requests (connections in mode tcp) for its weight; random the better of two " \
+            "draws; first the first in the list; hash by a key of the request (see hash)."}
+#define ROW_HASH(more) \
+    {"hash", OBJECT(object_hash, 0), .flags = ROW_DEFAULTS | (more), SINCE, .example = "{on: header X-User}", \
+     .doc = "What balance: hash looks at. Equal keys go to the same server; when a server comes or " \
+            "goes only its share moves."}
+#define ROW_RETRIES(T) \
+    {"retries", U32(T, retries), .fallback = "3", LIMITS(0, 100), .flags = ROW_DEFAULTS, SINCE, \
+     .example = "1", \
+     .doc = "How often a request whose connection failed before it was sent is tried again, on " \
+            "another server when there is one."}
+#define ROW_REUSE(T) \
+    {"reuse", ENUM(T, reuse, reuse, reuses), .fallback = "safe", .flags = ROW_DEFAULTS | ROW_HTTP, \
+     SINCE, .example = "always", \
+     .doc = "Whether idle server connections serve requests of other clients: safe only when the " \
+            "request can be repeated should the connection turn out dead; always; never."}
+#define ROW_SEND_PROXY(T) \
+    {"send-proxy", ENUM(T, send_proxy, proxy_version, proxy_versions), .fallback = "none", \
+     .flags = ROW_DEFAULTS, SINCE, .example = "v2", \
+     .doc = "Tells the server the client's address by a PROXY protocol header of that version. " \
+            "The server must expect it."}
+#define ROW_TRUSTED(T, more) \
+    {"trusted-proxies", NETS(T, trusted, n_trusted), .flags = more, SINCE, \
+     .example = "[10.0.0.0/8, \"fd00::/8\"]", \
+     .doc = "Peers whose X-Forwarded-* fields and PROXY headers are believed. Those of all others " \
+            "are dropped."}
+#define ROW_LIMITS(T, more) \
+    {"limits", OBJECT(object_limits, offsetof(T, limits)), .flags = (more) | ROW_HTTP, SINCE, \
+     .example = "{head: 64KiB}", .doc = "The largest request head that is accepted."}
+#define ROW_HEADERS(T) \
+    {"headers", .type = VALUE_HEADERS, SLOT(T, headers, struct header_ops), \
+     .object = &object_headers, .flags = ROW_HTTP, SINCE, \
+     .example = "{request: {set: {X-Env: prod}}, response: {remove: [Server]}}", \
+     .doc = "Changes to header fields, in the order written. Those of the frontend come before " \
+            "those of the backend."}
+
+#define INHERITED (ROW_DEFAULTS | ROW_GLOBAL)
+#define TIMEOUT(k, m, def, more, text) \
+    {k, DURATION(struct timeouts, m), .fallback = def, LIMITS(1, 24 * DAY_MS), \
+     .flags = INHERITED | (more), SINCE, .example = def, .doc = text}
+#define TIMEOUT_CONNECT TIMEOUT("connect", connect, "5s", 0, \
+    "To establish a connection to a server, each try by itself.")
+#define TIMEOUT_CLIENT TIMEOUT("client", client, "30s", 0, \
+    "How long a client may be silent while it is its turn.")
+#define TIMEOUT_SERVER TIMEOUT("server", server, "30s", 0, \
+    "How long a server may be silent while it is its turn: before the response and within it.")
+#define TIMEOUT_REQUEST TIMEOUT("request", request, "10s", ROW_HTTP, \
+    "From the first byte of a request to the end of its head.")
+#define TIMEOUT_KEEP_ALIVE TIMEOUT("keep-alive", keep_alive, "60s", ROW_HTTP, \
+    "How long an idle client connection is kept for its next request.")
+#define TIMEOUT_TUNNEL TIMEOUT("tunnel", tunnel, "1h", 0, \
+    "Silence in both directions: of a connection in mode tcp, of a WebSocket.")
+#define TIMEOUT_CLIENT_FIN TIMEOUT("client-fin", client_fin, "5s", 0, \
+    "How long a client may take to close after its half-close or ours.")
+#define TIMEOUT_SERVER_FIN TIMEOUT("server-fin", server_fin, "5s", 0, \
+    "How long a server may take to close after its half-close or ours.")
+#define TIMEOUT_IDLE TIMEOUT("idle", idle, "50s", ROW_HTTP, \
+    "How long an idle server connection is kept for reuse.")
+#define TIMEOUTS_PLANNED \
+    PLANNED("queue", "How long a request may wait for a free server."), \
+    PLANNED("tls-handshake", "To complete a TLS handshake."), \
+    PLANNED("check", "To complete a health check.")
+
+static const struct row timeout_rows[] = {
+    TIMEOUT_CONNECT, TIMEOUT_CLIENT, TIMEOUT_SERVER, TIMEOUT_REQUEST, TIMEOUT_KEEP_ALIVE,
+    TIMEOUT_TUNNEL, TIMEOUT_CLIENT_FIN, TIMEOUT_SERVER_FIN, TIMEOUT_IDLE,
+    {"shutdown", DURATION(struct root_timeouts, shutdown), .fallback = "30s", LIMITS(0, DAY_MS),
+     SINCE, .example = "2m",
+     .doc = "How long a graceful stop waits for requests in progress. Only at the top level."},
+    TIMEOUTS_PLANNED,
+};
+static const struct row timeout_default_rows[] = {
+    TIMEOUT_CONNECT, TIMEOUT_CLIENT, TIMEOUT_SERVER, TIMEOUT_REQUEST, TIMEOUT_KEEP_ALIVE,
+    TIMEOUT_TUNNEL, TIMEOUT_CLIENT_FIN, TIMEOUT_SERVER_FIN, TIMEOUT_IDLE, TIMEOUTS_PLANNED,
+};
+static const struct row timeout_frontend_rows[] = {
+    TIMEOUT_CLIENT, TIMEOUT_REQUEST, TIMEOUT_KEEP_ALIVE, TIMEOUT_TUNNEL, TIMEOUT_CLIENT_FIN,
+    TIMEOUTS_PLANNED,
+};
+static const struct row timeout_backend_rows[] = {
+    TIMEOUT_CONNECT, TIMEOUT_SERVER, TIMEOUT_TUNNEL, TIMEOUT_SERVER_FIN, TIMEOUT_IDLE,
+    TIMEOUTS_PLANNED,
+};
+
+static const struct row limit_rows[] = {
+    {"head", SIZE(struct http_limits, head_bytes), .fallback = "32KiB", LIMITS(1024, 1 << 20),
+     .flags = INHERITED, SINCE, .example = "64KiB",
+     .doc = "Request line and header fields together; also of a response head. Beyond it: 431."},
+    {"fields", U32(struct http_limits, fields), .fallback = "100", LIMITS(8, 1024),
+     .flags = INHERITED, SINCE, .example = "200", .doc = "Number of header fields. Beyond it: 431."},
+    {"uri", SIZE(struct http_limits, uri_bytes), .fallback = "8KiB", LIMITS(64, 1 << 20),
+     .flags = INHERITED, SINCE, .example = "16KiB", .doc = "Length of the target. Beyond it: 414."},
+};
+
+static const struct row hash_rows[] = {
+    {"on", .type = VALUE_HASH_ON, SLOT(struct backend, hash_on, enum hash_on), .fallback = "client",
+     .flags = ROW_DEFAULTS, SINCE, .example = "header X-User",
+     .doc = "The key: client (its address), path (without query), uri (path and query), header NAME, "
+            "cookie NAME. A request without the header or cookie is balanced round robin. In mode "
+            "tcp only client."},
+    {"method", .type = VALUE_FIXED, .words = hash_methods, .fallback = "consistent",
+     .flags = ROW_DEFAULTS, SINCE, .example = "consistent",
+     .doc = "How the key selects a server. consistent: a server that comes or goes moves only its "
+            "own share."},
+};
+
+static const struct row header_op_rows[] = {
+    {"set", .type = VALUE_FIELDS, SINCE, .example = "{X-Env: prod}",
+     .doc = "Writes the field, replacing any of that name."},
+    {"add", .type = VALUE_FIELDS, SINCE, .example = "{Via: evlb}",
+     .doc = "Appends a field, leaving those of the same name."},
+    {"remove", .type = VALUE_FIELD_NAMES, SINCE, .example = "[X-Debug]",
+     .doc = "Removes all fields of that name."},
+};
+static const struct row header_rows[] = {
+    {"request", OBJECT(object_header_ops, 0), SINCE, .example = "{set: {X-Env: prod}}",
+     .doc = "On the way to the server."},
+    {"response", OBJECT(object_header_ops, 0), SINCE, .example = "{remove: [Server]}",
+     .doc = "On the way to the client."},
+    {"set", .type = VALUE_FIELDS, SINCE, .example = "{X-Env: prod}",
+     .doc = "Short for request.set."},
+    {"add", .type = VALUE_FIELDS, SINCE, .example = "{Via: evlb}", .doc = "Short for request.add."},
+    {"remove", .type = VALUE_FIELD_NAMES, SINCE, .example = "[X-Debug]",
+     .doc = "Short for request.remove."},
+};
+
+// ---- the objects ----
+
+static const struct row root_rows[] = {
+    {"version", .type = VALUE_FIXED, .words = versions, .fallback = "1", SINCE, .example = "1",
+     .doc = "The version of this format. May be left out."},
+    {"include", .type = VALUE_INCLUDE, SINCE, .example = "[conf.d/*.yaml]",
+     .doc = "Further files, read in sorted order. Their frontends and backends are added; a name "
+            "that is given twice is an error."},
+    {"frontends", .type = VALUE_FRONTENDS, .object = &object_frontend, SINCE,
+     .example = "{web: {listen: 80, backend: app}}", .doc = "Where clients arrive, by name."},
+    {"backends", .type = VALUE_BACKENDS, .object = &object_backend, SINCE,
+     .example = "{app: [10.0.0.11:8080, 10.0.0.12:8080]}", .doc = "Where requests go, by name."},
+    {"defaults", OBJECT(object_defaults, 0), .flags = ROW_SCRATCH, SINCE,
+     .example = "{timeout: {server: 20s}}",
+     .doc = "What frontends and backends use when they do not say otherwise."},
+    {"timeout", OBJECT(object_timeouts, offsetof(struct root, timeout)), SINCE, .example = "{server: 20s, shutdown: 1m}",
+     .doc = "Timeouts of all frontends and backends that do not say otherwise, and of the stop."},
+    ROW_LIMITS(struct root, 0),
+    ROW_TRUSTED(struct root, 0),
+    {"max-connections", U32(struct root, config.max_connections), .fallback = "auto",
+     .zero_word = "auto", LIMITS(1, 10000000), SINCE, .example = "50000",
+     .doc = "Client connections of all frontends together; more wait in the kernel. auto: from the "
+            "limit of open files."},
+    {"workers", U32(struct root, config.workers), .fallback = "auto", .zero_word = "auto",
+     LIMITS(1, 256), .flags = ROW_RESTART, SINCE, .example = "4",
+     .doc = "Processes that carry traffic. auto: one per core."},
+    {"user", ACCOUNT(struct root, config.user), .flags = ROW_RESTART, SINCE, .example = "evlb",
+     .doc = "The account that workers run as when evlb is started as root."},
+    {"group", ACCOUNT(struct root, config.group), .flags = ROW_RESTART, SINCE, .example = "evlb",
+     .doc = "The group that workers run as. Left out: the main group of user."},
+    {"log", OBJECT(object_log, 0), SINCE, .example = "{level: info, access: true}",
+     .doc = "What is logged, and where to."},
+    {"admin", OBJECT(object_admin, 0), SINCE, .example = "{socket: /run/evlb/ctl.sock}",
+     .doc = "The control socket."},
+    PLANNED("cluster", "Several balancers that stand in for each other."),
+};
+
+static const struct row defaults_rows[] = {
+    ROW_MODE(struct settings, mode, "http", 0),
+    ROW_BALANCE(struct settings),
+    ROW_HASH(ROW_SCRATCH),
+    ROW_RETRIES(struct settings),
+    ROW_REUSE(struct settings),
+    ROW_SEND_PROXY(struct settings),
+    ROW_TRUSTED(struct settings, 0),
+    {"timeout", OBJECT(object_timeouts_defaults, offsetof(struct settings, timeout)), SINCE,
+     .example = "{connect: 2s}", .doc = "Timeouts of frontends and backends."},
+    ROW_LIMITS(struct settings, 0),
+    PLANNED("health", "Health checks of the servers."),
+    PLANNED("failover", "Active-active or active-passive."),
+    PLANNED("failback", "Whether a recovered server takes over again."),
+    PLANNED("stick", "Keeps a client on its server."),
+    PLANNED("slow-start", "A recovered server gets its share little by little."),
+    PLANNED("server-defaults", "What all servers use."),
+};
+
+static const struct row frontend_rows[] = {
+    {"listen", .type = VALUE_LISTENS, SLOT(struct frontend_draft, frontend.listens, const struct listen *),
+     COUNT(struct frontend_draft, frontend.n_listens), .object = &object_listen,
+     .flags = ROW_REQUIRED, SINCE, .example = "[80, \"[::1]:8080\"]",
+     .doc = "Where clients connect to. A bare port is all addresses, IPv4 and IPv6."},
+    ROW_MODE(struct frontend_draft, frontend.mode, "http", ROW_DEFAULTS),
+    {"backend", .type = VALUE_BACKEND_NAME,
+     SLOT(struct frontend_draft, shortcut.backend_name, struct str), SINCE, .example = "app",
+     .doc = "Where everything goes that no route has taken."},
+    {"redirect", .type = VALUE_REDIRECT, SLOT(struct frontend_draft, shortcut.route.redirect, struct str),
+     .flags = ROW_HTTP, SINCE, .example = "https",
+     .doc = "Answers everything that no route has taken with a redirect, instead of a backend."},
+    {"routes", .type = VALUE_ROUTES, SLOT(struct frontend_draft, frontend.routes, const struct route *),
+     COUNT(struct frontend_draft, frontend.n_routes), .object = &object_route,
+     .flags = ROW_HTTP, SINCE, .example = "[{path: /api/, backend: api}, {backend: app}]",
+     .doc = "Where requests go, by host and path: the first route that matches wins. A request that "
+            "no route matches gets 404."},
+    {"max-connections", U32(struct frontend_draft, frontend.max_connections), .fallback = "unlimited",
+     .zero_word = "unlimited", LIMITS(1, 10000000), SINCE, .example = "20000",
+     .doc = "Client connections at a time; more wait in the kernel."},
+    ROW_TRUSTED(struct frontend, INHERITED),
+    {"accept-proxy", BOOL(struct frontend_draft, accept_proxy), .fallback = "false", SINCE,
+     .example = "true",
+     .doc = "Every connection must begin with a PROXY protocol header and come from one of "
+            "trusted-proxies."},
+    {"timeout", OBJECT(object_timeouts_frontend, offsetof(struct frontend, timeout)),
+     .flags = INHERITED, SINCE, .example = "{client: 1m}",
+     .doc = "How long clients may take."},
+    ROW_LIMITS(struct frontend, INHERITED),
+    ROW_HEADERS(struct frontend),
+    PLANNED("tls", "Certificates: HTTPS."),
+    PLANNED("limit", "Requests and connections per client."),
+};
+
+static const struct row backend_rows[] = {
+    {"servers", .type = VALUE_SERVERS, .object = &object_server,
+     SINCE, .example = "[10.0.0.11:8080, 10.0.0.12:8080]", .flags = ROW_REQUIRED,
+     .doc = "The servers. A list names them s1, s2, ...; a map gives them names."},
+    ROW_BALANCE(struct backend),
+    ROW_HASH(0),
+    ROW_MODE(struct backend, mode, NULL, 0),
+    {"server-defaults", OBJECT(object_server_defaults, 0), .flags = ROW_SCRATCH, SINCE, .example = "{weight: 10}",
+     .doc = "What the servers of this backend use when they do not say otherwise."},
+    ROW_RETRIES(struct backend),
+    ROW_REUSE(struct backend),
+    ROW_SEND_PROXY(struct backend),
+    {"timeout", OBJECT(object_timeouts_backend, offsetof(struct backend, timeout)),
+     .flags = INHERITED, SINCE, .example = "{connect: 1s, server: 2m}",
+     .doc = "How long servers may take."},
+    ROW_HEADERS(struct backend),
+    PLANNED("health", "Health checks of the servers."),
+    PLANNED("passive", "Health judged by real traffic."),
+    PLANNED("failover", "Active-active or active-passive."),
+    PLANNED("failback", "Whether a recovered server takes over again."),
+    PLANNED("failback-after", "How long a recovered server must be up before it takes over."),
+    PLANNED("on-server-down", "Whether the connections of a server that goes down are cut."),
+    PLANNED("stick", "Keeps a client on its server."),
+    PLANNED("slow-start", "A recovered server gets its share little by little."),
+    PLANNED("max-queue", "How many requests may wait for a free server."),
+    PLANNED("queue", "Requests that wait for a free server."),
+    PLANNED("retry-on", "What else is tried again."),
+    PLANNED("tls", "TLS to the servers."),
+};
+
+#define ROW_WEIGHT \
+    {"weight", U16(struct server, weight), .fallback = "1", LIMITS(0, 256), .flags = ROW_DEFAULTS, \
+     SINCE, .example = "2", \
+     .doc = "The server's share of the work compared with the others. 0: no new work."}
+#define SERVER_PLANNED \
+    PLANNED("tier", "1 is used first, 2 when no server of 1 is usable."), \
+    PLANNED("max-connections", "Requests at a time; more wait in the queue."), \
+    PLANNED("slow-start", "A recovered server gets its share little by little."), \
+    PLANNED("health", "A health check of its own."), \
+    PLANNED("tls", "TLS to this server.")
+
+static const struct row server_rows[] = {
+    {"address", .type = VALUE_SERVER_ADDRESS, SLOT(struct server, addr, struct addr), SINCE,
+     .example = "10.0.0.11:8080", .flags = ROW_REQUIRED,
+     .doc = "Where the server is. A name is resolved while evlb runs."},
+    ROW_WEIGHT,
+    SERVER_PLANNED,
+};
+static const struct row server_defaults_rows[] = {ROW_WEIGHT, SERVER_PLANNED};
+
+static const struct row listen_rows[] = {
+    {"address", .type = VALUE_LISTEN_ADDRESS, SLOT(struct listen_draft, listen.addr, struct addr),
+     SINCE, .example = "80", .flags = ROW_REQUIRED, .doc = "The address to listen on."},
+    {"accept-proxy", BOOL(struct listen_draft, listen.accept_proxy), .fallback = "false", SINCE,
+     .example = "true", .doc = "As on the frontend, for this address alone."},
+    PLANNED("tls", "Certificates: HTTPS."),
+};
+
+static const struct row route_rows[] = {
+    {"host", .type = VALUE_HOSTS, SLOT(struct route_draft, route.hosts, const struct host_pattern *),
+     COUNT(struct route_draft, route.n_hosts), SINCE, .example = "[shop.example.com, \"*.shop.example.com\"]",
+     .doc = "Matches requests for these hosts, whatever the port."},
+    {"path", .type = VALUE_PATHS, SLOT(struct route_draft, route.paths, const struct str *),
+     COUNT(struct route_draft, route.n_paths), SINCE, .example = "/api/",
+     .doc = "Matches this path and all below it: /api matches /api and /api/x, not /apix."},
+    {"backend", .type = VALUE_BACKEND_NAME, SLOT(struct route_draft, backend_name, struct str),
+     SINCE, .example = "app", .doc = "Sends the request there."},
+    {"redirect", .type = VALUE_REDIRECT, SLOT(struct route_draft, route.redirect, struct str), SINCE,
+     .example = "https://www.example.com/new/",
+     .doc = "Answers with a redirect: https (same URL over TLS), a URL or a path. One that ends in / "
+            "gets what follows the matched path appended."},
+    {"status", U16(struct route_draft, route.status), .fallback = "302", LIMITS(301, 308), SINCE,
+     .example = "301", .doc = "Of the redirect: 301, 302, 303, 307 or 308. With redirect: https the "
+     "default is " REDIRECT_HTTPS_STATUS "."},
+    {"deny", U16(struct route_draft, deny), LIMITS(400, 599), SINCE, .example = "403",
+     .doc = "Refuses the request with this status."},
+    PLANNED("split", "Shares of the requests for several backends."),
+    PLANNED("header", "Matches requests with this header field."),
+    PLANNED("client", "Matches clients by address."),
+    PLANNED("method", "Matches requests by method."),
+    PLANNED("query", "Matches requests by query parameter."),
+    PLANNED("unless", "Conditions that must not match."),
+    PLANNED("stick", "Keeps a client on its choice."),
+    PLANNED("limit", "Requests per client."),
+};
+
+static const struct row log_rows[] = {
+    {"level", ENUM(struct root, config.log_level, log_level, log_levels), .fallback = "info", SINCE,
+     .example = "debug", .doc = "The least important events that are still logged."},
+    {"access", .type = VALUE_ACCESS_LOG, SLOT(struct root, config.access_log, bool),
+     .object = &object_access, .fallback = "false", SINCE, .example = "/var/log/evlb/access.log",
+     .doc = "A line for every request or connection: true to standard error, or to a file."},
+};
+static const struct row access_rows[] = {
+    {"to", .type = VALUE_TEXT, .fallback = "stderr", SINCE, .example = "/var/log/evlb/access.log",
+     .doc = "stderr, or the path of a file."},
+    PLANNED("format", "json, haproxy or combined."),
+    PLANNED("skip", "Requests that are not logged."),
+    PLANNED("sample", "A share of the requests."),
+    PLANNED("redact", "Parts that are not logged."),
+};
+static const struct row admin_rows[] = {
+    {"socket", PATH(struct root, config.admin_socket), .flags = ROW_RESTART, SINCE,
+     .example = "/run/evlb/ctl.sock",
+     .doc = "The unix socket of `evlb ctl`. Left out: /run/evlb/ctl.sock for root, "
+            "$XDG_RUNTIME_DIR/evlb/ctl.sock otherwise."},
+    PLANNED("listen", "The control interface over TCP."),
+    PLANNED("users", "Who may write over TCP."),
+    PLANNED("token", "A token that may write over TCP."),
+};
+
+#define ROWS(r) .rows = r, .n_rows = ARRAY_LEN(r)
+
+const struct object object_root = {"", "the top level", ROWS(root_rows), .size = sizeof(struct root),
+    .doc = "A file that has `listen` or `servers` at its top level is the short form for one frontend "
+           "and one backend, both named `default`: then all keys of a frontend and of a backend may "
+           "stand there too."};
+const struct object object_defaults = {"defaults", "'defaults'", ROWS(defaults_rows), .size = sizeof(struct settings),
+    .doc = "What frontends and backends use when they do not say otherwise."};
+const struct object object_frontend = {"frontends.*", "a frontend", ROWS(frontend_rows), .size = sizeof(struct frontend_draft),
+    .doc = "Where clients arrive."};
+const struct object object_backend = {"backends.*", "a backend", ROWS(backend_rows), .size = sizeof(struct backend),
+    .short_key = "servers", .doc = "A group of servers that do the same work. A list in place of the map is its `servers`."};
+const struct object object_server = {"backends.*.servers.*", "a server", ROWS(server_rows), .size = sizeof(struct server),
+    .short_key = "address", .doc = "An address in place of the map is its `address`."};
+const struct object object_server_defaults = {"backends.*.server-defaults", "'server-defaults'", ROWS(server_defaults_rows),
+    .size = sizeof(struct server), .doc = "What the servers of the backend use when they do not say otherwise."};
+const struct object object_route = {"frontends.*.routes.*", "a route", ROWS(route_rows), .size = sizeof(struct route_draft),
+    .doc = "Conditions (`host`, `path`; all that are given must match) and one of `backend`, `redirect`, `deny`."};
+const struct object object_listen = {"frontends.*.listen.*", "'listen'", ROWS(listen_rows), .size = sizeof(struct listen_draft),
+    .short_key = "address", .doc = "An address in place of the map is its `address`."};
+const struct object object_hash = {"backends.*.hash", "'hash'", ROWS(hash_rows), .size = sizeof(struct backend),
+    .short_key = "on", .doc = "A word in place of the map is its `on`."};
+const struct object object_headers = {"headers", "'headers'", ROWS(header_rows), .size = sizeof(struct header_ops),
+    .doc = "Of a frontend or a backend. Values may not hold line breaks. Fields that frame the message "
+           "(Content-Length, Transfer-Encoding, Connection, ...) belong to evlb."};
+const struct object object_header_ops = {"headers.*", "'headers'", ROWS(header_op_rows), .size = sizeof(struct header_ops),
+    .doc = "Under `headers.request` and `headers.response`."};
+const struct object object_log = {"log", "'log'", ROWS(log_rows), .size = sizeof(struct root),
+    .short_key = "level", .doc = "A word in place of the map is its `level`."};
+const struct object object_access = {"log.access", "'access'", ROWS(access_rows), .size = sizeof(struct root),
+    .doc = "The long form of the access log."};
+const struct object object_admin = {"admin", "'admin'", ROWS(admin_rows), .size = sizeof(struct root),
+    .doc = "The control socket."};
+const struct object object_limits = {"limits", "'limits'", ROWS(limit_rows), .size = sizeof(struct http_limits),
+    .doc = "At the top level, in `defaults` or in a frontend."};
+const struct object object_timeouts = {"timeout", "'timeout'", ROWS(timeout_rows), .size = sizeof(struct root_timeouts),
+    .doc = "At the top level: for all frontends and backends."};
+const struct object object_timeouts_defaults = {"defaults.timeout", "'timeout' in defaults", ROWS(timeout_default_rows),
+    .size = sizeof(struct timeouts), .doc = "The same for all frontends and backends."};
+const struct object object_timeouts_frontend = {"frontends.*.timeout", "'timeout' of a frontend", ROWS(timeout_frontend_rows),
+    .size = sizeof(struct timeouts), .doc = "The client side."};
+const struct object object_timeouts_backend = {"backends.*.timeout", "'timeout' of a backend", ROWS(timeout_backend_rows),
+    .size = sizeof(struct timeouts), .doc = "The server side."};
+
+const struct object *const schema_objects[] = {
+    &object_root, &object_timeouts, &object_limits, &object_defaults, &object_timeouts_defaults,
+    &object_frontend, &object_listen, &object_route, &object_timeouts_frontend, &object_backend,
+    &object_server, &object_server_defaults, &object_hash, &object_timeouts_backend,
+    &object_headers, &object_header_ops, &object_log, &object_access, &object_admin, NULL,
+};
+// clang-format on
+
+const struct row *schema_row(const struct object *o, struct str key)
+{
+    for (size_t i = 0; i < o->n_rows; i++) {
+        if (str_eq(str_of(o->rows[i].key), key))
+            return &o->rows[i];
+    }
+    return NULL;
+}
+
+void schema_path(const struct object *o, const struct row *row, char *out, size_t size)
+{
+    snprintf(out, size, "%s%s%s", o->path, o->path[0] != '\0' ? "." : "", row->key);
+}
+
+bool schema_path_is(const struct object *o, const struct row *row, struct str path)
+{
+    char whole[128];
+    schema_path(o, row, whole, sizeof(whole));
+    struct str all = str_of(whole);
+    if (!str_ends(all, path) || path.len == 0)
+        return false;
+    return all.len == path.len || all.p[all.len - path.len - 1] == '.';
+}
+
+size_t schema_word_count(const struct row *row)
+{
+    size_t n = 0;
+    while (row->words[n] != NULL)
+        n++;
+    return n;
+}

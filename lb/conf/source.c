@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// Where the bytes of a configuration come from by default: the file system and the environment of
+// this process. The only file of conf/ that does I/O. Used by commands and by the supervisor;
+// children read from what the supervisor has sealed for them, through functions of their own.
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "conf/load.h"
+
+#define READ_BYTES 65536u
+#define READ_BYTES_MAX ((16u << 20) + 1) // one more than the loader accepts, so that it can say so
+
+static int read_all(int fd, struct arena *a, struct str *content)
+{
+    char *bytes = NULL;
+    size_t len = 0, cap = 0;
+    while (len < READ_BYTES_MAX) {
+        if (cap - len < READ_BYTES) {
+            cap = MAX_OF(cap * 2, (size_t)2 * READ_BYTES);
+            bytes = xrealloc(bytes, cap);
+        }
+        ssize_t n = read(fd, bytes + len, READ_BYTES);
+        int error = errno;
+        if (n < 0 && error == EINTR)
+            continue;
+        if (n < 0) {
+            free(bytes);
+            return -error;
+        }
+        if (n == 0)
+            break;
+        len += (size_t)n;
+    }
+    *content = arena_str(a, (struct str){bytes, len});
+    free(bytes);
+    return 0;
+}
+
+static int read_file(void *ctx, const char *path, struct arena *a, struct str *content)
+{
+    (void)ctx;
+    struct stat st;
+    if (strcmp(path, "-") == 0)
+        return read_all(STDIN_FILENO, a, content);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a FIFO must not hang the loader
+    if (fd < 0)
+        return -errno;
+    int r = fstat(fd, &st) == 0 ? 0 : -errno;
+    if (r == 0 && S_ISDIR(st.st_mode))
+        r = -EISDIR;
+    if (r == 0)
+        r = read_all(fd, a, content);
+    close(fd);
+    return r;
+}
+
+static int find_files(void *ctx, const char *pattern, struct arena *a, const char ***paths,
+                      size_t *n)
+{
+    (void)ctx;
+    glob_t found;
+    *n = 0;
+    int r = glob(pattern, GLOB_ERR, NULL, &found);
+    if (r == 0) {
+        *paths = arena_alloc(a, found.gl_pathc * sizeof(**paths));
+        for (size_t i = 0; i < found.gl_pathc; i++)
+            (*paths)[(*n)++] = arena_strdup(a, str_of(found.gl_pathv[i]));
+        globfree(&found);
+    }
+    if (r == GLOB_NOMATCH)
+        return 0;
+    return r == 0 ? 0 : r == GLOB_NOSPACE ? -ENOMEM : -EACCES;
+}
+
+static const char *get_env(void *ctx, const char *name)
+{
+    (void)ctx;
+    return getenv(name);
+}
+
+struct config_source config_source_files(const char *root)
+{
+    return (struct config_source){
+        .root = root, .read_file = read_file, .glob = find_files, .env = get_env};
+}
+
+struct config_source config_source_text(const char *name, struct str text)
+{
+    struct config_source s = config_source_files(name);
+    s.text = text.p != NULL ? text : STR("");
+    return s;
+}

@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: MIT
+// The last phase of a load: what rows cannot say. Sets the mode of backends from the frontends that
+// use them. Works on bound values, some of which may be wrong already (then the load fails anyway);
+// so nothing here may rely on more than a NULL check.
+#include "conf/verify.h"
+
+#include <stdio.h>
+
+#define SHADOW_ROUTES_MAX 1000u // beyond it routes are not compared with each other (quadratic)
+
+struct verifier {
+    struct binder *b;
+    const struct conf_file *files;
+    struct config *config;
+};
+
+static struct span span_of(const struct verifier *v, const struct conf_mark *m)
+{
+    const struct conf_file *f = v->files;
+    while (f != NULL && f->name != m->file)
+        f = f->next;
+    return (struct span){f, m->line, m->column, m->line, m->end_column};
+}
+
+static const char *mode_name(enum mode m)
+{
+    return m == MODE_TCP ? "tcp" : "http";
+}
+
+// ---- modes ------------------------------------------------------------------------------------
+
+struct use {
+    const struct frontend *frontend; // the first that uses the backend
+    struct conf_mark mark;
+};
+
+static void report_two_modes(struct verifier *v, const struct frontend *f, const struct route *r,
+                             const struct use *first)
+{
+    struct finding *x =
+        diag_error(v->b->findings, span_of(v, &r->mark), "config.mode",
+                   "backend '%.*s' is used in mode %s here and in mode %s by frontend '%.*s'",
+                   SHOW(r->backend->name), mode_name(f->mode), mode_name(first->frontend->mode),
+                   SHOW(first->frontend->name));
+    FIX(v->b, x, "give each mode a backend of its own (the other use is at %s:%u)",
+        first->mark.file, first->mark.line);
+}
+
+static void report_own_mode(struct verifier *v, const struct frontend *f, const struct route *r)
+{
+    struct finding *x =
+        diag_error(v->b->findings, span_of(v, &r->mark), "config.mode",
+                   "frontend '%.*s' is in mode %s, its backend '%.*s' in mode %s", SHOW(f->name),
+                   mode_name(f->mode), SHOW(r->backend->name), mode_name(r->backend->mode));
+    FIX(v->b, x, "make both the same; the backend need not say it");
+    NOTE(v->b, x, "the backend is at %s:%u", r->backend->mark.file, r->backend->mark.line);
+}
+
+static bool says_mode(const struct verifier *v, const struct backend *backend)
+{
+    return bind_get(&object_backend, v->b->backends[backend->index], "mode") != NULL;
+}
+
+static void use_backend(struct verifier *v, const struct frontend *f, const struct route *r,
+                        struct use *uses)
+{
+    struct use *u = &uses[r->backend->index];
+    if (says_mode(v, r->backend)) {
+        if (r->backend->mode != f->mode)
+            report_own_mode(v, f, r);
+    } else if (u->frontend != NULL && u->frontend->mode != f->mode) {
+        report_two_modes(v, f, r, u);
+    } else {
+        r->backend->mode = f->mode;
+    }
+    if (u->frontend == NULL)
+        *u = (struct use){f, r->mark};
+}
+
+static void warn_unused(struct verifier *v, const struct use *uses)
+{
+    if (v->b->incomplete || v->b->unresolved)
+        return;
+    for (uint32_t i = 0; i < v->config->n_backends; i++) {
+        const struct backend *backend = &v->config->backends[i];
+        if (uses[i].frontend != NULL)
+            continue;
+        struct finding *x = diag_warning(v->b->findings, span_of(v, &backend->mark), "lint.unused",
+                                         "no frontend uses backend '%.*s'", SHOW(backend->name));
+        FIX(v->b, x, "name it in a frontend or route, or remove it");
+    }
+}
+
+static void verify_modes(struct verifier *v)
+{
+    struct config *c = v->config;
+    struct use *uses = arena_alloc(v->b->arena, (c->n_backends + 1) * sizeof(*uses));
+    for (uint32_t i = 0; i < c->n_frontends; i++) {
+        const struct frontend *f = &c->frontends[i];
+        for (uint32_t k = 0; k < f->n_routes; k++) {
+            if (f->routes[k].backend != NULL)
+                use_backend(v, f, &f->routes[k], uses);
+        }
+    }
+    warn_unused(v, uses);
+}
+
+static void report_http_only(struct verifier *v, struct node *key, const char *where,
+                             struct str name)
+{
+    if (key->poisoned)
+        return;
+    key->poisoned = true;
+    struct finding *x = diag_error(v->b->findings, key->at, "config.mode",
+                                   "'%.*s' needs mode http, but %s '%.*s' is in mode tcp",
+                                   SHOW(key->text), where, SHOW(name));
+    FIX(v->b, x, "remove it, or write mode: http");
+}
+
+// Keys of `own` that mean nothing in mode tcp.
+static void refuse_http_keys(struct verifier *v, const struct object *o, struct node *own,
+                             const char *where, struct str name)
+{
+    for (size_t i = 0; i < o->n_rows; i++) {
+        const struct row *row = &o->rows[i];
+        struct entry *e = node_entry(own, str_of(row->key));
+        bool for_all = own == v->b->tree && (row->flags & ROW_GLOBAL) != 0;
+        if (e == NULL || for_all || row->type == VALUE_PLANNED)
+            continue;
+        if ((row->flags & ROW_HTTP) != 0)
+            report_http_only(v, e->key, where, name);
+        else if (row->type == VALUE_OBJECT)
+            refuse_http_keys(v, row->object, e->value, where, name);
+    }
+}
+
+static void verify_tcp(struct verifier *v)
+{
+    struct config *c = v->config;
+    for (uint32_t i = 0; i < c->n_frontends; i++) {
+        if (c->frontends[i].mode == MODE_TCP)
+            refuse_http_keys(v, &object_frontend, v->b->frontends[i], "frontend",
+                             c->frontends[i].name);
+    }
+    for (uint32_t i = 0; i < c->n_backends; i++) {
+        const struct backend *backend = &c->backends[i];
+        if (backend->mode == MODE_TCP)
+            refuse_http_keys(v, &object_backend, v->b->backends[i], "backend", backend->name);
+    }
+}
+
+// ---- listen -----------------------------------------------------------------------------------
+
+static bool is_any(const struct listen *l)
+{
+    const void *bytes;
+    static const char zeros[16];
+    size_t n = ip_bytes(&l->addr.ip, &bytes);
+    return n > 0 && memcmp(bytes, zeros, n) == 0;
+}
+
+// Whether both would receive the same connections.
+static bool same_address(const struct listen *a, const struct listen *b)
+{
+    if (a->addr.len == 0 || b->addr.len == 0)
+        return false;
+    if (addr_eq(&a->addr, &b->addr))
+        return true;
+    if (a->addr.sa.sa_family == AF_UNIX || b->addr.sa.sa_family == AF_UNIX ||
+        ip_port(&a->addr.ip) != ip_port(&b->addr.ip))
+        return false;
+    // "80" is [::]:80 for both families, and collides with 0.0.0.0:80
+    bool both = (a->addr.sa.sa_family == AF_INET6 && !a->v6_only) ||
+                (b->addr.sa.sa_family == AF_INET6 && !b->v6_only);
+    return both && is_any(a) && is_any(b);
+}
+
+static void report_same_listen(struct verifier *v, const struct listen *l,
+                               const struct listen *first, const struct frontend *owner)
+{
+    char text[ADDR_TEXT];
+    addr_format(&first->addr, text);
+    struct finding *x =
+        diag_error(v->b->findings, span_of(v, &l->mark), "config.listen",
+                   "frontend '%.*s' listens on %s already", SHOW(owner->name), text);
+    FIX(v->b, x, "use another port, or put both into one frontend with routes");
+    NOTE(v->b, x, "the first is at %s:%u:%u", first->mark.file, first->mark.line,
+         first->mark.column);
+}
+
+static void warn_same_listen(struct verifier *v, const struct listen *l, const struct listen *first)
+{
+    struct finding *x = diag_warning(v->b->findings, span_of(v, &l->mark), "lint.duplicate-listen",
+                                     "this frontend listens here already");
+    FIX(v->b, x, "remove it%s",
+        first->addr.sa.sa_family == AF_INET6 && !first->v6_only
+            ? ": a bare port is all addresses, IPv4 and IPv6"
+            : "");
+}
+
+// Drops what an earlier entry of the same frontend has; an overlap between frontends is an error.
+struct listen_at {
+    const struct listen *listen;
+    const struct frontend *frontend;
+    struct listen_at *next; // of the same port
+};
+
+static struct str port_key(struct arena *a, const struct listen *l)
+{
+    if (l->addr.sa.sa_family == AF_UNIX)
+        return str_of(l->addr.un.sun_path);
+    return str_of(arena_printf(a, "%u", ip_port(&l->addr.ip)));
+}
+
+// True when the listen is to be kept.
+static bool check_listen(struct verifier *v, struct map *seen, const struct frontend *f,
+                         const struct listen *l)
+{
+    struct str key = port_key(v->b->arena, l);
+    struct listen_at *first = map_get(seen, key), *at = first;
+    while (at != NULL && !same_address(at->listen, l))
+        at = at->next;
+    if (at != NULL && at->frontend == f) {
+        warn_same_listen(v, l, at->listen);
+        return false;
+    }
+    if (at != NULL)
+        report_same_listen(v, l, at->listen, at->frontend);
+    struct listen_at *mine = arena_alloc(v->b->arena, sizeof(*mine));
+    *mine = (struct listen_at){l, f, first};
+    map_put(seen, key, mine);
+    return true;
+}
+
+static void verify_listens(struct verifier *v)
+{
+    struct map seen = {.arena = v->b->arena};
+    for (uint32_t i = 0; i < v->config->n_frontends; i++) {
+        struct frontend *f = &v->config->frontends[i];
+        struct listen *kept = arena_alloc(v->b->arena, (f->n_listens + 1) * sizeof(*kept));
+        uint32_t n = 0;
+        for (uint32_t k = 0; k < f->n_listens; k++) {
+            if (check_listen(v, &seen, f, &f->listens[k]))
+                kept[n++] = f->listens[k];
+        }
+        f->listens = kept;
+        f->n_listens = n;
+    }
+}
+
+static void verify_accept_proxy(struct verifier *v)
+{
+    for (uint32_t i = 0; i < v->config->n_frontends; i++) {
+        const struct frontend *f = &v->config->frontends[i];
+        for (uint32_t k = 0; k < f->n_listens && f->n_trusted == 0; k++) {
+            const struct listen *l = &f->listens[k];
+            if (!l->accept_proxy || l->addr.sa.sa_family == AF_UNIX)
+                continue;
+            struct finding *x =
+                diag_error(v->b->findings, span_of(v, &l->mark), "config.accept-proxy",
+                           "accept-proxy without trusted-proxies refuses every connection");
+            FIX(v->b, x, "add trusted-proxies: [ADDRESS] of the balancer in front");
+            x->topic = "trusted-proxies";
+            break;
+        }
+    }
+}
+
+// ---- routes -----------------------------------------------------------------------------------
+
+static bool host_covers(const struct host_pattern *a, const struct host_pattern *b)
+{
+    if (a->wildcard)
+        return b->name.len > a->name.len || (b->wildcard && b->name.len == a->name.len)
+                   ? str_ends(b->name, a->name)
+                   : false;
+    return !b->wildcard && str_eq(a->name, b->name);
+}
+
+static bool path_covers(struct str a, struct str b)
+{
+    if (!str_starts(b, a))
+        return false;
+    return a.len == b.len || a.p[a.len - 1] == '/' || b.p[a.len] == '/';
+}
+
+static bool hosts_cover(const struct route *a, const struct route *b)
+{
+    if (a->n_hosts == 0)
+        return true;
+    for (uint32_t i = 0; i < b->n_hosts; i++) {
+        uint32_t k = 0;
+        while (k < a->n_hosts && !host_covers(&a->hosts[k], &b->hosts[i]))
+            k++;
+        if (k == a->n_hosts)
+            return false;
+    }
+    return b->n_hosts > 0;
+}
+
+static bool paths_cover(const struct route *a, const struct route *b)
+{
+    if (a->n_paths == 0)
+        return true;
+    for (uint32_t i = 0; i < b->n_paths; i++) {
+        uint32_t k = 0;
+        while (k < a->n_paths && !path_covers(a->paths[k], b->paths[i]))
+            k++;
+        if (k == a->n_paths)
+            return false;
+    }
+    return b->n_paths > 0;
+}
+
+static void warn_unreachable(struct verifier *v, const struct route *r, const struct route *by)
+{
+    bool all = by->n_hosts == 0 && by->n_paths == 0;
+    struct finding *x = diag_warning(v->b->findings, span_of(v, &r->mark), "lint.unreachable",
+                                     "this route is never reached: the one in line %u %s",
+                                     by->mark.line, all ? "takes everything" : "takes all of it");
+    FIX(v->b, x, "move it up, or remove it");
+}
+
+// How many conditions a comparison would go through: it is quadratic.
+static bool is_comparable(const struct frontend *f)
+{
+    uint64_t conditions = f->n_routes;
+    for (uint32_t i = 0; i < f->n_routes; i++)
+        conditions += f->routes[i].n_hosts + f->routes[i].n_paths;
+    return conditions <= SHADOW_ROUTES_MAX;
+}
+
+static void verify_routes(struct verifier *v)
+{
+    for (uint32_t i = 0; i < v->config->n_frontends; i++) {
+        const struct frontend *f = &v->config->frontends[i];
+        bool all = is_comparable(f);
+        const struct route *last_of_all = NULL;
+        for (uint32_t k = 0; k < f->n_routes; k++) {
+            const struct route *r = &f->routes[k], *by = last_of_all;
+            for (uint32_t j = 0; all && by == NULL && j < k; j++) {
+                if (hosts_cover(&f->routes[j], r) && paths_cover(&f->routes[j], r))
+                    by = &f->routes[j];
+            }
+            if (by != NULL)
+                warn_unreachable(v, r, by);
+            else if (r->n_hosts == 0 && r->n_paths == 0)
+                last_of_all = r;
+        }
+    }
+}
+
+// ---- backends ---------------------------------------------------------------------------------
+
+static void warn_weights(struct verifier *v, const struct backend *backend)
+{
+    for (uint32_t i = 0; i < backend->n_servers; i++) {
+        if (backend->servers[i].weight > 0)
+            return;
+    }
+    if (backend->n_servers == 0)
+        return;
+    struct finding *x = diag_warning(v->b->findings, span_of(v, &backend->mark), "lint.weight",
+                                     "all servers of backend '%.*s' have weight 0: none gets work",
+                                     SHOW(backend->name));
+    FIX(v->b, x, "give one a weight of 1 or more");
+}
+
+static struct str server_key(struct arena *a, const struct server *s)
+{
+    char text[ADDR_TEXT] = "";
+    if (s->addr.len > 0) {
+        addr_format(&s->addr, text);
+        return str_of(arena_strdup(a, str_of(text)));
+    }
+    return str_of(arena_printf(a, "%.*s:%u", STR_FMT(s->host), s->port));
+}
+
+static void warn_duplicates(struct verifier *v, const struct backend *backend)
+{
+    struct map seen = {.arena = v->b->arena};
+    for (uint32_t i = 0; i < backend->n_servers; i++) {
+        struct server *s = &backend->servers[i], *first;
+        if (s->addr.len == 0 && s->host.len == 0)
+            continue;
+        struct str key = server_key(v->b->arena, s);
+        first = map_get(&seen, key);
+        if (first == NULL) {
+            map_put(&seen, key, s);
+            continue;
+        }
+        struct finding *x =
+            diag_warning(v->b->findings, span_of(v, &s->mark), "lint.duplicate-address",
+                         "server '%.*s' has the same address as '%.*s' (line %u)", SHOW(s->name),
+                         SHOW(first->name), first->mark.line);
+        FIX(v->b, x, "remove one; for a larger share write {address: ..., weight: 2}");
+    }
+}
+
+static void verify_hash(struct verifier *v, const struct backend *backend)
+{
+    struct node *own = v->b->backends[backend->index];
+    struct entry *hash = node_entry(own, STR("hash"));
+    if (hash != NULL && backend->balance != BALANCE_HASH) {
+        struct finding *x = diag_error(v->b->findings, hash->key->at, "config.hash",
+                                       "'hash' has no effect without balance: hash");
+        FIX(v->b, x, "add balance: hash, or remove it");
+        x->topic = "backends.*.balance";
+    }
+    if (backend->balance == BALANCE_HASH && backend->mode == MODE_TCP &&
+        backend->hash_on != HASH_CLIENT) {
+        struct span at = hash != NULL ? hash->key->at : span_of(v, &backend->mark);
+        struct finding *x =
+            diag_error(v->b->findings, at, "config.mode",
+                       "backend '%.*s' is in mode tcp, where only the client can be hashed",
+                       SHOW(backend->name));
+        FIX(v->b, x, "write hash: client");
+        x->topic = "backends.*.hash.on";
+    }
+}
+
+static void verify_limits(struct verifier *v)
+{
+    for (uint32_t i = 0; i < v->config->n_frontends; i++) {
+        const struct frontend *f = &v->config->frontends[i];
+        if (f->mode != MODE_HTTP || f->limits.uri_bytes < f->limits.head_bytes)
+            continue;
+        struct finding *x =
+            diag_error(v->b->findings, span_of(v, &f->mark), "config.limits",
+                       "limits of frontend '%.*s': uri is not below head", SHOW(f->name));
+        FIX(v->b, x, "the head holds the uri: make head larger or uri smaller");
+        x->topic = "limits.head";
+    }
+}
+
+void verify(struct binder *b, const struct conf_file *files)
+{
+    struct verifier v = {b, files, &b->root->config};
+    verify_modes(&v);
+    verify_tcp(&v);
+    verify_listens(&v);
+    verify_accept_proxy(&v);
+    verify_routes(&v);
+    verify_limits(&v);
+    for (uint32_t i = 0; i < v.config->n_backends; i++) {
+        warn_weights(&v, &v.config->backends[i]);
+        warn_duplicates(&v, &v.config->backends[i]);
+        verify_hash(&v, &v.config->backends[i]);
+    }
+}
