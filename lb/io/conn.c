@@ -10,14 +10,18 @@
 
 #define JOIN_BYTES 2048u
 
-static void on_event(struct ev_loop *ev, ev_io *watcher, int events)
+void conn_event(struct conn *c, struct loop *l, int events)
 {
-    struct conn *c = container_of(watcher, struct conn, watcher);
     c->ready |= (uint8_t)(events & (CONN_READ | CONN_WRITE));
     int unwanted = c->watched & ~c->wanted;
     if (events & unwanted)
-        c->transport->watch(c, ev_userdata(ev), c->wanted);
+        c->transport->watch(c, l, c->wanted);
     c->on_ready(c);
+}
+
+static void on_event(struct ev_loop *ev, ev_io *watcher, int events)
+{
+    conn_event(container_of(watcher, struct conn, watcher), ev_userdata(ev), events);
 }
 
 void conn_init(struct conn *c, const struct transport *t, int fd, void (*on_ready)(struct conn *))

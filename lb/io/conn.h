@@ -70,6 +70,8 @@ void conn_finish(struct conn *c);
 // less is told only when an event arrives that nobody waits for (a keep-alive connection then needs
 // no epoll_ctl between requests).
 void conn_want(struct conn *c, struct loop *l, int events);
+// What the loop reports: sets `ready`, stops watching for what nobody wants, calls on_ready.
+void conn_event(struct conn *c, struct loop *l, int events);
 void conn_close(struct conn *c, struct loop *l, bool reset);
 
 extern const struct transport transport_plain;

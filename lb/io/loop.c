@@ -93,7 +93,8 @@ void loop_run(struct loop *l)
 
 void loop_break(struct loop *l)
 {
-    ev_break(l->ev, EVBREAK_ALL);
+    if (l->ev != NULL)
+        ev_break(l->ev, EVBREAK_ALL);
 }
 
 void loop_bury(struct loop *l, struct grave *g, void (*bury)(struct grave *g))

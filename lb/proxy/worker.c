@@ -31,7 +31,7 @@ static void on_drain_over(struct timer *t)
     loop_break(&w->loop);
 }
 
-static void drain(struct worker *w, uint32_t ms)
+void worker_drain(struct worker *w, uint32_t ms)
 {
     if (!w->draining) {
         w->draining = true;
@@ -55,7 +55,7 @@ static void on_channel(struct ev_loop *ev, ev_io *watcher, int events)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n == (ssize_t)sizeof(m) && m.type == MSG_DRAIN) {
-        drain(w, m.arg);
+        worker_drain(w, m.arg);
         return;
     }
     // STOP, or no supervisor any more: without it the ports must be free for the next one

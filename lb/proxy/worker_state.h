@@ -111,6 +111,9 @@ struct worker {
 
 // Builds a worker around a loop (`ev` NULL: a simulation), without sockets.
 void worker_init(struct worker *w, const struct worker_setup *setup, struct ev_loop *ev);
+// Takes no new connections, closes what is idle, ends when the rest is over or after `ms` (0: no
+// limit).
+void worker_drain(struct worker *w, uint32_t ms);
 // Closes and frees all that it holds.
 void worker_free(struct worker *w);
 
