@@ -53,7 +53,7 @@ static uint64_t long_input(const unsigned char **p, const unsigned char *end, ui
 
 uint64_t hash_bytes(const void *bytes, size_t n, uint64_t seed)
 {
-    const unsigned char *p = bytes, *end = p + n;
+    const unsigned char *p = n > 0 ? bytes : (const unsigned char *)"", *end = p + n;
     uint64_t h = (n >= 32 ? long_input(&p, end, seed) : seed + P5) + n;
     for (; end - p >= 8; p += 8)
         h = rotl(h ^ lane(0, read64(p)), 27) * P1 + P4;
