@@ -5,11 +5,11 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import textwrap
 import time
+from signal import SIGKILL, SIGTERM
 
 from . import http, ports, procfs, tools
 
@@ -129,7 +129,7 @@ class Evlb:
         self.exit_status = self.process.wait(timeout)
         return self.exit_status
 
-    def stop(self, number=signal.SIGTERM, timeout=tools.STOP_SECONDS):
+    def stop(self, number=SIGTERM, timeout=tools.STOP_SECONDS):
         """Stops gracefully and returns the exit status."""
         if self.running():
             self.signal(number)
@@ -143,7 +143,7 @@ class Evlb:
         """The way out when it hangs: the supervisor and its children, by their ids."""
         for pid in reversed(self.processes()):
             try:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, SIGKILL)
             except OSError:
                 pass
         self.wait_exit()
