@@ -4,8 +4,8 @@
 // the product of this command: they go to standard output.
 #include "cli/source.h"
 
-// A file that could not be read at all is not the same as one that is wrong. It has no line to point
-// to, unlike an `include` that leads nowhere.
+// A file that could not be read at all is not the same as one that is wrong. It has no line to
+// point to, unlike an `include` that leads nowhere.
 static bool unreadable(const struct findings *f)
 {
     for (size_t i = 0; i < f->count; i++) {
