@@ -218,8 +218,7 @@ static void describe_end(int status, char out[96])
 // How many connections the worker held, by its share of the process's gauge.
 static uint32_t connections_held(const struct board *b, uint32_t worker)
 {
-    const _Atomic uint32_t *share = b->share + (size_t)worker * board_slots(b);
-    return atomic_load(&share[board_process_slot(b)]);
+    return atomic_load(board_share(b, worker, board_process_slot(b)));
 }
 
 static void reclaim(struct tree *t, const struct child *c)

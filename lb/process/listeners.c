@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +20,8 @@
 
 #define BACKLOG 4096 // the kernel lowers it to net.core.somaxconn
 #define DEFER_ACCEPT_SECONDS 1
+#define TRIALS 10 // of an address in use: an evlb that was killed a moment ago may still hold it
+#define TRIAL_PAUSE_MS 50
 
 // ---- one socket -------------------------------------------------------------------------------
 
@@ -140,6 +143,10 @@ static bool try_address(const struct frontend *f, const struct listen *l)
     if (l->addr.sa.sa_family == AF_UNIX)
         return true; // the bind itself cannot succeed twice
     int fd = bind_tcp(l, false);
+    for (int i = 1; i < TRIALS && fd == -EADDRINUSE; i++) {
+        (void)poll(NULL, 0, TRIAL_PAUSE_MS);
+        fd = bind_tcp(l, false);
+    }
     if (fd < 0) {
         complain(f, l, -fd);
         return false;
