@@ -122,7 +122,7 @@ static bool request_field_passes(struct request_writer *r, const struct http_fie
     case FIELD_CONTENT_LENGTH:
         return r->h->framing == BODY_LENGTH;
     case FIELD_HOST:
-        return !r->absolute;
+        return !r->absolute && f->value.len > 0;
     case FIELD_X_FORWARDED_FOR:
         return false; // written once, at the end
     case FIELD_X_FORWARDED_PROTO:
@@ -156,6 +156,22 @@ static bool request_field_passes(struct request_writer *r, const struct http_fie
         break;
     }
     return true;
+}
+
+// Where no Host passes: the authority of an absolute target, which replaces it (RFC 9112 section
+// 3.2.2); or, for HTTP/1.0, the server's own address, since HTTP/1.1 must have one.
+static void add_host(struct request_writer *r)
+{
+    char text[ADDR_TEXT];
+    const struct addr *a = &r->x->attempt.server->addr;
+    struct str host = r->h->authority;
+    if (host.len > 0 && !r->absolute)
+        return;
+    if (host.len == 0 && a->sa.sa_family == AF_UNIX)
+        host = STR("localhost");
+    else if (host.len == 0)
+        host = (struct str){text, addr_format(a, text)};
+    h1_out_field(r->o, STR("Host"), host);
 }
 
 static void add_forwarded_for(struct request_writer *r)
@@ -258,8 +274,7 @@ bool http_fwd_request(struct exchange *x, const struct http_head *h)
                                .absolute = h->path.p != h->target.p && h->authority.len > 0};
     h1_out_reset(r.o);
     add_request_line(&r, h->minor == 1 && h->path.p == h->target.p);
-    if (r.absolute)
-        h1_out_field(r.o, STR("Host"), h->authority);
+    add_host(&r);
     for (uint32_t i = 0; i < h->n_fields; i++) {
         const struct http_field *field = &h->fields[i];
         if (named_by_connection(h, field) || (rules && hidden_by_rules(x, field->name)))
