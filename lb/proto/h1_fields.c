@@ -43,9 +43,10 @@ static enum h1_result unusual_name(struct h1_cursor *c, struct http_field *f, co
     return H1_DONE;
 }
 
+// Local pointers throughout: what is stored in `f` could else be taken for a change of the cursor.
 static inline enum h1_result read_line(struct h1_cursor *c, struct http_field *f)
 {
-    const char *start = c->p, *end = c->end;
+    const char *const start = c->p, *const end = c->end;
     const char *name_end = scan_simple(start, end), *colon = name_end;
     f->rewrite = false;
     if (UNLIKELY(colon == end || *colon != ':' || colon == start)) {
@@ -55,18 +56,22 @@ static inline enum h1_result read_line(struct h1_cursor *c, struct http_field *f
         colon = c->p;
     }
     const char *value = colon + 1;
+    if (LIKELY(value < end && *value == ' '))
+        value++;
     while (value < end && is_blank(*value))
         value++;
-    c->p = scan_text(value, end);
-    const char *value_end = c->p;
-    enum h1_result r = h1_line_end(c, HTTP_BAD_FIELD_VALUE);
-    if (UNLIKELY(r != H1_DONE))
-        return r;
+    const char *value_end = scan_text(value, end);
+    if (UNLIKELY(end - value_end < 2 || memcmp(value_end, "\r\n", 2) != 0)) {
+        c->p = value_end;
+        return h1_line_end(c, HTTP_BAD_FIELD_VALUE); // says what is wrong or missing
+    }
+    const char *const next = value_end + 2;
     while (value_end > value && is_blank(value_end[-1]))
         value_end--;
     f->name = str_from(start, name_end);
     f->value = str_from(value, value_end);
-    f->line = str_from(start, c->p);
+    f->line = str_from(start, next);
+    c->p = next;
     return H1_DONE;
 }
 
@@ -76,6 +81,21 @@ enum h1_result h1_field_line(struct h1_cursor *c, struct http_field *f)
 }
 
 // ------------------------------------------------------------------ fields that matter here
+
+// Up to 18 digits without a leading zero, as nearly every Content-Length is.
+static inline bool read_plain_length(struct str s, uint64_t *value)
+{
+    uint64_t total = 0;
+    if (s.len == 0 || s.len > 18 || (s.p[0] == '0' && s.len > 1))
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        if (!is_digit(s.p[i]))
+            return false;
+        total = total * 10 + (uint64_t)(s.p[i] - '0');
+    }
+    *value = total;
+    return true;
+}
 
 // "5", or "5, 5": all elements decimal and equal. Leading zeros are cut off (others might read
 // octal), and what is not plain digits is written anew.
@@ -105,7 +125,7 @@ static bool read_length(struct http_field *f, uint64_t *value)
 static enum http_error note_length(struct h1_cursor *c, struct http_field *f)
 {
     uint64_t value;
-    if (!read_length(f, &value))
+    if (!read_plain_length(f->value, &value) && !read_length(f, &value))
         return HTTP_BAD_CONTENT_LENGTH;
     if (c->seen_length) {
         if (value != c->head->content_length)
@@ -137,6 +157,10 @@ static void note_transfer_encoding(struct h1_cursor *c, struct str list)
 
 static void note_connection(struct h1_cursor *c, struct str list)
 {
+    if (list.len == 10 && CHARS_SAME(list.p, "keep-alive")) { // nearly always
+        c->said_keep_alive = true;
+        return;
+    }
     while (list.p != NULL) {
         struct str token = str_trim(str_cut(&list, ','));
         if (str_caseeq(token, STR("keep-alive")))
@@ -150,6 +174,20 @@ static void note_connection(struct h1_cursor *c, struct str list)
     }
 }
 
+// "name" or "name:port" of letters, digits, '-' and '.'; the value lies within the input.
+static inline bool is_plain_host(const struct h1_cursor *c, struct str value)
+{
+    const char *p = scan_host(value.p, c->end), *end = value.p + value.len;
+    if (p == value.p || p > end)
+        return false;
+    if (p < end && *p == ':' && end - p <= 5) { // four digits: below 65536
+        do
+            p++;
+        while (p < end && is_digit(*p));
+    }
+    return p == end;
+}
+
 // An empty Host is what a client sends when its URI has no authority; there is no such URI with
 // HTTP/1.1 requests for us, so only HTTP/1.0 may do so.
 static enum http_error note_host(struct h1_cursor *c, struct str value)
@@ -160,8 +198,7 @@ static enum http_error note_host(struct h1_cursor *c, struct str value)
     if (c->seen_host)
         return HTTP_BAD_HOST;
     c->seen_host = true;
-    bool plain = value.len > 0 && scan_host(value.p, c->end) == value.p + value.len;
-    if (!plain && !(value.len == 0 && c->head->minor == 0) &&
+    if (!is_plain_host(c, value) && !(value.len == 0 && c->head->minor == 0) &&
         !uri_authority_split(value, &host, &port))
         return HTTP_BAD_HOST;
     if (c->head->authority.p == NULL)

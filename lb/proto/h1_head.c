@@ -41,10 +41,10 @@ static enum h1_result read_version(struct h1_cursor *c)
     return H1_DONE;
 }
 
-// The usual version in one comparison.
-static inline enum h1_result read_version_fast(struct h1_cursor *c)
+// The usual version, and `behind` it, in one comparison or two.
+static inline enum h1_result read_version_fast(struct h1_cursor *c, char behind)
 {
-    if (LIKELY(c->end - c->p >= 10 && memcmp(c->p, "HTTP/1.1\r\n", 10) == 0)) {
+    if (LIKELY(c->end - c->p > 8 && memcmp(c->p, "HTTP/1.1", 8) == 0 && c->p[8] == behind)) {
         c->head->minor = 1;
         c->p += 8;
         return H1_DONE;
@@ -97,6 +97,12 @@ static bool target_fits_method(struct http_head *h)
 static enum h1_result read_method(struct h1_cursor *c)
 {
     const char *start = c->p;
+    if (LIKELY(c->end - start >= 4 && memcmp(start, "GET ", 4) == 0)) {
+        c->head->method_text = (struct str){start, 3};
+        c->head->method = HTTP_GET;
+        c->p += 4;
+        return H1_DONE;
+    }
     while (c->p < c->end && char_is(*c->p, CH_TOKEN))
         c->p++;
     if (c->p == c->end)
@@ -138,7 +144,7 @@ static enum h1_result read_request_line(struct h1_cursor *c, uint32_t most_uri)
     if (r == H1_DONE)
         r = read_target(c, most_uri);
     if (r == H1_DONE)
-        r = read_version_fast(c);
+        r = read_version_fast(c, '\r');
     if (r == H1_DONE)
         r = h1_line_end(c, HTTP_BAD_START_LINE);
     if (r == H1_DONE && !target_fits_method(c->head))
@@ -170,7 +176,7 @@ static enum h1_result read_status(struct h1_cursor *c)
 
 static enum h1_result read_status_line(struct h1_cursor *c)
 {
-    enum h1_result r = read_version(c);
+    enum h1_result r = read_version_fast(c, ' ');
     if (r == H1_DONE)
         r = read_status(c);
     if (r != H1_DONE)

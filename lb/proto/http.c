@@ -84,36 +84,7 @@ enum http_method http_method_of(struct str name)
     }
 }
 
-// Compares with a lower-case name: bit 0x20 is ignored where the known name has a letter (letters,
-// unlike '-', have bit 0x40 set).
-static inline bool same8(const char *p, const char *known)
-{
-    uint64_t a, b;
-    memcpy(&a, p, 8);
-    memcpy(&b, known, 8);
-    return (a | (b & 0x4040404040404040u) >> 1) == b;
-}
-
-static inline bool same4(const char *p, const char *known)
-{
-    uint32_t a, b;
-    memcpy(&a, p, 4);
-    memcpy(&b, known, 4);
-    return (a | (b & 0x40404040u) >> 1) == b;
-}
-
-// `n` is the length of both; the pieces may overlap.
-static inline bool same_name(const char *p, const char *known, size_t n)
-{
-    if (n >= 8)
-        return same8(p, known) && same8(p + n - 8, known + n - 8) &&
-               (n <= 16 || same8(p + 8, known + 8));
-    if (n >= 4)
-        return same4(p, known) && same4(p + n - 4, known + n - 4);
-    return (p[0] | 0x20) == known[0] && (p[1] | 0x20) == known[1];
-}
-
-#define IS(known, id) (same_name(p, known, sizeof(known) - 1) ? (id) : FIELD_OTHER)
+#define IS(known, id) (CHARS_SAME(p, known) ? (id) : FIELD_OTHER)
 
 static enum http_field_id ten_letters(const char *p)
 {
