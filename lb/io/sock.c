@@ -18,14 +18,16 @@ int sock_accept(int listen_fd, union ip_addr *peer)
     return fd;
 }
 
-int sock_connect(const struct addr *to)
+int sock_connect(const struct addr *to, bool has_data)
 {
     int fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
     if (to->sa.sa_family != AF_UNIX) {
-        int on = 1;
+        int on = 1, off = 0;
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        if (has_data)
+            (void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
     }
     if (connect(fd, &to->sa, to->len) < 0 && errno != EINPROGRESS) {
         int error = errno;

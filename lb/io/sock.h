@@ -9,8 +9,9 @@
 // Accepts one connection; `peer` gets its address (family AF_UNSPEC for unix sockets).
 int sock_accept(int listen_fd, union ip_addr *peer) MUST_CHECK;
 // Begins a connection. It may still be in progress, or have failed already without saying so:
-// the first write or conn_pending_error() tells.
-int sock_connect(const struct addr *to) MUST_CHECK;
+// the first write or conn_connect_state() tells. `has_data`: we speak first and at once, so that
+// the last packet of the handshake can carry that instead of being a bare ACK.
+int sock_connect(const struct addr *to, bool has_data) MUST_CHECK;
 // Our own address of a connected socket; family AF_UNSPEC when it is not an IP socket.
 void sock_local(int fd, union ip_addr *out);
 

@@ -347,7 +347,7 @@ static enum step st_pick(struct exchange *x)
         w->count->servers[a->server->index][SERVER_REUSES]++;
         return go(x, HS_SEND);
     }
-    x->server = upstream_connect(w, a->server, x, server_ready, &error);
+    x->server = upstream_connect(w, a->server, x, server_ready, true, &error);
     if (x->server != NULL)
         return go(x, HS_CONNECT);
     if (sock_failure(error) == SOCK_EXHAUSTED)

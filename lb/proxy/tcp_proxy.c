@@ -91,7 +91,6 @@ void tcp_begin(struct session *s)
     flow_init(&t->up);
     flow_init(&t->down);
     t->begin_ms = w->loop.now_ms;
-    s->client.ready &= (uint8_t)~CONN_READ; // the loop tells: most have sent nothing yet
     t->attempt.backend = s->listener->frontend->routes[0].backend;
     guard(t, s->listener->frontend->timeout.request);
     drive(t);
@@ -135,6 +134,16 @@ static enum step retry_or_end(struct tcp_session *t, enum end_cause cause)
     return end(t, cause);
 }
 
+// A client that speaks first has often done so by now. False: it is gone, or memory is out.
+static bool listen_first(struct tcp_session *t)
+{
+    struct conn *client = &t->s->client;
+    bool ask = flow_unsent(&t->up) == 0 && !t->up.src_eof && (client->ready & CONN_READ);
+    if (ask && flow_fill(&t->up, client, 0) == IO_ERR)
+        return false;
+    return flow_scan_buffer(&t->up);
+}
+
 static enum step st_pick(struct tcp_session *t)
 {
     struct worker *w = t->s->w;
@@ -149,7 +158,9 @@ static enum step st_pick(struct tcp_session *t)
     }
     if (!attempt_pick(a, w))
         return end(t, END_NO_SERVER);
-    t->server = upstream_connect(w, a->server, t, server_ready, &error);
+    if (!listen_first(t))
+        return end(t, t->up.src_eof ? END_CLIENT_CLOSED_CONNECT : END_OUT_OF_MEMORY);
+    t->server = upstream_connect(w, a->server, t, server_ready, flow_unsent(&t->up) > 0, &error);
     if (t->server != NULL) {
         guard(t, a->backend->timeout.connect);
         return go(t, TS_CONNECT);
@@ -196,32 +207,10 @@ static bool add_proxy_header(struct tcp_session *t)
     return buf_append(&t->up.first, header, n);
 }
 
-// Just begun. The loop reports a failure, and bytes of a server that speaks first, to whoever waits
-// for reading; that the connection stands is found out by writing to it. So a client that speaks
-// first costs no event of its own for the connect.
-static enum step watch_connect(struct tcp_session *t)
-{
-    struct loop *l = &t->s->w->loop;
-    bool proxy = t->attempt.backend->send_proxy != PROXY_NONE;
-    if (proxy && !add_proxy_header(t))
-        return end(t, END_OUT_OF_MEMORY);
-    t->server->conn.ready = 0;
-    bool write = proxy || flow_unsent(&t->up) > 0;
-    conn_want(&t->server->conn, l, write ? CONN_READ | CONN_WRITE : CONN_READ);
-    conn_want(&t->s->client, l, t->up.src_eof || write ? 0 : CONN_READ);
-    return STEP_WAIT;
-}
-
-// The client has said something: reads it, and offers it to the server.
+// Offers the server what there is for it: the result tells whether the connection stands.
 static enum step offer(struct tcp_session *t)
 {
-    struct conn *server = &t->server->conn, *client = &t->s->client;
-    if (flow_fill(&t->up, client, 0) == IO_ERR)
-        return end(t, t->up.src_eof ? END_CLIENT_CLOSED_CONNECT : END_OUT_OF_MEMORY);
-    if (!flow_scan_buffer(&t->up) || flow_unsent(&t->up) == 0) {
-        conn_want(client, &t->s->w->loop, t->up.src_eof ? 0 : CONN_READ);
-        return STEP_WAIT;
-    }
+    struct conn *server = &t->server->conn;
     server->ready |= CONN_WRITE;
     switch (flow_flush(&t->up, server)) {
     case IO_OK:
@@ -230,7 +219,7 @@ static enum step offer(struct tcp_session *t)
         if (t->up.passed > 0)
             return connected(t);
         conn_want(server, &t->s->w->loop, CONN_READ | CONN_WRITE);
-        conn_want(client, &t->s->w->loop, 0);
+        conn_want(&t->s->client, &t->s->w->loop, 0);
         return STEP_WAIT;
     case IO_EOF:
     case IO_ERR:
@@ -239,18 +228,41 @@ static enum step offer(struct tcp_session *t)
     return connect_failed(t, END_SERVER_REFUSED);
 }
 
+// Just begun. The loop reports a failure, and bytes of a server that speaks first, to whoever waits
+// for reading; that the connection stands is found out by writing to it. So a client that speaks
+// first costs no event of its own for the connect.
+static enum step begin_connect(struct tcp_session *t)
+{
+    struct loop *l = &t->s->w->loop;
+    t->server->conn.ready = 0;
+    if (t->attempt.backend->send_proxy != PROXY_NONE && !add_proxy_header(t))
+        return end(t, END_OUT_OF_MEMORY);
+    if (flow_unsent(&t->up) > 0)
+        return offer(t);
+    conn_want(&t->server->conn, l, CONN_READ);
+    conn_want(&t->s->client, l, t->up.src_eof ? 0 : CONN_READ);
+    return STEP_WAIT;
+}
+
 static enum step st_connect(struct tcp_session *t)
 {
+    struct session *s = t->s;
     struct conn *server = &t->server->conn;
     if (server->watched == 0)
-        return watch_connect(t);
+        return begin_connect(t);
     int state = server->ready != 0 ? conn_connect_state(server) : EINPROGRESS;
     if (state == 0)
         return connected(t);
     if (state != EINPROGRESS)
         return connect_failed(t, END_SERVER_REFUSED);
-    return (t->s->client.wanted & CONN_READ) && (t->s->client.ready & CONN_READ) ? offer(t)
-                                                                                 : STEP_WAIT;
+    if (!(s->client.wanted & CONN_READ) || !(s->client.ready & CONN_READ))
+        return STEP_WAIT;
+    if (!listen_first(t))
+        return end(t, t->up.src_eof ? END_CLIENT_CLOSED_CONNECT : END_OUT_OF_MEMORY);
+    if (flow_unsent(&t->up) > 0)
+        return offer(t);
+    conn_want(&s->client, &s->w->loop, t->up.src_eof ? 0 : CONN_READ);
+    return STEP_WAIT;
 }
 
 // ---- RELAY

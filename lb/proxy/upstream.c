@@ -63,10 +63,10 @@ struct upstream *upstream_take_idle(struct worker *w, const struct server *serve
 }
 
 struct upstream *upstream_connect(struct worker *w, const struct server *server, void *holder,
-                                  void (*on_ready)(void *holder), int *error)
+                                  void (*on_ready)(void *holder), bool has_data, int *error)
 {
     struct upstream *u = pool_get_zeroed(&upstreams);
-    int fd = u != NULL ? w->dial(w, &server->addr) : -ENOMEM;
+    int fd = u != NULL ? w->dial(w, &server->addr, has_data) : -ENOMEM;
     if (fd < 0) {
         *error = -fd;
         if (u != NULL)

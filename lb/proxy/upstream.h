@@ -8,9 +8,11 @@
 // The idle connection to `server` that was used last, or NULL. The caller is its holder now.
 struct upstream *upstream_take_idle(struct worker *w, const struct server *server, void *holder,
                                     void (*on_ready)(void *holder)) MUST_CHECK;
-// A new one, perhaps still connecting. NULL: *error has the errno.
+// A new one, perhaps still connecting. NULL: *error has the errno. `has_data`: the holder has bytes
+// to send at once.
 struct upstream *upstream_connect(struct worker *w, const struct server *server, void *holder,
-                                  void (*on_ready)(void *holder), int *error) MUST_CHECK;
+                                  void (*on_ready)(void *holder), bool has_data,
+                                  int *error) MUST_CHECK;
 // Nothing is in progress on it any more: goes to the idle pool, or is closed when it may not.
 // `limit_ms`: how long the server said it keeps it (UINT32_MAX: said nothing).
 void upstream_keep(struct upstream *u, uint32_t limit_ms);

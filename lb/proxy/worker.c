@@ -63,10 +63,10 @@ static void on_channel(struct ev_loop *ev, ev_io *watcher, int events)
     loop_break(&w->loop);
 }
 
-static int dial(struct worker *w, const struct addr *to)
+static int dial(struct worker *w, const struct addr *to, bool has_data)
 {
     (void)w;
-    return sock_connect(to);
+    return sock_connect(to, has_data);
 }
 
 void worker_init(struct worker *w, const struct worker_setup *setup, struct ev_loop *ev)

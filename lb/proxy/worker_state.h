@@ -103,7 +103,7 @@ struct worker {
     struct h1_out out;
     // How a connection to a server is begun: returns a descriptor or -errno. Simulations replace
     // both.
-    int (*dial)(struct worker *w, const struct addr *to);
+    int (*dial)(struct worker *w, const struct addr *to, bool has_data);
     const struct transport *transport;
     ev_io channel;
     struct timer drain_timer;
