@@ -136,7 +136,7 @@ static void bind_field(struct headers_draft *d, struct ops *ops, struct entry *e
             continue;
         // `set` with a list: the first replaces, the others are added
         enum header_action first = i > 0 ? HEADER_ADD : action;
-        append(d, ops, (struct header_op){first, e->key->text, value});
+        append(d, ops, (struct header_op){first, e->key->text, value, items[i]->secret});
     }
 }
 
@@ -149,7 +149,7 @@ static void bind_removals(struct headers_draft *d, struct ops *ops, const struct
         struct str name;
         if (bind_text(d->binder, row, items[i], &name) &&
             check_name(d, items[i], name, HEADER_REMOVE)) {
-            append(d, ops, (struct header_op){HEADER_REMOVE, name, STR_NONE});
+            append(d, ops, (struct header_op){HEADER_REMOVE, name, STR_NONE, false});
             if (ops == &d->request)
                 warn_response_field(d, items[i], name, row->key);
         }

@@ -39,6 +39,7 @@ enum header_action { HEADER_SET, HEADER_ADD, HEADER_REMOVE };
 struct header_op {
     enum header_action action;
     struct str name, value; // value is empty for HEADER_REMOVE
+    bool secret;            // the value came from a file or credential: never shown
 };
 
 // What is done to the fields of messages on their way: in order.

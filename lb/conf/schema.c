@@ -432,46 +432,46 @@ static const struct row admin_rows[] = {
 
 #define ROWS(r) .rows = r, .n_rows = ARRAY_LEN(r)
 
-const struct object object_root = {"", "the top level", ROWS(root_rows), .size = sizeof(struct root),
+const struct object object_root = {"", "the top level", "root", ROWS(root_rows), .size = sizeof(struct root),
     .doc = "A file that has `listen` or `servers` at its top level is the short form for one frontend "
            "and one backend, both named `default`: then all keys of a frontend and of a backend may "
            "stand there too."};
-const struct object object_defaults = {"defaults", "'defaults'", ROWS(defaults_rows), .size = sizeof(struct settings),
+const struct object object_defaults = {"defaults", "'defaults'", "defaults", ROWS(defaults_rows), .size = sizeof(struct settings),
     .doc = "What frontends and backends use when they do not say otherwise."};
-const struct object object_frontend = {"frontends.*", "a frontend", ROWS(frontend_rows), .size = sizeof(struct frontend_draft),
+const struct object object_frontend = {"frontends.*", "a frontend", "frontends", ROWS(frontend_rows), .size = sizeof(struct frontend_draft),
     .doc = "Where clients arrive."};
-const struct object object_backend = {"backends.*", "a backend", ROWS(backend_rows), .size = sizeof(struct backend),
+const struct object object_backend = {"backends.*", "a backend", "backends", ROWS(backend_rows), .size = sizeof(struct backend),
     .short_key = "servers", .doc = "A group of servers that do the same work. A list in place of the map is its `servers`."};
-const struct object object_server = {"backends.*.servers.*", "a server", ROWS(server_rows), .size = sizeof(struct server),
+const struct object object_server = {"backends.*.servers.*", "a server", "server", ROWS(server_rows), .size = sizeof(struct server),
     .short_key = "address", .doc = "An address in place of the map is its `address`."};
-const struct object object_server_defaults = {"backends.*.server-defaults", "'server-defaults'", ROWS(server_defaults_rows),
+const struct object object_server_defaults = {"backends.*.server-defaults", "'server-defaults'", "server_defaults", ROWS(server_defaults_rows),
     .size = sizeof(struct server), .doc = "What the servers of the backend use when they do not say otherwise."};
-const struct object object_route = {"frontends.*.routes.*", "a route", ROWS(route_rows), .size = sizeof(struct route_draft),
+const struct object object_route = {"frontends.*.routes.*", "a route", "route", ROWS(route_rows), .size = sizeof(struct route_draft),
     .doc = "Conditions (`host`, `path`; all that are given must match) and one of `backend`, `redirect`, `deny`."};
-const struct object object_listen = {"frontends.*.listen.*", "'listen'", ROWS(listen_rows), .size = sizeof(struct listen_draft),
+const struct object object_listen = {"frontends.*.listen.*", "'listen'", "listen", ROWS(listen_rows), .size = sizeof(struct listen_draft),
     .short_key = "address", .doc = "An address in place of the map is its `address`."};
-const struct object object_hash = {"backends.*.hash", "'hash'", ROWS(hash_rows), .size = sizeof(struct backend),
+const struct object object_hash = {"backends.*.hash", "'hash'", "hash", ROWS(hash_rows), .size = sizeof(struct backend),
     .short_key = "on", .doc = "A word in place of the map is its `on`."};
-const struct object object_headers = {"headers", "'headers'", ROWS(header_rows), .size = sizeof(struct header_ops),
+const struct object object_headers = {"headers", "'headers'", "headers", ROWS(header_rows), .size = sizeof(struct header_ops),
     .doc = "Of a frontend or a backend. Values may not hold line breaks. Fields that frame the message "
            "(Content-Length, Transfer-Encoding, Connection, ...) belong to evlb."};
-const struct object object_header_ops = {"headers.*", "'headers'", ROWS(header_op_rows), .size = sizeof(struct header_ops),
+const struct object object_header_ops = {"headers.*", "'headers'", "header_ops", ROWS(header_op_rows), .size = sizeof(struct header_ops),
     .doc = "Under `headers.request` and `headers.response`."};
-const struct object object_log = {"log", "'log'", ROWS(log_rows), .size = sizeof(struct root),
+const struct object object_log = {"log", "'log'", "log", ROWS(log_rows), .size = sizeof(struct root),
     .short_key = "level", .doc = "A word in place of the map is its `level`."};
-const struct object object_access = {"log.access", "'access'", ROWS(access_rows), .size = sizeof(struct root),
+const struct object object_access = {"log.access", "'access'", "log_access", ROWS(access_rows), .size = sizeof(struct root),
     .doc = "The long form of the access log."};
-const struct object object_admin = {"admin", "'admin'", ROWS(admin_rows), .size = sizeof(struct root),
+const struct object object_admin = {"admin", "'admin'", "admin", ROWS(admin_rows), .size = sizeof(struct root),
     .doc = "The control socket."};
-const struct object object_limits = {"limits", "'limits'", ROWS(limit_rows), .size = sizeof(struct http_limits),
+const struct object object_limits = {"limits", "'limits'", "limits", ROWS(limit_rows), .size = sizeof(struct http_limits),
     .doc = "At the top level, in `defaults` or in a frontend."};
-const struct object object_timeouts = {"timeout", "'timeout'", ROWS(timeout_rows), .size = sizeof(struct root_timeouts),
+const struct object object_timeouts = {"timeout", "'timeout'", "timeout", ROWS(timeout_rows), .size = sizeof(struct root_timeouts),
     .doc = "At the top level: for all frontends and backends."};
-const struct object object_timeouts_defaults = {"defaults.timeout", "'timeout' in defaults", ROWS(timeout_default_rows),
+const struct object object_timeouts_defaults = {"defaults.timeout", "'timeout' in defaults", "defaults_timeout", ROWS(timeout_default_rows),
     .size = sizeof(struct timeouts), .doc = "The same for all frontends and backends."};
-const struct object object_timeouts_frontend = {"frontends.*.timeout", "'timeout' of a frontend", ROWS(timeout_frontend_rows),
+const struct object object_timeouts_frontend = {"frontends.*.timeout", "'timeout' of a frontend", "frontend_timeout", ROWS(timeout_frontend_rows),
     .size = sizeof(struct timeouts), .doc = "The client side."};
-const struct object object_timeouts_backend = {"backends.*.timeout", "'timeout' of a backend", ROWS(timeout_backend_rows),
+const struct object object_timeouts_backend = {"backends.*.timeout", "'timeout' of a backend", "backend_timeout", ROWS(timeout_backend_rows),
     .size = sizeof(struct timeouts), .doc = "The server side."};
 
 const struct object *const schema_objects[] = {
@@ -496,14 +496,28 @@ void schema_path(const struct object *o, const struct row *row, char *out, size_
     snprintf(out, size, "%s%s%s", o->path, o->path[0] != '\0' ? "." : "", row->key);
 }
 
-bool schema_path_is(const struct object *o, const struct row *row, struct str path)
+static uint32_t count_segments(struct str s)
 {
-    char whole[128];
-    schema_path(o, row, whole, sizeof(whole));
-    struct str all = str_of(whole);
-    if (!str_ends(all, path) || path.len == 0)
+    uint32_t n = 0;
+    for (struct str rest = s; rest.p != NULL; n++)
+        (void)str_cut(&rest, '.');
+    return n;
+}
+
+bool schema_path_is(const char *path, struct str asked)
+{
+    struct str mine = str_of(path);
+    uint32_t have = count_segments(mine), want = count_segments(asked);
+    if (want > have || asked.len == 0)
         return false;
-    return all.len == path.len || all.p[all.len - path.len - 1] == '.';
+    for (; have > want; have--)
+        (void)str_cut(&mine, '.');
+    while (mine.p != NULL) {
+        struct str a = str_cut(&mine, '.'), b = str_cut(&asked, '.');
+        if (!str_eq(a, b) && (!str_eq(a, STR("*")) || b.len == 0))
+            return false;
+    }
+    return true;
 }
 
 size_t schema_word_count(const struct row *row)

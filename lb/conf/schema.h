@@ -68,6 +68,7 @@ struct row {
 struct object {
     const char *path;  // "backends.*"; empty: the top level
     const char *title; // "a backend"
+    const char *id;    // "backends": its name in the JSON Schema
     const struct row *rows;
     size_t n_rows;
     size_t size;           // of the target
@@ -141,8 +142,9 @@ extern const struct object *const schema_objects[];
 const struct row *schema_row(const struct object *o, struct str key);
 // Walks the whole path of a row: "backends.*.balance" into `out`.
 void schema_path(const struct object *o, const struct row *row, char *out, size_t size);
-// True for "frontends.*.timeout.client" and any tail of it that begins at a dot.
-bool schema_path_is(const struct object *o, const struct row *row, struct str path);
+// Whether `asked` names `path` ("frontends.*.timeout.client"): the whole or a tail of it; any word
+// stands for a "*".
+bool schema_path_is(const char *path, struct str asked);
 size_t schema_word_count(const struct row *row);
 
 #endif

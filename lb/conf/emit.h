@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// What the emitters share: rows and values as text. Internal to conf/.
+#ifndef EVLB_CONF_EMIT_H
+#define EVLB_CONF_EMIT_H
+
+#include "conf/schema.h"
+
+// The kind of value of a row in words: "a number with a unit: 500ms, ..., from 1ms to 1d", "one of
+// http, tcp".
+const char *emit_kind(struct arena *a, const struct row *row);
+// A number of that row: "5s", "32KiB", "17", "auto".
+const char *emit_number(struct arena *a, const struct row *row, uint64_t value);
+// A scalar as YAML: plain where that is safe, quoted otherwise; "$" doubled.
+const char *emit_scalar(struct arena *a, struct str s);
+// True for rows that documents describe at the frontends and backends, not once more.
+bool emit_is_planned(const struct row *row);
+// Where else the row may stand: "defaults", "the top level", or NULL.
+const char *emit_inherits(const struct row *row);
+
+#endif

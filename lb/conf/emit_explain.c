@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: MIT
+// `evlb explain`: the effective configuration as YAML, each value with where it came from. What is
+// printed loads again and means the same (a test does that), but for secrets, which are masked.
+//
+//   backends:
+//     app:
+//       balance: round-robin                # default
+//       servers:
+//         s1: {address: 10.0.0.11:8080, weight: 1}   # evlb.yaml:3
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "conf/emit.h"
+#include "conf/loader.h"
+
+#define COMMENT_COLUMN 44
+
+struct writer {
+    FILE *out;
+    struct arena *arena;
+    const struct loaded *l;
+    int indent;
+};
+
+// One line: "key: value" and, aligned, the comment.
+static void put(struct writer *w, const char *comment, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+static void put(struct writer *w, const char *comment, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    const char *text = arena_vprintf(w->arena, fmt, args);
+    va_end(args);
+    int used = fprintf(w->out, "%*s%s", w->indent, "", text);
+    if (comment != NULL)
+        fprintf(w->out, "%*s# %s", used < COMMENT_COLUMN ? COMMENT_COLUMN - used : 1, "", comment);
+    fputc('\n', w->out);
+}
+
+static const char *origin_of(struct writer *w, const struct node *n)
+{
+    if (n == NULL)
+        return "default";
+    if (n->origin != NULL)
+        return n->origin;
+    return arena_printf(w->arena, "%s:%u", n->at.file->name, n->at.line);
+}
+
+static const char *origin_of_mark(struct writer *w, const struct conf_mark *m)
+{
+    return arena_printf(w->arena, "%s:%u", m->file, m->line);
+}
+
+// ---- values of rows ---------------------------------------------------------------------------
+
+#define READ(type, row, target)                                                                    \
+    (*(type const *)(const void *)((const char *)(target) + (row)->offset))
+
+static const char *nets_text(struct writer *w, const struct row *row, const void *target)
+{
+    const struct cidr *nets = READ(const struct cidr *, row, target);
+    uint32_t n = *(const uint32_t *)(const void *)((const char *)target + row->count_offset);
+    const char *list = "";
+    for (uint32_t i = 0; i < n; i++) {
+        char ip[ADDR_TEXT];
+        ip_format(&nets[i].ip, ip);
+        list = arena_printf(w->arena, "%s%s\"%s/%u\"", list, i > 0 ? ", " : "", ip, nets[i].bits);
+    }
+    return arena_printf(w->arena, "[%s]", list);
+}
+
+// The value of a simple row, or NULL when there is nothing to show.
+static const char *value_text(struct writer *w, const struct row *row, const void *target,
+                              const struct node *from)
+{
+    if (from != NULL && from->secret)
+        return "\"***\"";
+    struct str s;
+    switch ((int)row->type) {
+    case VALUE_BOOL:
+        return READ(bool, row, target) ? "true" : "false";
+    case VALUE_U16:
+        return emit_number(w->arena, row, READ(uint16_t, row, target));
+    case VALUE_U32:
+    case VALUE_DURATION:
+    case VALUE_SIZE:
+        return from == NULL ? row->fallback
+                            : emit_number(w->arena, row, READ(uint32_t, row, target));
+    case VALUE_ENUM:
+        if (from == NULL && row->fallback == NULL)
+            return NULL; // the mode of a backend: said by put_backend()
+        return row->words[READ(uint32_t, row, target)];
+    case VALUE_FIXED:
+        return row->words[0];
+    case VALUE_TEXT:
+    case VALUE_PATH:
+    case VALUE_ACCOUNT:
+        s = READ(struct str, row, target);
+        return s.len > 0 ? emit_scalar(w->arena, s) : NULL;
+    case VALUE_NETS:
+        return nets_text(w, row, target);
+    default:
+        return NULL;
+    }
+}
+
+static void put_object(struct writer *w, const struct object *o, const void *target,
+                       enum mode mode);
+
+static const struct node *from_of(struct writer *w, const struct object *o, const void *target,
+                                  const char *key)
+{
+    const struct bound *bound = bind_origin(&w->l->binder, o, target);
+    const struct row *row = schema_row(o, str_of(key));
+    return bound != NULL && row != NULL ? bound->from[row - o->rows] : NULL;
+}
+
+static void put_nested(struct writer *w, const struct row *row, const void *target, enum mode mode)
+{
+    put(w, NULL, "%s:", row->key);
+    w->indent += 2;
+    put_object(w, row->object, (const char *)target + row->offset, mode);
+    w->indent -= 2;
+}
+
+// The rows of an object that have a simple value; nested maps below their key.
+static void put_object(struct writer *w, const struct object *o, const void *target, enum mode mode)
+{
+    const struct bound *bound = bind_origin(&w->l->binder, o, target);
+    for (size_t i = 0; bound != NULL && i < o->n_rows; i++) {
+        const struct row *row = &o->rows[i];
+        if (mode == MODE_TCP && (row->flags & ROW_HTTP) != 0)
+            continue;
+        if (row->type == VALUE_OBJECT && (row->flags & ROW_SCRATCH) == 0 &&
+            row->object != &object_hash) {
+            put_nested(w, row, target, mode);
+            continue;
+        }
+        const char *text = value_text(w, row, target, bound->from[i]);
+        if (text != NULL)
+            put(w, origin_of(w, bound->from[i]), "%s: %s", row->key, text);
+    }
+}
+
+// ---- headers ----------------------------------------------------------------------------------
+
+static const char *const action_words[] = {"set", "add", "remove"};
+
+static const char *op_value(struct writer *w, const struct header_op *op)
+{
+    return op->secret ? "\"***\"" : emit_scalar(w->arena, op->value);
+}
+
+static void put_removals(struct writer *w, const struct header_op *ops, uint32_t n)
+{
+    const char *list = "";
+    for (uint32_t i = 0; i < n; i++) {
+        if (ops[i].action == HEADER_REMOVE)
+            list = arena_printf(w->arena, "%s%s%s", list, list[0] != '\0' ? ", " : "",
+                                emit_scalar(w->arena, ops[i].name));
+    }
+    put(w, NULL, "remove: [%s]", list);
+}
+
+static bool was_named(const struct header_op *ops, uint32_t i)
+{
+    for (uint32_t k = 0; k < i; k++) {
+        if (ops[k].action == ops[i].action && str_caseeq(ops[k].name, ops[i].name))
+            return true;
+    }
+    return false;
+}
+
+// "set" or "add" of one side: names with a value, or a list of values.
+static void put_fields(struct writer *w, const struct header_op *ops, uint32_t n,
+                       enum header_action action)
+{
+    put(w, NULL, "%s:", action_words[action]);
+    w->indent += 2;
+    for (uint32_t i = 0; i < n; i++) {
+        if (ops[i].action != action || was_named(ops, i))
+            continue;
+        const char *values = op_value(w, &ops[i]);
+        uint32_t more = 0;
+        for (uint32_t k = i + 1; k < n; k++) {
+            if (ops[k].action == action && str_caseeq(ops[k].name, ops[i].name)) {
+                values = arena_printf(w->arena, "%s, %s", values, op_value(w, &ops[k]));
+                more++;
+            }
+        }
+        put(w, NULL, more > 0 ? "%s: [%s]" : "%s: %s", emit_scalar(w->arena, ops[i].name), values);
+    }
+    w->indent -= 2;
+}
+
+static void put_side(struct writer *w, const char *side, const struct header_op *ops, uint32_t n)
+{
+    bool seen[3] = {false, false, false};
+    if (n == 0)
+        return;
+    put(w, NULL, "%s:", side);
+    w->indent += 2;
+    for (uint32_t i = 0; i < n; i++) {
+        if (seen[ops[i].action])
+            continue;
+        seen[ops[i].action] = true;
+        if (ops[i].action == HEADER_REMOVE)
+            put_removals(w, ops, n);
+        else
+            put_fields(w, ops, n, ops[i].action);
+    }
+    w->indent -= 2;
+}
+
+static void put_headers(struct writer *w, const struct header_ops *h, const struct node *from)
+{
+    if (h->n_request + h->n_response == 0)
+        return;
+    put(w, origin_of(w, from), "headers:");
+    w->indent += 2;
+    put_side(w, "request", h->request, h->n_request);
+    put_side(w, "response", h->response, h->n_response);
+    w->indent -= 2;
+}
+
+// ---- frontends --------------------------------------------------------------------------------
+
+static const char *listen_text(struct writer *w, const struct listen *l)
+{
+    char address[ADDR_TEXT];
+    const void *bytes;
+    static const char zeros[16];
+    addr_format(&l->addr, address);
+    bool bare = l->addr.sa.sa_family == AF_INET6 && !l->v6_only &&
+                ip_bytes(&l->addr.ip, &bytes) == sizeof(zeros) &&
+                memcmp(bytes, zeros, sizeof(zeros)) == 0;
+    const char *text = bare ? arena_printf(w->arena, "%u", ip_port(&l->addr.ip))
+                            : emit_scalar(w->arena, str_of(address));
+    if (!l->accept_proxy)
+        return text;
+    return arena_printf(w->arena, "{address: %s, accept-proxy: true}", text);
+}
+
+static const char *join_hosts(struct writer *w, const struct route *r)
+{
+    const char *list = "";
+    for (uint32_t i = 0; i < r->n_hosts; i++) {
+        struct str name = str_of(arena_printf(w->arena, "%s%.*s", r->hosts[i].wildcard ? "*" : "",
+                                              STR_FMT(r->hosts[i].name)));
+        list =
+            arena_printf(w->arena, "%s%s%s", list, i > 0 ? ", " : "", emit_scalar(w->arena, name));
+    }
+    return r->n_hosts > 0 ? arena_printf(w->arena, "host: [%s], ", list) : "";
+}
+
+static const char *join_paths(struct writer *w, const struct route *r)
+{
+    const char *list = "";
+    for (uint32_t i = 0; i < r->n_paths; i++)
+        list = arena_printf(w->arena, "%s%s%s", list, i > 0 ? ", " : "",
+                            emit_scalar(w->arena, r->paths[i]));
+    return r->n_paths > 0 ? arena_printf(w->arena, "path: [%s], ", list) : "";
+}
+
+static const char *action_text(struct writer *w, const struct route *r)
+{
+    if (r->action == ROUTE_BACKEND)
+        return arena_printf(w->arena, "backend: %.*s", STR_FMT(r->backend->name));
+    if (r->action == ROUTE_DENY)
+        return arena_printf(w->arena, "deny: %u", r->status);
+    return arena_printf(w->arena, "redirect: %s, status: %u", emit_scalar(w->arena, r->redirect),
+                        r->status);
+}
+
+static void put_routes(struct writer *w, const struct frontend *f)
+{
+    const struct route *only = f->n_routes == 1 ? &f->routes[0] : NULL;
+    if (only != NULL && only->action == ROUTE_BACKEND && only->n_hosts + only->n_paths == 0) {
+        put(w, origin_of_mark(w, &only->mark), "%s", action_text(w, only));
+        return;
+    }
+    put(w, NULL, "routes:");
+    for (uint32_t i = 0; i < f->n_routes; i++) {
+        const struct route *r = &f->routes[i];
+        put(w, origin_of_mark(w, &r->mark), "  - {%s%s%s}", join_hosts(w, r), join_paths(w, r),
+            action_text(w, r));
+    }
+}
+
+static void put_frontend(struct writer *w, const struct frontend *f)
+{
+    const struct frontend_draft *d = &w->l->binder.drafts[f->index];
+    put(w, NULL, "%.*s:", STR_FMT(f->name));
+    w->indent += 2;
+    put(w, NULL, "listen:");
+    for (uint32_t i = 0; i < f->n_listens; i++)
+        put(w, origin_of_mark(w, &f->listens[i].mark), "  - %s", listen_text(w, &f->listens[i]));
+    put_object(w, &object_frontend, d, f->mode);
+    put_headers(w, &f->headers, from_of(w, &object_frontend, d, "headers"));
+    put_routes(w, f);
+    w->indent -= 2;
+}
+
+// ---- backends ---------------------------------------------------------------------------------
+
+static const char *server_address(struct writer *w, const struct server *s)
+{
+    char text[ADDR_TEXT];
+    if (s->addr.len > 0) {
+        addr_format(&s->addr, text);
+        return emit_scalar(w->arena, str_of(text));
+    }
+    struct str name = str_of(arena_printf(w->arena, "%.*s:%u", STR_FMT(s->host), s->port));
+    return emit_scalar(w->arena, name);
+}
+
+static const char *hash_text(struct writer *w, const struct backend *backend)
+{
+    static const char *const words[] = {"client", "path", "uri", "header", "cookie"};
+    const char *word = words[backend->hash_on];
+    if (backend->hash_name.len == 0)
+        return word;
+    struct str text = str_of(arena_printf(w->arena, "%s %.*s", word, STR_FMT(backend->hash_name)));
+    return emit_scalar(w->arena, text);
+}
+
+static void put_backend(struct writer *w, const struct backend *backend)
+{
+    put(w, NULL, "%.*s:", STR_FMT(backend->name));
+    w->indent += 2;
+    bool says_mode = from_of(w, &object_backend, backend, "mode") != NULL;
+    if (!says_mode)
+        put(w, "as the frontends use it", "mode: %s", backend->mode == MODE_TCP ? "tcp" : "http");
+    put_object(w, &object_backend, backend, backend->mode);
+    if (backend->balance == BALANCE_HASH)
+        put(w, origin_of(w, from_of(w, &object_hash, backend, "on")),
+            "hash: {on: %s, method: consistent}", hash_text(w, backend));
+    put_headers(w, &backend->headers, from_of(w, &object_backend, backend, "headers"));
+    put(w, NULL, "servers:");
+    for (uint32_t i = 0; i < backend->n_servers; i++) {
+        const struct server *s = &backend->servers[i];
+        put(w, origin_of_mark(w, &s->mark), "  %.*s: {address: %s, weight: %u}", STR_FMT(s->name),
+            server_address(w, s), s->weight);
+    }
+    w->indent -= 2;
+}
+
+// ---- the whole --------------------------------------------------------------------------------
+
+static void put_log(struct writer *w, const struct root *r)
+{
+    const struct config *c = &r->config;
+    put(w, NULL, "log:");
+    w->indent += 2;
+    put_object(w, &object_log, r, MODE_HTTP);
+    put(w, origin_of(w, from_of(w, &object_log, r, "access")), "access: %s",
+        !c->access_log                ? "false"
+        : c->access_log_path.len == 0 ? "true"
+                                      : emit_scalar(w->arena, c->access_log_path));
+    w->indent -= 2;
+}
+
+static void put_root(struct writer *w, const struct root *r)
+{
+    static const char *const keys[] = {"version", "workers", "max-connections", "user", "group"};
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        const struct row *row = schema_row(&object_root, str_of(keys[i]));
+        const struct node *from = from_of(w, &object_root, r, keys[i]);
+        const char *text = value_text(w, row, r, from);
+        if (text != NULL)
+            put(w, origin_of(w, from), "%s: %s", row->key, text);
+    }
+    const struct node *shutdown = from_of(w, &object_timeouts, &r->timeout, "shutdown");
+    const struct row *row = schema_row(&object_timeouts, STR("shutdown"));
+    put(w, origin_of(w, shutdown), "timeout: {shutdown: %s}",
+        value_text(w, row, &r->timeout, shutdown));
+    put_log(w, r);
+    if (r->config.admin_socket.len > 0)
+        put_nested(w, schema_row(&object_root, STR("admin")), r, MODE_HTTP);
+}
+
+static void put_all(struct writer *w)
+{
+    const struct root *r = w->l->binder.root;
+    const struct config *c = &r->config;
+    put_root(w, r);
+    put(w, NULL, "frontends:");
+    w->indent = 2;
+    for (uint32_t i = 0; i < c->n_frontends; i++)
+        put_frontend(w, &c->frontends[i]);
+    w->indent = 0;
+    if (c->n_backends > 0)
+        put(w, NULL, "backends:");
+    w->indent = 2;
+    for (uint32_t i = 0; i < c->n_backends; i++)
+        put_backend(w, &c->backends[i]);
+}
+
+bool config_explain(const struct config_source *source, struct findings *f, FILE *out)
+{
+    struct loaded l;
+    if (!load_all(source, f, &l))
+        return false;
+    struct writer w = {.out = out, .arena = l.binder.arena, .l = &l};
+    put_all(&w);
+    arena_free(l.binder.arena);
+    return true;
+}

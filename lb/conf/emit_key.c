@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+// `evlb explain KEY`: what the rows say about one key, wherever it may stand. Also the list of all
+// keys for shell completion. Rows that come from one macro share their sentence; they are shown
+// once, with all their places.
+#include <stdio.h>
+
+#include "conf/emit.h"
+#include "conf/load.h"
+#include "conf/suggest.h"
+
+#define PATH_BYTES 128
+
+// The next row at or behind (*o, *i) whose path `asked` names.
+static const struct row *next_match(struct str asked, size_t *o, size_t *i, char path[PATH_BYTES])
+{
+    for (; schema_objects[*o] != NULL; ++*o, *i = 0) {
+        for (; *i < schema_objects[*o]->n_rows; ++*i) {
+            const struct row *row = &schema_objects[*o]->rows[*i];
+            schema_path(schema_objects[*o], row, path, PATH_BYTES);
+            if (schema_path_is(path, asked))
+                return row;
+        }
+    }
+    return NULL;
+}
+
+static bool shown_before(struct str asked, const struct row *row)
+{
+    size_t o = 0, i = 0;
+    char path[PATH_BYTES];
+    const struct row *r;
+    while ((r = next_match(asked, &o, &i, path)) != NULL && r != row) {
+        if (strcmp(r->doc, row->doc) == 0)
+            return true;
+        i++;
+    }
+    return false;
+}
+
+static void put_paths(struct str asked, const struct row *row, FILE *out)
+{
+    size_t o = 0, i = 0;
+    char path[PATH_BYTES];
+    for (const struct row *r; (r = next_match(asked, &o, &i, path)) != NULL; i++) {
+        if (strcmp(r->doc, row->doc) == 0)
+            fprintf(out, "%s\n", path);
+    }
+}
+
+static void put_row(struct str asked, const struct row *row, FILE *out)
+{
+    struct arena *a = arena_new();
+    const char *inherits = emit_inherits(row);
+    put_paths(asked, row, out);
+    fprintf(out, "  %s\n", row->doc);
+    if (emit_is_planned(row)) {
+        fputs("  planned, not in this version yet\n\n", out);
+        arena_free(a);
+        return;
+    }
+    fprintf(out, "  type:     %s\n", emit_kind(a, row));
+    if (row->fallback != NULL)
+        fprintf(out, "  default:  %s\n", row->fallback);
+    if ((row->flags & ROW_REQUIRED) != 0)
+        fputs("  required\n", out);
+    if (inherits != NULL)
+        fprintf(out, "  from:     %s, when not said here\n", inherits);
+    if ((row->flags & ROW_HTTP) != 0)
+        fputs("  only in mode http\n", out);
+    if ((row->flags & ROW_RESTART) != 0)
+        fputs("  a change needs a restart\n", out);
+    fprintf(out, "  since:    %s\n  example:  %s: %s\n\n", row->since, row->key, row->example);
+    arena_free(a);
+}
+
+static void put_object(const struct object *o, FILE *out)
+{
+    fprintf(out, "%s\n  %s\n  keys:    ", o->path[0] != '\0' ? o->path : "the top level", o->doc);
+    for (size_t i = 0; i < o->n_rows; i++) {
+        if (!emit_is_planned(&o->rows[i]))
+            fprintf(out, " %s", o->rows[i].key);
+    }
+    fputs("\n\n", out);
+}
+
+static uint32_t count_dots(struct str s)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < s.len; i++)
+        n += s.p[i] == '.';
+    return n;
+}
+
+// Objects are named by their whole path: a tail of one is "*", which would fit everything.
+static bool put_objects(struct str asked, FILE *out)
+{
+    bool found = false;
+    for (size_t o = 0; schema_objects[o] != NULL; o++) {
+        const struct object *object = schema_objects[o];
+        bool whole = count_dots(str_of(object->path)) == count_dots(asked);
+        if (object->path[0] != '\0' && whole && schema_path_is(object->path, asked)) {
+            put_object(object, out);
+            found = true;
+        }
+    }
+    return found;
+}
+
+static void put_unknown(struct str asked, FILE *out)
+{
+    const struct foreign_word *w = foreign_find(asked, NULL);
+    struct str last = asked;
+    while (str_find(last, '.') < last.len)
+        (void)str_cut(&last, '.');
+    struct suggestion s = suggest_begin(last);
+    for (size_t o = 0; schema_objects[o] != NULL; o++) {
+        for (size_t i = 0; i < schema_objects[o]->n_rows; i++)
+            suggest_offer(&s, str_of(schema_objects[o]->rows[i].key));
+    }
+    fprintf(out, "there is no key '%.*s'", SHOW(asked));
+    if (w != NULL)
+        fprintf(out, "; in %s '%s' is %s, %s", w->from, w->word, w->meaning, w->here);
+    else if (s.best.p != NULL)
+        fprintf(out, "; did you mean '%.*s'?", STR_FMT(s.best));
+    fputc('\n', out);
+}
+
+bool config_explain_key(const char *key, FILE *out)
+{
+    struct str asked = str_of(key);
+    size_t o = 0, i = 0;
+    char path[PATH_BYTES];
+    bool found = false;
+    for (const struct row *row; (row = next_match(asked, &o, &i, path)) != NULL; i++) {
+        found = true;
+        if (!shown_before(asked, row))
+            put_row(asked, row, out);
+    }
+    found = put_objects(asked, out) || found;
+    if (!found)
+        put_unknown(asked, out);
+    return found;
+}
+
+void config_list_keys(FILE *out)
+{
+    char path[PATH_BYTES];
+    for (size_t o = 0; schema_objects[o] != NULL; o++) {
+        for (size_t i = 0; i < schema_objects[o]->n_rows; i++) {
+            if (emit_is_planned(&schema_objects[o]->rows[i]))
+                continue;
+            schema_path(schema_objects[o], &schema_objects[o]->rows[i], path, sizeof(path));
+            fprintf(out, "%s\n", path);
+        }
+    }
+}
