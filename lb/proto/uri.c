@@ -8,7 +8,8 @@
 
 #include "proto/chars.h"
 
-// Cursor over the normal form. Invariant: out[0] is '/', `segment` is just behind the last '/'.
+// Cursor over the normal form. Invariant: out[0] is '/'; `segment` is where the one being written
+// begins, just behind the last '/'.
 struct path_out {
     char *out;
     size_t len, size, segment;
@@ -22,7 +23,8 @@ static bool put(struct path_out *o, char c)
     return true;
 }
 
-// A segment is complete: takes it back when it is "." and the one before it too when it is "..".
+// A segment is complete (the caller begins the next one, if any): takes it back when it is "." and
+// the one before it too when it is "..".
 static void end_segment(struct path_out *o)
 {
     struct str s = {o->out + o->segment, o->len - o->segment};
@@ -34,7 +36,6 @@ static void end_segment(struct path_out *o)
             o->len--; // the '/' in front of it
         while (o->out[o->len - 1] != '/')
             o->len--;
-        o->segment = o->len;
     }
 }
 
