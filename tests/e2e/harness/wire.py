@@ -9,26 +9,26 @@ from . import http
 PATTERN = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy"
 
 # One server, one worker: what a test about bytes on the wire needs.
-ONE = """
-    workers: 1
-    frontends: {web: {listen: $port, backend: app}}
-    backends: {app: {servers: {a: $a}}}
-    log: {access: true}
+ONE = """\
+workers: 1
+frontends: {web: {listen: $port, backend: app}}
+backends: {app: {servers: {a: $a}}}
+log: {access: true}
 """
 
 # The same in mode tcp.
-TCP = """
-    workers: 1
-    frontends: {web: {listen: $port, mode: tcp, backend: app}}
-    backends: {app: {mode: tcp, servers: {a: $a}}}
-    log: {access: true}
+TCP = """\
+workers: 1
+frontends: {web: {listen: $port, mode: tcp, backend: app}}
+backends: {app: {mode: tcp, servers: {a: $a}}}
+log: {access: true}
 """
 
-THREE = """
-    workers: 1
-    frontends: {web: {listen: $port, backend: app}}
-    backends: {app: {servers: {a: $a, b: $b, c: $c}}}
-    log: {access: true}
+THREE = """\
+workers: 1
+frontends: {web: {listen: $port, backend: app}}
+backends: {app: {servers: {a: $a, b: $b, c: $c}}}
+log: {access: true}
 """
 
 
