@@ -569,11 +569,8 @@ static enum step st_wait(struct exchange *x)
     enum upload u = http_pump_up(x);
     if (flow_flush(&x->down, &x->s->client) == IO_ERR) // the rest of an interim response
         return cut(x, END_CLIENT_CLOSED_WAIT);
-    if (u == UPLOAD_STUCK) {
-        x->server->conn.ready |= CONN_READ; // its answer, if there is one, says why
-        if (x->down.src_eof)
-            return server_failed(x);
-    }
+    if (u == UPLOAD_STUCK) // its answer says why, or reading fails too
+        x->server->conn.ready |= CONN_READ;
     enum step r = read_response(x);
     if (r != STEP_WAIT)
         return r;
@@ -585,7 +582,6 @@ static enum step st_wait(struct exchange *x)
     case UPLOAD_NO_MEMORY:
         return cut(x, END_OUT_OF_MEMORY);
     case UPLOAD_STUCK:
-        return server_failed(x);
     case UPLOAD_OVER:
     case UPLOAD_WAITS_CLIENT:
     case UPLOAD_WAITS_SERVER:

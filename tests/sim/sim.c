@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+// The simulated loop around one worker. Tests call it. A turn delivers the events of every watched
+// connection once, as libev does after epoll_wait, and ends with the graveyard; sim_run() makes
+// turns until one delivers nothing. The clock moves only in sim_advance(), from timer to timer.
+// Invariant: a turn that delivers events moves something; SPIN_TURNS in a row that do not are a
+// busy loop and fail the test.
+#include "sim.h"
+
+#include "base/log.h"
+#include "proxy/listener.h"
+#include "proxy/session.h"
+
+#define SPIN_TURNS 8
+#define TURNS_MAX 400000
+
+// ---- its life
+
+static void quiet_log(void *ctx, const char *line, size_t len)
+{
+    (void)ctx, (void)line, (void)len;
+}
+
+struct sim *sim_new(const char *yaml)
+{
+    struct sim *t = xcalloc(1, sizeof(*t));
+    log_set_sink(quiet_log, NULL);
+    t->config = sim_config(yaml);
+    struct board_dim dim = {1, t->config->n_servers, t->config->n_backends, t->config->n_frontends};
+    size_t bytes = (board_bytes(&dim) + 63) / 64 * 64;
+    void *memory = aligned_alloc(64, bytes);
+    assert_non_null(memory);
+    memset(memory, 0, bytes);
+    t->board = board_init(memory, &dim);
+    t->setup = (struct worker_setup){
+        .config = t->config, .board = t->board, .channel_fd = -1, .max_connections = 1000};
+    worker_init(&t->w, &t->setup, NULL);
+    rng_seed(&t->w.rng, 1);
+    t->w.dial = sim_dial;
+    t->w.transport = &transport_mem;
+    t->window = SIZE_MAX;
+    return t;
+}
+
+void sim_expect_quiet(struct sim *t)
+{
+    sim_run(t);
+    assert_int_equal(t->w.exchanges, 0);
+    assert_int_equal(t->w.retrying, 0);
+    assert_int_equal(buf_in_use(), 0);
+    for (uint32_t i = 0; i < t->config->n_servers; i++)
+        assert_int_equal(board_total(t->board, board_server_slot(i)), 0);
+}
+
+void sim_free(struct sim *t)
+{
+    sim_run(t);
+    for (int i = 0; i < t->n_clients; i++)
+        sim_close(t, CLIENT_N(i));
+    sim_run(t);
+    sim_advance(t, 10000); // lingering, FIN timeouts
+    sim_expect_quiet(t);
+    assert_int_equal(t->w.n_sessions, 0);
+    worker_free(&t->w);
+    assert_int_equal(t->w.n_upstreams, 0);
+    for (uint32_t i = 0; i < board_slots(t->board); i++)
+        assert_int_equal(board_total(t->board, i), 0);
+    for (int i = 0; i < SIM_PEERS; i++) {
+        if (t->peers[i].used)
+            assert_true(t->peers[i].state != SIM_OPEN);
+        free(t->peers[i].in.p);
+        free(t->peers[i].out.p);
+    }
+    free(t->board);
+    arena_free(t->config->arena);
+    free(t);
+}
+
+// ---- what peers do
+
+int sim_connect(struct sim *t)
+{
+    struct listener *l = &t->w.listeners[0];
+    int peer = CLIENT_N(t->n_clients++);
+    union ip_addr from = {.v4 = {.sin_family = AF_INET, .sin_port = htons(4000)}};
+    from.v4.sin_addr.s_addr = htonl(0x7f000001u);
+    board_claim(t->board, 0, board_process_slot(t->board));
+    board_claim(t->board, 0, board_frontend_slot(t->board, l->frontend->index));
+    int fd = sim_open(t, peer, -1);
+    assert_true(session_begin(l, &transport_mem, fd, &from));
+    loop_end_turn(&t->w.loop);
+    return peer;
+}
+
+static struct sim_peer *peer_at(struct sim *t, int peer)
+{
+    if (peer < SERVER && peer == t->n_clients)
+        (void)sim_connect(t);
+    if (!t->peers[peer].used)
+        sim_run(t);
+    assert_true(t->peers[peer].used);
+    return &t->peers[peer];
+}
+
+void sim_send_bytes(struct sim *t, int peer, const void *bytes, size_t n)
+{
+    struct sim_peer *p = peer_at(t, peer);
+    assert_false(p->in_fin && p->conn != NULL && p->error == 0);
+    if (p->state != SIM_RST && !p->in_fin)
+        sim_bytes_add(&p->in, bytes, n);
+}
+
+void sim_send(struct sim *t, int peer, const char *text)
+{
+    sim_send_bytes(t, peer, text, strlen(text));
+}
+
+void sim_fin(struct sim *t, int peer)
+{
+    peer_at(t, peer)->in_fin = true;
+}
+
+void sim_close(struct sim *t, int peer)
+{
+    struct sim_peer *p = peer_at(t, peer);
+    p->in_fin = p->gone = true;
+}
+
+void sim_reset(struct sim *t, int peer)
+{
+    struct sim_peer *p = peer_at(t, peer);
+    p->error = p->connecting ? ECONNREFUSED : ECONNRESET;
+    p->connecting = false;
+    p->gone = p->in_fin = true;
+}
+
+void sim_accept(struct sim *t, int peer)
+{
+    peer_at(t, peer)->connecting = false;
+}
+
+void sim_window(struct sim *t, int peer, size_t more)
+{
+    struct sim_peer *p = peer_at(t, peer);
+    p->window = more == SIZE_MAX ? SIZE_MAX : p->window + more;
+}
+
+// ---- the loop
+
+static void settle_connects(struct sim *t)
+{
+    for (int i = 0; i < t->n_dials; i++) {
+        struct sim_peer *p = &t->peers[SERVER_N(i)];
+        if (!p->connecting)
+            continue;
+        if (t->dial[p->server] == DIAL_REFUSE)
+            p->error = ECONNREFUSED;
+        if (t->dial[p->server] != DIAL_HANG)
+            p->connecting = false;
+    }
+}
+
+// True when something was delivered.
+static bool turn(struct sim *t)
+{
+    bool any = false;
+    uint64_t calls = t->calls;
+    for (int i = 0; i < SIM_PEERS; i++) {
+        struct sim_peer *p = &t->peers[i];
+        int events = p->conn != NULL ? sim_events(p) & p->watched : 0;
+        if (events == 0)
+            continue;
+        any = true;
+        conn_event(p->conn, &t->w.loop, events);
+    }
+    loop_end_turn(&t->w.loop);
+    settle_connects(t);
+    for (int i = 0; t->refill > 0 && i < SIM_PEERS; i++) {
+        if (t->peers[i].window < t->refill)
+            t->peers[i].window = t->refill;
+    }
+    for (int i = 0; t->serve != NULL && i < t->n_dials; i++)
+        t->serve(t, SERVER_N(i));
+    if (t->drive != NULL)
+        t->drive(t);
+    return any || calls != t->calls;
+}
+
+static bool anything_left(const struct sim *t)
+{
+    for (int i = 0; i < SIM_PEERS; i++) {
+        const struct sim_peer *p = &t->peers[i];
+        if (p->conn != NULL && (sim_events(p) & p->watched))
+            return true;
+    }
+    return false;
+}
+
+void sim_run(struct sim *t)
+{
+    int spins = 0;
+    for (int i = 0; i < TURNS_MAX; i++) {
+        uint64_t moved = t->moved;
+        bool any = turn(t);
+        if (!any && !anything_left(t))
+            return;
+        spins = moved == t->moved ? spins + 1 : 0;
+        if (spins > SPIN_TURNS)
+            fail_msg("busy loop: woken %d times for nothing", spins);
+    }
+    fail_msg("no end after %d turns", TURNS_MAX);
+}
+
+void sim_advance(struct sim *t, uint64_t ms)
+{
+    struct loop *l = &t->w.loop;
+    uint64_t target = l->now_ms + ms;
+    sim_run(t);
+    while (l->now_ms < target) {
+        l->now_ms = MIN_OF(target, MAX_OF(wheel_next_ms(&l->wheel), l->now_ms + 1));
+        wheel_advance(&l->wheel, l->now_ms);
+        sim_run(t);
+    }
+}
+
+void sim_drain(struct sim *t, uint32_t ms)
+{
+    worker_drain(&t->w, ms);
+    loop_end_turn(&t->w.loop);
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+// A worker without sockets: the real state machines of proxy/ over a transport in memory and a
+// clock that is moved by hand. A test reads like a dialogue:
+//
+//   struct sim *t = sim_new("mode: tcp\nservers: [10.0.0.1:80]\n");
+//   sim_send(t, CLIENT, "hello");
+//   sim_expect(t, SERVER, "hello", SIM_OPEN);
+//   sim_fin(t, CLIENT);
+//   sim_expect(t, SERVER, "", SIM_FIN);
+//   sim_expect_end(t, END_OK);
+//   sim_free(t);
+//
+//   CLIENT  --in-->  worker  --out-->  SERVER      (in: towards the worker; out: away from it)
+//
+// Peers do what the test says; what they get is what sim_expect() looks at. The loop delivers
+// events as epoll does: level-triggered, and only those that the worker watches. It fails the test
+// when the worker is woken again and again and does nothing (a busy loop).
+#ifndef EVLB_SIM_H
+#define EVLB_SIM_H
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "core/end.h"
+#include "proxy/worker_state.h"
+
+#define SIM_PEERS 128
+#define CLIENT_N(i) (i)        // the i-th client connection
+#define SERVER_N(i) (64 + (i)) // the i-th connection that was made to any server
+#define CLIENT CLIENT_N(0)
+#define SERVER SERVER_N(0)
+
+enum sim_dial {
+    DIAL_OK,         // accepted in the next turn
+    DIAL_HANG,       // nothing happens until sim_accept() or sim_reset()
+    DIAL_REFUSE,     // refused in the next turn
+    DIAL_REFUSE_NOW, // connect(2) itself fails
+    DIAL_EXHAUSTED,  // no descriptor
+};
+
+// How a peer sees its connection.
+enum sim_state {
+    SIM_OPEN,
+    SIM_FIN, // the worker has ended its direction, or closed
+    SIM_RST, // a reset came
+};
+
+struct sim_bytes {
+    char *p;
+    size_t n, cap;
+};
+
+struct sim_peer {
+    bool used;
+    struct conn *conn; // the worker's end; NULL once it has closed
+    int watched;       // events that the worker asked for
+    bool connecting;
+    int error;  // errno that the next call gets
+    int server; // index of the server; -1: a client
+    struct sim_bytes in, out;
+    size_t in_taken, out_taken; // read by the worker; looked at by the test
+    bool in_fin, gone;          // the peer has ended its direction; has closed altogether
+    bool eof_seen;
+    size_t read_most, write_most; // per call; 0: no limit
+    size_t window;                // bytes that the peer still takes; SIZE_MAX: no limit
+    enum sim_state state;
+    uint64_t since_ms; // of the connection
+};
+
+enum sim_fault { FAULT_NONE, FAULT_AGAIN, FAULT_SHORT, FAULT_RESET, FAULT_EOF, FAULT_COUNT };
+
+struct sim {
+    struct worker w;
+    struct config *config;
+    struct board *board;
+    struct worker_setup setup;
+    struct sim_peer peers[SIM_PEERS];
+    int n_clients, n_dials;
+    enum sim_dial dial[8];                // by server index
+    size_t read_most, write_most, window; // for connections still to be made
+    size_t refill;  // peers take so many bytes more in every turn; 0: only what sim_window() says
+    uint64_t calls; // of the transport
+    uint64_t moved; // grows whenever something was moved
+    uint64_t fault_at; // the call that fails; 0: none
+    enum sim_fault fault;
+    int fault_peer;                         // whose call it was; -1: not reached
+    uint64_t ends[END_COUNT];               // as the last sim_expect_end() saw them
+    void (*serve)(struct sim *t, int peer); // called for server connections in every turn
+    void (*drive)(struct sim *t);           // called in every turn: the client's part
+    void *script;
+};
+
+struct sim *sim_new(const char *yaml) MUST_CHECK;
+// Closes what is left and checks that nothing leaked.
+void sim_free(struct sim *t);
+// Checks what sim_free() checks, but that idle server connections and sessions may live.
+void sim_expect_quiet(struct sim *t);
+
+// A new client connection; returns its number. sim_send() to a client that is not there makes one.
+int sim_connect(struct sim *t);
+void sim_send(struct sim *t, int peer, const char *text);
+void sim_send_bytes(struct sim *t, int peer, const void *bytes, size_t n);
+void sim_fin(struct sim *t, int peer);   // ends the peer's direction
+void sim_close(struct sim *t, int peer); // close(2): FIN, and a reset for what comes after it
+void sim_reset(struct sim *t, int peer);
+void sim_accept(struct sim *t, int peer);              // of DIAL_HANG
+void sim_window(struct sim *t, int peer, size_t more); // lets the peer take so many more bytes
+
+// Runs until nothing happens any more.
+void sim_run(struct sim *t);
+// Lets time pass, timers fire in order.
+void sim_advance(struct sim *t, uint64_t ms);
+void sim_drain(struct sim *t, uint32_t ms);
+
+// What came to the peer since it was last looked at is exactly `text`, and its connection is in
+// that state.
+#define sim_expect(t, peer, text, state) sim_expect_(t, peer, text, state, __FILE__, __LINE__)
+// The same, but `text` is only part of it. Takes all.
+#define sim_expect_part(t, peer, text, state)                                                      \
+    sim_expect_part_(t, peer, text, state, __FILE__, __LINE__)
+#define sim_expect_state(t, peer, state) sim_expect_state_(t, peer, state, __FILE__, __LINE__)
+// Exactly one exchange has ended since the last look, with that cause; END_COUNT: none.
+#define sim_expect_end(t, cause) sim_expect_ends_(t, cause, 1, __FILE__, __LINE__)
+#define sim_expect_ends(t, cause, n) sim_expect_ends_(t, cause, n, __FILE__, __LINE__)
+void sim_expect_(struct sim *t, int peer, const char *text, enum sim_state state, const char *file,
+                 int line);
+void sim_expect_part_(struct sim *t, int peer, const char *text, enum sim_state state,
+                      const char *file, int line);
+void sim_expect_state_(struct sim *t, int peer, enum sim_state state, const char *file, int line);
+void sim_expect_ends_(struct sim *t, enum end_cause cause, uint64_t n, const char *file, int line);
+// What came since the last look, as a string; it is taken.
+const char *sim_take(struct sim *t, int peer);
+uint64_t sim_ends(const struct sim *t);
+const uint64_t *sim_server_counters(const struct sim *t, uint32_t server);
+
+// The n-th call of the transport from now on behaves so.
+void sim_fault_at(struct sim *t, uint64_t n, enum sim_fault fault);
+
+// ---- between the files of the harness
+extern const struct transport transport_mem;
+struct config *sim_config(const char *yaml);
+void sim_bytes_add(struct sim_bytes *b, const void *bytes, size_t n);
+int sim_dial(struct worker *w, const struct addr *to, bool has_data);
+int sim_open(struct sim *t, int peer, int server); // returns its descriptor
+int sim_events(const struct sim_peer *p);          // what epoll would report
+enum sim_fault sim_fault_now(struct sim *t, int peer);
+
+#endif

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// The standard dialogues without faults: at full speed, and with every read and every write cut to
+// one byte or to a small window.
+#include "dialogues.h"
+
+static void play_all(const struct run *r)
+{
+    for (size_t i = 0; i < n_dialogues; i++)
+        assert_true(dialogue_run(&dialogues[i], r));
+}
+
+static void test_plain(void **state)
+{
+    (void)state;
+    play_all(&(struct run){0});
+}
+
+static void test_one_byte_reads(void **state)
+{
+    (void)state;
+    play_all(&(struct run){.read_most = 1});
+}
+
+static void test_one_byte_writes(void **state)
+{
+    (void)state;
+    play_all(&(struct run){.write_most = 1});
+}
+
+static void test_one_byte_both(void **state)
+{
+    (void)state;
+    play_all(&(struct run){.read_most = 1, .write_most = 1});
+}
+
+static void test_small_window(void **state)
+{
+    (void)state;
+    play_all(&(struct run){.refill = 1});
+    play_all(&(struct run){.refill = 7});
+    play_all(&(struct run){.read_most = 3, .refill = 100});
+}
+
+static int say_what_failed(void **state)
+{
+    (void)state;
+    if (dialogue_context()[0] != '\0')
+        print_message("while playing: %s\n", dialogue_context());
+    return 0;
+}
+
+#define TEST(f) cmocka_unit_test_teardown(f, say_what_failed)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_plain),         TEST(test_one_byte_reads), TEST(test_one_byte_writes),
+        TEST(test_one_byte_both), TEST(test_small_window),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// Every standard dialogue with a fault at every call of the transport, one run per call.
+#include "dialogues.h"
+
+#define CALLS_MAX 20000
+
+static void play_all(enum sim_fault fault, size_t read_most, size_t write_most, uint64_t step)
+{
+    for (size_t i = 0; i < n_dialogues; i++) {
+        struct run r = {.fault = fault, .read_most = read_most, .write_most = write_most};
+        for (r.fault_at = 1; r.fault_at < CALLS_MAX; r.fault_at += step) {
+            if (!dialogue_run(&dialogues[i], &r))
+                break;
+        }
+        assert_true(r.fault_at < CALLS_MAX);
+    }
+}
+
+static void test_again(void **state)
+{
+    (void)state;
+    play_all(FAULT_AGAIN, 0, 0, 1);
+}
+
+static void test_short(void **state)
+{
+    (void)state;
+    play_all(FAULT_SHORT, 0, 0, 1);
+}
+
+static void test_reset(void **state)
+{
+    (void)state;
+    play_all(FAULT_RESET, 0, 0, 1);
+}
+
+static void test_eof(void **state)
+{
+    (void)state;
+    play_all(FAULT_EOF, 0, 0, 1);
+}
+
+static int say_what_failed(void **state)
+{
+    (void)state;
+    if (dialogue_context()[0] != '\0')
+        print_message("while playing: %s\n", dialogue_context());
+    return 0;
+}
+
+#define TEST(f) cmocka_unit_test_teardown(f, say_what_failed)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_again),
+        TEST(test_short),
+        TEST(test_reset),
+        TEST(test_eof),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
