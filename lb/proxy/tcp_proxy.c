@@ -228,19 +228,27 @@ static enum step offer(struct tcp_session *t)
     return connect_failed(t, END_SERVER_REFUSED);
 }
 
+// Nobody has said anything. A client that has ended its direction without a word never will: then
+// the loop has to tell when the connection stands, so that its FIN can be passed on.
+static void wait_for_words(struct tcp_session *t)
+{
+    struct loop *l = &t->s->w->loop;
+    bool ended = t->up.src_eof;
+    conn_want(&t->server->conn, l, ended ? CONN_READ | CONN_WRITE : CONN_READ);
+    conn_want(&t->s->client, l, ended ? 0 : CONN_READ);
+}
+
 // Just begun. The loop reports a failure, and bytes of a server that speaks first, to whoever waits
 // for reading; that the connection stands is found out by writing to it. So a client that speaks
 // first costs no event of its own for the connect.
 static enum step begin_connect(struct tcp_session *t)
 {
-    struct loop *l = &t->s->w->loop;
     t->server->conn.ready = 0;
     if (t->attempt.backend->send_proxy != PROXY_NONE && !add_proxy_header(t))
         return end(t, END_OUT_OF_MEMORY);
     if (flow_unsent(&t->up) > 0)
         return offer(t);
-    conn_want(&t->server->conn, l, CONN_READ);
-    conn_want(&t->s->client, l, t->up.src_eof ? 0 : CONN_READ);
+    wait_for_words(t);
     return STEP_WAIT;
 }
 
@@ -261,7 +269,7 @@ static enum step st_connect(struct tcp_session *t)
         return end(t, t->up.src_eof ? END_CLIENT_CLOSED_CONNECT : END_OUT_OF_MEMORY);
     if (flow_unsent(&t->up) > 0)
         return offer(t);
-    conn_want(&s->client, &s->w->loop, t->up.src_eof ? 0 : CONN_READ);
+    wait_for_words(t);
     return STEP_WAIT;
 }
 
