@@ -7,18 +7,18 @@
 
 // clang-format off
 const struct cli_flag cli_flags[FLAG_COUNT] = {
-    [FLAG_CONFIG]   = {"config", 'c', "FILE", NULL, "the configuration (default: $EVLB_CONFIG, else /etc/evlb/evlb.yaml)"},
-    [FLAG_SOCKET]   = {"socket", 0, "PATH", NULL, "the control socket (default: $EVLB_SOCKET, else the usual place)"},
+    [FLAG_CONFIG]   = {"config", 'c', "FILE", NULL, "else $EVLB_CONFIG, else /etc/evlb/evlb.yaml"},
+    [FLAG_SOCKET]   = {"socket", 0, "PATH", NULL, "control socket; else $EVLB_SOCKET, else the usual place"},
     [FLAG_FORMAT]   = {"format", 0, "FORMAT", NULL, "how the answer is written"},
     [FLAG_QUIET]    = {"quiet", 'q', NULL, NULL, "say less"},
     [FLAG_VERBOSE]  = {"verbose", 'v', NULL, NULL, "say more"},
     [FLAG_HELP]     = {"help", 'h', NULL, NULL, "-h: one screen; --help: everything"},
-    [FLAG_LISTEN]   = {"listen", 0, "ADDRESS", NULL, "without a file: where clients arrive (8080, 127.0.0.1:8080)"},
-    [FLAG_TO]       = {"to", 0, "ADDRESS", NULL, "without a file: a server; may be given several times"},
-    [FLAG_MODE]     = {"mode", 0, "MODE", "http tcp", "without a file: http (default) or tcp"},
+    [FLAG_LISTEN]   = {"listen", 0, "ADDRESS", NULL, "no file: where clients arrive (8080, 10.0.0.1:80)"},
+    [FLAG_TO]       = {"to", 0, "ADDRESS", NULL, "no file: a server; may be repeated"},
+    [FLAG_MODE]     = {"mode", 0, "MODE", "http tcp", "no file: http (default) or tcp"},
     [FLAG_STRICT]   = {"strict", 0, NULL, NULL, "warnings fail too (exit status 3)"},
-    [FLAG_HEADER]   = {"header", 'H', "'NAME: VALUE'", NULL, "a field of the request; may be given several times"},
-    [FLAG_FRONTEND] = {"frontend", 0, "NAME", NULL, "where the request arrives (default: found by the port)"},
+    [FLAG_HEADER]   = {"header", 'H', "'NAME: VALUE'", NULL, "a field of the request; may be repeated"},
+    [FLAG_FRONTEND] = {"frontend", 0, "NAME", NULL, "where it arrives; else found by the port"},
     [FLAG_JSON]     = {"json", 0, NULL, NULL, "the same as --format=json"},
     [FLAG_VERSION]  = {"version", 0, NULL, NULL, "the version in one line"},
 };

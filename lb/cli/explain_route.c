@@ -22,7 +22,7 @@ struct verdict {
     struct arena *arena;
     struct explained_url url;
     const struct frontend *frontend;
-    uint32_t frontends_matching; // by port
+    uint32_t frontends_matching; // by name or port; 0: taken because there is only one
     struct str host, path;       // in normal form
     const struct route *route;   // NULL: none matches
 };
@@ -93,10 +93,8 @@ static int find_frontend(struct verdict *v)
         if (v->frontends_matching++ == 0)
             v->frontend = f;
     }
-    if (v->frontend == NULL && !v->url.explicit_port && v->config->n_frontends == 1) {
+    if (v->frontend == NULL && !v->url.explicit_port && v->config->n_frontends == 1)
         v->frontend = &v->config->frontends[0];
-        v->frontends_matching = 1;
-    }
     return v->frontend != NULL ? EXIT_OK : no_frontend(v);
 }
 
@@ -245,6 +243,8 @@ static int print_text(const struct verdict *v)
     printf("frontend  %.*s (%s): mode %s, listens on %s\n", STR_FMT(f->name),
            cli_mark(v->arena, f->mark), f->mode == MODE_TCP ? "tcp" : "http",
            listens_text(v->arena, f));
+    if (v->frontends_matching == 0 && v->url.port != 0)
+        printf("          not on port %u, but there is no other frontend\n", v->url.port);
     if (v->frontends_matching > 1)
         printf("          the first of %u on that port; --frontend NAME for another\n",
                v->frontends_matching);

@@ -227,7 +227,14 @@ def test_explain_route_needs_a_frontend(run_evlb, tmp_path):
 
 def test_schema_is_json(run_evlb):
     schema = json.loads(run_evlb("schema").out)
-    assert "properties" in schema
+    assert schema["$schema"].startswith("https://json-schema.org/") and "root" in schema["$defs"]
+
+
+def test_reference_in_the_tree_is_current(run_evlb):
+    r = run_evlb("reference")
+    assert r.status == 0
+    assert r.out == (tools.ROOT / "docs" / "configuration.md").read_text(), \
+        "run: evlb reference > docs/configuration.md"
 
 
 def test_init_writes_a_valid_file_once(run_evlb, tmp_path):

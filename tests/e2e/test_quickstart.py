@@ -23,6 +23,14 @@ def test_every_yaml_of_the_readme_is_valid(run_evlb):
         assert r.status == 0, (block, r.out)
 
 
+def test_the_mistake_in_the_readme_is_reported_so(run_evlb, tmp_path):
+    shown, = readme_blocks("console")
+    (tmp_path / "evlb.yaml").write_text("listen: 80\nservers:\n  - 10.0.0.11:80\nbalance: least-con\n")
+    command, output = shown.split("\n", 1)
+    r = run_evlb(*command.removeprefix("$ evlb ").split())
+    assert r.status == 1 and r.out == output
+
+
 def test_the_four_lines_serve(evlb, sim):
     text = readme_blocks("yaml")[0]
     assert len(text.strip().splitlines()) == 4

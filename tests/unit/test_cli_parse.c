@@ -202,10 +202,10 @@ static void help_fits_a_screen(void **state)
                 help_overview(out, all);
             fclose(out);
             measure(text, &lines, &width);
-            if (width > 99 || (!all && lines > 24))
+            if (width > 80 || (!all && lines > 24))
                 print_error("help of '%s': %zu lines, %zu columns\n", c != NULL ? c->name : "evlb",
                             lines, width);
-            assert_true(width <= 99);
+            assert_true(width <= 80);
             assert_true(all || lines <= 24);
             free(text);
         }
