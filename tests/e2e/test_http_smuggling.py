@@ -225,7 +225,7 @@ def answers(c):
             return got
 
 
-def check(lb, origin, send, expected, requests):
+def check(lb, origin, send, expected, requests, begun=0):
     origin.control("reset")
     c = lb.client()
     try:
@@ -241,7 +241,9 @@ def check(lb, origin, send, expected, requests):
     if requests is None:  # incomplete: the origin may have seen its begin, never a whole one
         assert (seen["responses"], got) == (0, [])
     else:
-        assert (got, seen["requests"]) == (expected, requests)
+        assert got == expected
+        assert requests <= seen["requests"] <= max(requests, begun)
+        assert seen["responses"] == requests
     follow = lb.get("/?header=N:follow")
     assert (follow.status, follow.headers.get("N")) == (200, "follow")
 
@@ -254,6 +256,8 @@ def test_ambiguous_message(shared, name):
 
 @pytest.mark.parametrize("name", [n for n in TABLE if len(TABLE[n][0]) < 1000])
 def test_ambiguous_message_in_single_bytes(shared, name):
-    """How the bytes arrive changes nothing."""
+    """How the bytes arrive changes nothing, but that the head of a request may have gone to the
+    origin before its body turns out bad: then it is cut there."""
     sent, expected, requests = TABLE[name]
-    check(*shared, lambda c: c.send_split(sent), expected, requests)
+    begun = 1 if name.startswith(("chunk-", "trailer-")) else 0
+    check(*shared, lambda c: c.send_split(sent), expected, requests, begun)
