@@ -60,17 +60,31 @@ static const unsigned char *mapped_v4(const union ip_addr *ip)
     return ip->sa.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(a) ? a->s6_addr + 12 : NULL;
 }
 
+// By hand: it is done for every request, and inet_ntop() goes through sprintf().
+static size_t v4_format(const unsigned char bytes[4], char *out)
+{
+    char *at = out;
+    for (int i = 0; i < 4; i++) {
+        unsigned b = bytes[i];
+        if (b >= 100)
+            *at++ = (char)('0' + b / 100);
+        if (b >= 10)
+            *at++ = (char)('0' + b / 10 % 10);
+        *at++ = (char)('0' + b % 10);
+        *at++ = i < 3 ? '.' : '\0';
+    }
+    return (size_t)(at - out) - 1;
+}
+
 size_t ip_format(const union ip_addr *ip, char out[ADDR_TEXT])
 {
     const unsigned char *v4 = mapped_v4(ip);
-    const char *text = NULL;
+    if (ip->sa.sa_family == AF_INET)
+        v4 = (const unsigned char *)&ip->v4.sin_addr;
     if (v4 != NULL)
-        text = inet_ntop(AF_INET, v4, out, ADDR_TEXT);
-    else if (ip->sa.sa_family == AF_INET)
-        text = inet_ntop(AF_INET, &ip->v4.sin_addr, out, ADDR_TEXT);
-    else if (ip->sa.sa_family == AF_INET6)
-        text = inet_ntop(AF_INET6, &ip->v6.sin6_addr, out, ADDR_TEXT);
-    if (text == NULL)
+        return v4_format(v4, out);
+    if (ip->sa.sa_family != AF_INET6 ||
+        inet_ntop(AF_INET6, &ip->v6.sin6_addr, out, ADDR_TEXT) == NULL)
         (void)str_copy(STR("unix"), out, ADDR_TEXT);
     return strlen(out);
 }
