@@ -8,7 +8,7 @@
 // clang-format off
 const struct cli_flag cli_flags[FLAG_COUNT] = {
     [FLAG_CONFIG]   = {"config", 'c', "FILE", NULL, "else $EVLB_CONFIG, else /etc/evlb/evlb.yaml"},
-    [FLAG_SOCKET]   = {"socket", 0, "PATH", NULL, "control socket; else $EVLB_SOCKET, else the usual place"},
+    [FLAG_SOCKET]   = {"socket", 0, "PATH", NULL, "else $EVLB_SOCKET, else the usual place"},
     [FLAG_FORMAT]   = {"format", 0, "FORMAT", NULL, "how the answer is written"},
     [FLAG_QUIET]    = {"quiet", 'q', NULL, NULL, "say less"},
     [FLAG_VERBOSE]  = {"verbose", 'v', NULL, NULL, "say more"},
@@ -37,23 +37,23 @@ const struct cli_command cli_commands[] = {
      "  evlb run --listen 8080 --to 10.0.0.11:80 --to 10.0.0.12:80\n"
      "\n"
      "TERM and INT stop gracefully; a second one stops at once.\n"
-     "Exit status: 0 stopped, 1 failed, 2 usage, 71 cannot bind, 78 configuration invalid."},
+     "Exit status: 0 stopped, 1 failed, 2 usage, 71 cannot bind, 78 invalid file."},
     {"check", "", 0, CONFIG | FORMAT | FLAG_BIT(FLAG_QUIET) | FLAG_BIT(FLAG_STRICT), COMMAND_SHOWN, cmd_check,
      "text gcc json github",
      "say what is wrong with a configuration",
-     "FILE may be a directory (its *.yaml files) or - (standard input). Opens no sockets\n"
-     "and no logs: safe beside a running evlb.\n"
-     "Exit status: 0 valid, 1 invalid, 2 usage or unreadable, 3 warnings with --strict."},
+     "FILE may be a directory (its *.yaml files) or - (standard input). Opens no\n"
+     "sockets and no logs: safe beside a running evlb.\n"
+     "Exit status: 0 valid, 1 invalid, 2 usage or unreadable, 3 warnings (--strict)."},
     {"explain", "[KEY | CAUSE | route URL]", 2,
      CONFIG | FORMAT | FLAG_BIT(FLAG_HEADER) | FLAG_BIT(FLAG_FRONTEND), COMMAND_SHOWN, cmd_explain,
      "text json",
      "say what is in force, and why",
-     "  evlb explain                  the configuration with all defaults and their origin\n"
+     "  evlb explain                  the configuration with all defaults and origins\n"
      "  evlb explain balance          one key: meaning, type, default, limits\n"
      "  evlb explain sH               why a request ended so, and what to do about it\n"
      "  evlb explain route http://shop.example.com/api/x -H 'Cookie: a=1'\n"
-     "                                which frontend, route, backend and servers serve it,\n"
-     "                                without sending anything\n"
+     "                                which frontend, route, backend and servers serve\n"
+     "                                it, without sending anything\n"
      "--format=json: CAUSE and route only."},
     {"init", "[FILE]", 1, 0, COMMAND_SHOWN, cmd_init, NULL,
      "write a commented starter configuration",
