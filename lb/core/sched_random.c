@@ -26,15 +26,15 @@ static uint32_t draw_acceptable(const struct scheduler *s, const struct attempt 
     return sched_scan(s, a, i);
 }
 
-// Another acceptable server than `not`, or `not` itself when none came up.
-static uint32_t draw_other(const struct scheduler *s, const struct attempt *a, uint32_t not )
+// Another acceptable server than `first`, or `first` itself when none came up.
+static uint32_t draw_other(const struct scheduler *s, const struct attempt *a, uint32_t first)
 {
     for (int k = 0; k < DRAWS; k++) {
         uint32_t i = draw(s, a);
-        if (i != not &&sched_acceptable(s, a, i))
+        if (i != first && sched_acceptable(s, a, i))
             return i;
     }
-    return not ;
+    return first;
 }
 
 static uint32_t random_pick(const struct scheduler *s, const struct attempt *a)

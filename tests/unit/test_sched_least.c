@@ -22,6 +22,8 @@ static void takes_the_least_loaded(void **state)
     fixture_expect(&f, "bbdd"); // the search begins at a, b, c, d
     fixture_load(&f, 2, 1);
     fixture_expect(&f, "cccc");
+    fixture_load(&f, 0, 0); // idle beats nearly idle, also when the search begins there
+    fixture_expect(&f, "aaaa");
     fixture_close(&f);
 }
 
