@@ -26,10 +26,9 @@
 #include "proxy/http_fwd.h"
 #include "proxy/http_reply.h"
 #include "proxy/http_route.h"
+#include "proxy/http_wait.h"
 #include "proxy/relay.h"
 
-#define WATCH_CLIENT_MS 100u // an answer that takes longer: notice it when the client leaves
-#define CLIENT_GRACE_MS 800u // what a client that has ended its direction is still waited for
 #define STEPS_PER_TURN 256
 #define TRAILER_BYTES_MAX 8192u
 
@@ -100,58 +99,9 @@ static void drive(struct exchange *x)
     timer_set(&x->w->loop.wheel, &x->s->timer, x->w->loop.now_ms);
 }
 
-static void set_deadline(struct exchange *x, uint64_t due_ms)
-{
-    struct session *s = x->s;
-    uint64_t soon = x->w->loop.now_ms + WATCH_CLIENT_MS;
-    x->deadline_ms = due_ms;
-    bool watched = x->watch_client || (s->client.watched & CONN_READ);
-    timer_set(&x->w->loop.wheel, &s->timer, watched ? due_ms : MIN_OF(due_ms, soon));
-}
-
-// Waits for these events; `ms` from now the wait is over.
-static enum step wait_for(struct exchange *x, int client, int server, uint32_t ms)
-{
-    struct loop *l = &x->w->loop;
-    if (x->watch_client && !x->client_waits && !x->client_fin)
-        client |= CONN_READ;
-    conn_want(&x->s->client, l, client);
-    if (x->server != NULL)
-        conn_want(&x->server->conn, l, server);
-    if (!x->client_fin)
-        set_deadline(x, l->now_ms + ms);
-    return STEP_WAIT;
-}
-
 static void server_ready(void *holder)
 {
     drive(holder);
-}
-
-// A keep-alive client that is watched anyway, or one that has waited long: when it says something
-// while its whole request is here, look whether that is a next request or its end. False: it is
-// gone.
-static bool client_still_there(struct exchange *x)
-{
-    struct conn *c = &x->s->client;
-    if (!x->up.done || x->client_waits || x->client_fin || !(c->ready & CONN_READ))
-        return true;
-    if (!(c->watched & CONN_READ) && !x->watch_client)
-        return true; // not told by the loop: the last read just filled its buffer
-    switch (conn_peek(c)) {
-    case IO_OK:
-        x->client_waits = true;
-        return true;
-    case IO_EOF: // an abort, or "printf ... | nc": give a quick answer the chance to come
-        x->client_fin = true;
-        set_deadline(x, MIN_OF(x->deadline_ms, x->w->loop.now_ms + CLIENT_GRACE_MS));
-        return true;
-    case IO_AGAIN:
-        return true;
-    case IO_ERR:
-        break;
-    }
-    return false;
 }
 
 void http_begin(struct session *s)
@@ -176,9 +126,24 @@ void http_client_ready(struct session *s)
 static enum step back_to_idle(struct exchange *x)
 {
     struct session *s = x->s;
+    const struct timeouts *t = &s->listener->frontend->timeout;
     exchange_free(x);
+    timer_set(&s->w->loop.wheel, &s->timer,
+              s->since_ms + (s->requests == 0 ? t->request : t->keep_alive));
     conn_want(&s->client, &s->w->loop, CONN_READ);
     return STEP_END;
+}
+
+// The whole head, from its first byte on: no byte of it prolongs this.
+static enum step wait_for_head(struct exchange *x)
+{
+    const struct session *s = x->s;
+    uint64_t from = s->requests == 0 ? s->since_ms : x->begin_ms;
+    if (buf_len(&x->up.buf) == 0)
+        return back_to_idle(x);
+    (void)http_wait_for(x, CONN_READ, 0, 0);
+    http_set_deadline(x, from + s->listener->frontend->timeout.request);
+    return STEP_WAIT;
 }
 
 static enum step client_left_in_head(struct exchange *x)
@@ -228,7 +193,7 @@ static enum step st_head(struct exchange *x)
     case PROXY_READ_DONE:
         break;
     case PROXY_READ_WAIT:
-        return wait_for(x, CONN_READ, 0, s->listener->frontend->timeout.request);
+        return wait_for_head(x);
     case PROXY_READ_EOF:
         return client_left_in_head(x);
     case PROXY_READ_BAD:
@@ -252,13 +217,7 @@ static enum step st_head(struct exchange *x)
         if (flow_fill(&x->up, &s->client, l->head_bytes + BUF_BYTES) == IO_ERR && !x->up.src_eof)
             return cut(x, END_OUT_OF_MEMORY);
     }
-    if (buf_len(&x->up.buf) == 0)
-        return back_to_idle(x);
-    // the whole head, from its first byte on: no byte of it prolongs this
-    uint64_t from = s->requests == 0 ? s->since_ms : x->begin_ms;
-    (void)wait_for(x, CONN_READ, 0, 0);
-    set_deadline(x, from + s->listener->frontend->timeout.request);
-    return STEP_WAIT;
+    return wait_for_head(x);
 }
 
 // ---- ROUTE
@@ -386,11 +345,11 @@ static enum step st_connect(struct exchange *x)
     struct conn *c = &x->server->conn;
     if (!(c->watched & CONN_WRITE)) { // just begun: the loop says when it is decided
         c->ready = 0;
-        return wait_for(x, 0, CONN_READ | CONN_WRITE, x->attempt.backend->timeout.connect);
+        return http_wait_for(x, 0, CONN_READ | CONN_WRITE, x->attempt.backend->timeout.connect);
     }
     int state = c->ready & CONN_WRITE ? conn_connect_state(c) : EINPROGRESS;
     if (state == EINPROGRESS)
-        return client_still_there(x) ? STEP_WAIT : cut(x, END_CLIENT_CLOSED_CONNECT);
+        return http_client_is_there(x) ? STEP_WAIT : cut(x, END_CLIENT_CLOSED_CONNECT);
     if (state != 0)
         return connect_failed(x, END_SERVER_REFUSED);
     x->server->established = true;
@@ -483,6 +442,8 @@ static enum step begin_response(struct exchange *x, const struct http_head *h)
     x->response_ms = x->w->loop.now_ms;
     x->server_keeps = h->keep_alive && h->framing != BODY_UNTIL_CLOSE && !h->has_length_and_te;
     x->keep_limit_ms = http_fwd_keep_alive_ms(h);
+    if (h->framing == BODY_UNTIL_CLOSE && http_field_find(h, FIELD_TRANSFER_ENCODING) != NULL)
+        return refuse(x, 502, END_BAD_RESPONSE, "the answer has an unknown transfer coding");
     if (h->framing == BODY_UNTIL_CLOSE || decode || !x->up.done || x->w->draining)
         x->client_keeps = false;
     if (!http_fwd_response(x, h, buf_head(&f->buf)))
@@ -588,14 +549,14 @@ static enum step st_wait(struct exchange *x)
     case UPLOAD_YIELD:
         break;
     }
-    if (!client_still_there(x))
+    if (!http_client_is_there(x))
         return cut(x, END_CLIENT_CLOSED_WAIT);
     upload_wants(x, u, &client, &server);
     if (flow_unsent(&x->down) > 0)
         client |= CONN_WRITE;
-    return wait_for(x, client, server,
-                    x->client_slow ? x->s->listener->frontend->timeout.client
-                                   : x->attempt.backend->timeout.server);
+    return http_wait_for(x, client, server,
+                         x->client_slow ? x->s->listener->frontend->timeout.client
+                                        : x->attempt.backend->timeout.server);
 }
 
 // ---- STREAM
@@ -632,12 +593,12 @@ static enum step st_stream(struct exchange *x)
         client |= CONN_WRITE;
         break;
     }
-    if (!client_still_there(x))
+    if (!http_client_is_there(x))
         return cut(x, END_CLIENT_CLOSED_DATA);
     upload_wants(x, u, &client, &server);
     x->client_slow = r == FLOW_WAIT_DST;
-    return wait_for(x, client, server,
-                    x->client_slow ? ft->client : x->attempt.backend->timeout.server);
+    return http_wait_for(x, client, server,
+                         x->client_slow ? ft->client : x->attempt.backend->timeout.server);
 }
 
 // ---- TUNNEL
@@ -650,10 +611,10 @@ static enum step st_tunnel(struct exchange *x)
     case RELAY_WAIT:
         x->half_closed = wants.half_closed;
         x->client_waits = true; // what the client sends is the tunnel's
-        return wait_for(x, wants.client, wants.server,
-                        !wants.half_closed  ? ft->tunnel
-                        : wants.client_slow ? ft->client_fin
-                                            : x->attempt.backend->timeout.server_fin);
+        return http_wait_for(x, wants.client, wants.server,
+                             !wants.half_closed  ? ft->tunnel
+                             : wants.client_slow ? ft->client_fin
+                                                 : x->attempt.backend->timeout.server_fin);
     case RELAY_END:
         return finish(x, END_OK);
     case RELAY_CLIENT_ERR:
@@ -687,8 +648,10 @@ static enum step st_reply(struct exchange *x)
     case IO_OK:
         return finish(x, x->end);
     case IO_AGAIN:
+        if (!http_client_is_there(x))
+            break;
         x->client_slow = true;
-        return wait_for(x, CONN_WRITE, 0, x->s->listener->frontend->timeout.client);
+        return http_wait_for(x, CONN_WRITE, 0, x->s->listener->frontend->timeout.client);
     case IO_EOF:
     case IO_ERR:
         break;
@@ -798,7 +761,7 @@ void http_timeout(struct session *s)
     }
     if (w->loop.now_ms < x->deadline_ms) { // the answer is taking its time
         x->watch_client = true;
-        if (!x->client_waits && !x->client_fin)
+        if (watches_client(x))
             conn_want(&s->client, &w->loop, s->client.wanted | CONN_READ);
         timer_set(&w->loop.wheel, &s->timer, x->deadline_ms);
         return;

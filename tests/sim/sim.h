@@ -82,6 +82,7 @@ struct sim {
     struct worker_setup setup;
     struct sim_peer peers[SIM_PEERS];
     int n_clients, n_dials;
+    size_t buffers; // in use when it began: more than none only when a test before it has failed
     enum sim_dial dial[8];                // by server index
     size_t read_most, write_most, window; // for connections still to be made
     size_t refill;  // peers take so many bytes more in every turn; 0: only what sim_window() says
