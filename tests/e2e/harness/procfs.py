@@ -15,12 +15,17 @@ def children(pid):
     return sorted(found)
 
 
+KEPT_PIPES = 16  # splice(2) keeps so many for the next transfer, of two descriptors each
+
+
 def descriptors(pid):
-    """How many descriptors it holds, or None when it is gone."""
-    try:
-        return len(os.listdir(f"/proc/{pid}/fd"))
-    except OSError:
+    """How many descriptors it holds (pipes only beyond those that it may keep), or None when it is
+    gone."""
+    kinds = descriptor_targets(pid)
+    if not kinds:
         return None
+    pipes = kinds.pop("pipe", 0)
+    return sum(kinds.values()) + max(0, pipes - 2 * KEPT_PIPES - 1)
 
 
 def descriptor_targets(pid):
