@@ -760,10 +760,7 @@ void http_timeout(struct session *s)
         return;
     }
     if (w->loop.now_ms < x->deadline_ms) { // the answer is taking its time
-        x->watch_client = true;
-        if (watches_client(x))
-            conn_want(&s->client, &w->loop, s->client.wanted | CONN_READ);
-        timer_set(&w->loop.wheel, &s->timer, x->deadline_ms);
+        http_watch_client(x);
         return;
     }
     if (timed_out(x) == STEP_GO)

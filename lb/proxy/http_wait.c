@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// Waiting. Runs in workers, called by the steps of http_proxy.c. A client whose answer comes
+// quickly is never registered with the loop (that would be two system calls); one that has waited
+// for WATCH_CLIENT_MS is, so that its leaving is noticed.
+#include "proxy/http_wait.h"
+
+#define WATCH_CLIENT_MS 100u // an answer that takes longer: notice it when the client leaves
+#define CLIENT_GRACE_MS 800u // what a client that has ended its direction is still waited for
+
+void http_set_deadline(struct exchange *x, uint64_t due_ms)
+{
+    struct session *s = x->s;
+    uint64_t soon = x->w->loop.now_ms + WATCH_CLIENT_MS;
+    x->deadline_ms = due_ms;
+    bool watched = x->watch_client || (s->client.watched & CONN_READ);
+    timer_set(&x->w->loop.wheel, &s->timer, watched ? due_ms : MIN_OF(due_ms, soon));
+}
+
+// True while the client is watched for its end alone. One that is still to send more of this
+// request, or has sent the next one, would wake us all the time.
+static bool watches_client(const struct exchange *x)
+{
+    return x->watch_client && x->up.done && !x->client_waits && !x->client_fin;
+}
+
+void http_watch_client(struct exchange *x)
+{
+    struct conn *c = &x->s->client;
+    x->watch_client = true;
+    if (watches_client(x))
+        conn_want(c, &x->w->loop, c->wanted | CONN_READ);
+    http_set_deadline(x, x->deadline_ms);
+}
+
+enum step http_wait_for(struct exchange *x, int client, int server, uint32_t ms)
+{
+    struct loop *l = &x->w->loop;
+    if (watches_client(x))
+        client |= CONN_READ;
+    conn_want(&x->s->client, l, client);
+    if (x->server != NULL)
+        conn_want(&x->server->conn, l, server);
+    if (!x->client_fin)
+        http_set_deadline(x, l->now_ms + ms);
+    return STEP_WAIT;
+}
+
+bool http_client_is_there(struct exchange *x)
+{
+    struct conn *c = &x->s->client;
+    if (!x->up.done || x->client_waits || x->client_fin || !(c->ready & CONN_READ))
+        return true;
+    if (!(c->watched & CONN_READ) && !x->watch_client)
+        return true; // not told by the loop: the last read just filled its buffer
+    switch (conn_peek(c)) {
+    case IO_OK:
+        x->client_waits = true;
+        return true;
+    case IO_EOF: // an abort, or "printf ... | nc": give a quick answer the chance to come
+        x->client_fin = true;
+        http_set_deadline(x, MIN_OF(x->deadline_ms, x->w->loop.now_ms + CLIENT_GRACE_MS));
+        return true;
+    case IO_AGAIN:
+        return true;
+    case IO_ERR:
+        break;
+    }
+    return false;
+}
