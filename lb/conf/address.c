@@ -140,7 +140,9 @@ enum address_result address_parse_server(struct str text, struct address *out)
         out->port = port;
         return ADDRESS_PORT_ONLY;
     }
-    if (r == ADDRESS_NO_PORT && !address_is_host_name(text) && !addr_parse_ip(text, 0, &out->addr))
+    struct addr ignored;
+    bool numeric = text.len > 0 && (text.p[0] == '[' || addr_parse_ip(text, 0, &ignored));
+    if (r == ADDRESS_NO_PORT && !numeric && !address_is_host_name(text))
         return ADDRESS_BAD_HOST;
     if (r == ADDRESS_OK && out->addr.len == 0)
         return ADDRESS_PORT_ONLY;

@@ -151,15 +151,21 @@ static void note_keys(struct binder *b, struct finding *x, const struct object *
     NOTE(b, x, "one of: %s", list);
 }
 
-// The first other object that has a row of this name.
+// An object that has a row of this name, for "belongs to": one of a frontend or backend rather than
+// `defaults` or the top level.
 static const struct object *elsewhere(struct str key)
 {
+    const struct object *general = NULL;
     for (const struct object *const *o = schema_objects; *o != NULL; o++) {
         const struct row *row = schema_row(*o, key);
-        if (row != NULL)
+        if (row == NULL || row->type == VALUE_PLANNED)
+            continue;
+        if (strchr((*o)->path, '*') != NULL)
             return *o;
+        if (general == NULL)
+            general = *o;
     }
-    return NULL;
+    return general;
 }
 
 static void report_unknown_key(struct binder *b, struct node *key,
@@ -167,11 +173,13 @@ static void report_unknown_key(struct binder *b, struct node *key,
 {
     const struct object *o = objects[0], *other = elsewhere(key->text);
     const struct foreign_word *w = foreign_find(key->text, NULL);
-    struct finding *x = bind_bad(b, NULL, key, "config.unknown-key", "unknown key '%.*s' in %s",
-                                 SHOW(key->text), o->title);
-    if (o->path[0] != '\0')
+    bool top = o->path[0] == '\0';
+    struct finding *x = bind_bad(b, NULL, key, "config.unknown-key", "unknown key '%.*s' %s %s",
+                                 SHOW(key->text), top ? "at" : "in", o->title);
+    if (!top)
         x->topic = o->path;
-    if (other == NULL && w != NULL) {
+    // "server" is a word of HAProxy, but in a timeout it is one of ours in the wrong place
+    if (w != NULL && (other == NULL || strstr(o->path, "timeout") == NULL)) {
         report_foreign(b, x, w);
         return;
     }
@@ -269,6 +277,7 @@ static void bind_nested(struct binder *b, const struct row *row, const struct ch
     const struct object *o = row->object;
     struct chain inner = {.at = c->at};
     inner.own = usable(c->own != NULL ? node_get(c->own, row->key) : NULL);
+    inner.shared = c->own == b->tree && (row->flags & ROW_GLOBAL) != 0;
     if ((row->flags & ROW_DEFAULTS) != 0)
         inner.defaults = usable(node_get(c->defaults, row->key));
     if ((row->flags & ROW_GLOBAL) != 0)
@@ -327,7 +336,7 @@ void bind_object(struct binder *b, const struct object *o, const struct chain *c
     const struct object *outer = b->object;
     const struct object *const objects[3] = {o, NULL, NULL};
     struct bound *bound = remember(b, o, target);
-    if (c->own != b->tree) // the top level is checked with the short form in mind
+    if (c->own != b->tree && !c->shared) // the top level is checked with the short form in mind
         bind_check_keys(b, c->own, objects);
     for (size_t i = 0; i < o->n_rows; i++) {
         b->object = o;
@@ -339,7 +348,8 @@ void bind_object(struct binder *b, const struct object *o, const struct chain *c
 
 struct chain bind_chain(const struct binder *b, struct node *own, struct span at)
 {
-    return (struct chain){own, node_get(b->tree, "defaults"), b->tree, at};
+    return (struct chain){
+        .own = own, .defaults = node_get(b->tree, "defaults"), .global = b->tree, .at = at};
 }
 
 // The short form: `listen` or `servers` at the top level.

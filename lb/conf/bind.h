@@ -13,6 +13,7 @@
 struct chain {
     struct node *own, *defaults, *global;
     struct span at; // the object itself, for findings about what is missing
+    bool shared; // `own` is a map of the top level that stands for all: its keys are checked there
 };
 
 // For `explain`: which node each row of an object was taken from (NULL: the default).

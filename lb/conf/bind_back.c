@@ -13,40 +13,62 @@
 
 // ---- servers ----------------------------------------------------------------------------------
 
-static void report_address(struct binder *b, const struct row *row, struct node *n,
-                           enum address_result r, const struct address *a)
+// What is wrong, and what to write.
+static const char *address_fault(enum address_result r)
 {
-    struct str s = n->value, rest = s, first = str_cut(&rest, ' ');
-    struct finding *x =
-        bind_bad(b, row, n, "config.address", "'%.*s' is not the address of a server", SHOW(s));
     switch (r) {
     case ADDRESS_NO_PORT:
-        FIX(b, x, "add a port: %.*s:80", SHOW(s));
-        break;
+        return "has no port";
     case ADDRESS_BAD_PORT:
-        FIX(b, x, "a port is a number from 1 to 65535");
-        break;
+        return "has no valid port";
     case ADDRESS_PORT_ONLY:
-        FIX(b, x, "on which host? on this one: 127.0.0.1:%u", a->port);
-        break;
+        return "is a port without a host";
     case ADDRESS_BARE_IPV6:
-        FIX(b, x, "write IPv6 addresses in brackets and quotes: \"[::1]:80\"");
-        break;
+        return "is an IPv6 address without brackets";
     case ADDRESS_BAD_UNIX:
-        FIX(b, x, "write unix:/PATH, at most 107 bytes");
-        break;
+        return "has no valid path";
     case ADDRESS_URL:
-        FIX(b, x, "write it without scheme and path: 10.0.0.1:80");
-        break;
+        return "is a URL";
     case ADDRESS_WORDS:
-        FIX(b, x, "write {address: %.*s, weight: ...}", SHOW(first));
-        break;
+        return "has something behind the address";
     case ADDRESS_OK:
     case ADDRESS_NAME:
     case ADDRESS_BAD_HOST:
-        FIX(b, x, "write 10.0.0.1:80, \"[::1]:80\", name:80 or unix:/PATH");
         break;
     }
+    return "is no address";
+}
+
+static void fix_address(struct binder *b, struct finding *x, struct node *n, enum address_result r,
+                        const struct address *a)
+{
+    struct str s = n->value, rest = s, first = str_cut(&rest, ' ');
+    if (r == ADDRESS_NO_PORT)
+        FIX(b, x, "add a port: %.*s:80", SHOW(s));
+    else if (r == ADDRESS_BAD_PORT)
+        FIX(b, x, "a port is a number from 1 to 65535");
+    else if (r == ADDRESS_PORT_ONLY)
+        FIX(b, x, "did you mean 127.0.0.1:%u?", a->port);
+    else if (r == ADDRESS_BARE_IPV6)
+        FIX(b, x, "write IPv6 addresses in brackets and quotes: \"[::1]:80\"");
+    else if (r == ADDRESS_BAD_UNIX)
+        FIX(b, x, "write unix:/PATH, at most 107 bytes");
+    else if (r == ADDRESS_URL)
+        FIX(b, x, "write it without scheme and path: 10.0.0.1:80");
+    else if (r == ADDRESS_WORDS && n->at.end_line > n->at.line)
+        FIX(b, x, "begin each server with '- '");
+    else if (r == ADDRESS_WORDS)
+        FIX(b, x, "write {address: %.*s, weight: ...}", SHOW(first));
+    else
+        FIX(b, x, "write 10.0.0.1:80, \"[::1]:80\", name:80 or unix:/PATH");
+}
+
+static void report_address(struct binder *b, const struct row *row, struct node *n,
+                           enum address_result r, const struct address *a)
+{
+    struct finding *x =
+        bind_bad(b, row, n, "config.address", "server '%.*s' %s", SHOW(n->value), address_fault(r));
+    fix_address(b, x, n, r, a);
 }
 
 void bind_server_address(struct binder *b, const struct row *row, struct node *n, void *target)

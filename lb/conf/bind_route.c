@@ -329,6 +329,7 @@ static bool bind_shortcut(struct binder *b, struct frontend_draft *f, struct nod
     struct node *backend = node_get(own, "backend"), *redirect = node_get(own, "redirect");
     struct node *servers = own == b->tree ? node_get(b->tree, "servers") : NULL;
     if (backend != NULL && (redirect != NULL || servers != NULL)) {
+        b->unresolved = true;
         struct finding *x = bind_bad(b, NULL, backend, "config.route", "'backend' beside '%s'",
                                      redirect != NULL ? "redirect" : "servers");
         FIX(b, x, "remove one of the two");

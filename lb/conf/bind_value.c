@@ -112,41 +112,41 @@ void bind_number(struct binder *b, const struct row *row, struct node *n, void *
         store_number(row, value, target);
 }
 
-static struct str without_spaces(struct binder *b, struct str s)
+// What was probably meant ("20 s", "1.5s", "20sec", "32kb"), or NULL.
+static const char *guess_unit(struct binder *b, const struct row *row, struct str s)
 {
-    char *out = arena_strdup(b->findings->arena, s);
-    size_t n = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.p[i] != ' ')
-            out[n++] = s.p[i];
-    }
-    return (struct str){out, n};
+    uint64_t value;
+    bool duration = row->type == VALUE_DURATION;
+    if (!(duration ? duration_guess(s, &value) : size_guess(s, &value)))
+        return NULL;
+    return limit_text(b, row, value);
 }
 
 static void report_unit(struct binder *b, const struct row *row, struct node *n, enum unit_result r)
 {
     bool duration = row->type == VALUE_DURATION;
-    const char *units = duration ? "ms, s, m, h, d" : "B, KiB, MiB, GiB, k, M, G, kB, MB, GB";
+    const char *guess = guess_unit(b, row, n->value);
     struct str s = n->value;
     struct finding *x;
-    if (r == UNIT_BARE) {
+    if (r == UNIT_BARE)
         x = bind_bad(b, row, n, "config.unit", "'%s' needs a unit: %.*s what?", row->key, SHOW(s));
-        FIX(b, x, "did you mean '%.*s%s'?", SHOW(s), duration ? "s" : "B");
-    } else if (r == UNIT_SPACE) {
+    else if (r == UNIT_HUGE)
+        x = bind_bad(b, row, n, "config.range", "'%s' is too large", row->key);
+    else if (r == UNIT_SPACE)
         x = bind_bad(b, row, n, "config.unit", "a space between number and unit in '%.*s'",
                      SHOW(s));
-        FIX(b, x, "write '%.*s'", SHOW(without_spaces(b, s)));
-    } else if (r == UNIT_FRACTION) {
+    else if (r == UNIT_FRACTION)
         x = bind_bad(b, row, n, "config.unit", "'%.*s' is not a whole number", SHOW(s));
-        FIX(b, x, "write it in the next smaller unit: 1500ms for 1.5s, 1536KiB for 1.5MiB");
-    } else if (r == UNIT_HUGE) {
-        x = bind_bad(b, row, n, "config.range", "'%s' is too large", row->key);
-        FIX(b, x, "allowed: %s to %s", limit_text(b, row, row->min), limit_text(b, row, row->max));
-    } else {
+    else
         x = bind_bad(b, row, n, "config.unit", "'%s' must be a %s, not '%.*s'", row->key,
                      value_kinds[row->type].name, SHOW(s));
-        FIX(b, x, "write a number with one of the units %s", units);
-    }
+    if (r == UNIT_HUGE)
+        FIX(b, x, "allowed: %s to %s", limit_text(b, row, row->min), limit_text(b, row, row->max));
+    else if (guess != NULL)
+        FIX(b, x, "did you mean '%s'?", guess);
+    else
+        FIX(b, x, "write a number with one of the units %s",
+            duration ? "ms, s, m, h, d" : "B, KiB, MiB, GiB, k, M, G, kB, MB, GB");
 }
 
 static void bind_with_unit(struct binder *b, const struct row *row, struct node *n, void *target)

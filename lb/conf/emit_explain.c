@@ -84,11 +84,11 @@ static const char *value_text(struct writer *w, const struct row *row, const voi
     case VALUE_U32:
     case VALUE_DURATION:
     case VALUE_SIZE:
-        return from == NULL ? row->fallback
-                            : emit_number(w->arena, row, READ(uint32_t, row, target));
+        if (from == NULL)
+            return row->fallback;
+        return row->type == VALUE_U32 ? emit_number(w->arena, row, READ(uint32_t, row, target))
+                                      : emit_scalar(w->arena, from->value);
     case VALUE_ENUM:
-        if (from == NULL && row->fallback == NULL)
-            return NULL; // the mode of a backend: said by put_backend()
         return row->words[READ(uint32_t, row, target)];
     case VALUE_FIXED:
         return row->words[0];
@@ -137,8 +137,10 @@ static void put_object(struct writer *w, const struct object *o, const void *tar
             continue;
         }
         const char *text = value_text(w, row, target, bound->from[i]);
+        bool derived = row->fallback == NULL && bound->from[i] == NULL && row->type == VALUE_ENUM;
         if (text != NULL)
-            put(w, origin_of(w, bound->from[i]), "%s: %s", row->key, text);
+            put(w, derived ? "as the frontends use it" : origin_of(w, bound->from[i]), "%s: %s",
+                row->key, text);
     }
 }
 
@@ -328,9 +330,6 @@ static void put_backend(struct writer *w, const struct backend *backend)
 {
     put(w, NULL, "%.*s:", STR_FMT(backend->name));
     w->indent += 2;
-    bool says_mode = from_of(w, &object_backend, backend, "mode") != NULL;
-    if (!says_mode)
-        put(w, "as the frontends use it", "mode: %s", backend->mode == MODE_TCP ? "tcp" : "http");
     put_object(w, &object_backend, backend, backend->mode);
     if (backend->balance == BALANCE_HASH)
         put(w, origin_of(w, from_of(w, &object_hash, backend, "on")),

@@ -114,7 +114,7 @@ static const struct foreign_word words[] = {
     {"ssl", "mode", "other balancers", "TLS", "here: 'tcp' passes TLS on"},
     {"tls", "mode", "other balancers", "TLS", "here: 'tcp' passes TLS on"},
     {"health", "mode", "HAProxy", "a listener that answers checks", "here: a route with 'deny' or a redirect"},
-    {"true", "send-proxy", "HAProxy", "a PROXY header", "here: say which version: 'v1' or 'v2'"},
+    {"true", "send-proxy", "other balancers", "a PROXY header", "here: say which version: 'v1' or 'v2'"},
     {"false", "send-proxy", "other balancers", "no PROXY header", "here: 'none'"},
     {"warn", "level", "nginx", "warnings", "here: 'warning'"},
     {"notice", "level", "nginx and HAProxy", "between info and warning", "here: 'info'"},

@@ -21,6 +21,22 @@ static const struct unit sizes[] = {
 };
 // clang-format on
 
+// What people write instead; for suggestions only.
+// clang-format off
+static const struct unit loose_durations[] = {
+    {"", 1000}, {"ms", 1}, {"msec", 1}, {"millis", 1}, {"milliseconds", 1}, {"s", 1000},
+    {"sec", 1000}, {"secs", 1000}, {"second", 1000}, {"seconds", 1000}, {"m", 60000},
+    {"min", 60000}, {"mins", 60000}, {"minute", 60000}, {"minutes", 60000}, {"h", 3600000},
+    {"hr", 3600000}, {"hour", 3600000}, {"hours", 3600000}, {"d", 86400000}, {"day", 86400000},
+    {"days", 86400000},
+};
+static const struct unit loose_sizes[] = {
+    {"", 1}, {"b", 1}, {"byte", 1}, {"bytes", 1}, {"k", 1u << 10}, {"kb", 1u << 10},
+    {"kib", 1u << 10}, {"m", 1u << 20}, {"mb", 1u << 20}, {"mib", 1u << 20}, {"g", 1u << 30},
+    {"gb", 1u << 30}, {"gib", 1u << 30},
+};
+// clang-format on
+
 static const struct unit *unit_find(const struct unit *units, size_t n, struct str name)
 {
     for (size_t i = 0; i < n; i++) {
@@ -94,6 +110,37 @@ enum unit_result duration_parse(struct str text, uint64_t *ms)
 enum unit_result size_parse(struct str text, uint64_t *bytes)
 {
     return parse(text, sizes, ARRAY_LEN(sizes), false, bytes);
+}
+
+static bool guess(struct str s, const struct unit *units, size_t n, uint64_t *out)
+{
+    size_t digits = count_digits(s);
+    struct str rest = {s.p + digits, s.len - digits};
+    uint64_t whole, tenths = 0;
+    if (!str_to_u64((struct str){s.p, digits}, &whole) || whole > 1000000000)
+        return false;
+    if (rest.len > 1 && rest.p[0] == '.' && is_digit(rest.p[1])) {
+        tenths = (uint64_t)(rest.p[1] - '0');
+        rest = (struct str){rest.p + 2, rest.len - 2};
+    }
+    rest = str_trim(rest);
+    for (size_t i = 0; i < n; i++) {
+        if (!str_caseeq(rest, str_of(units[i].name)))
+            continue;
+        *out = whole * units[i].factor + tenths * units[i].factor / 10;
+        return *out > 0;
+    }
+    return false;
+}
+
+bool duration_guess(struct str text, uint64_t *ms)
+{
+    return guess(text, loose_durations, ARRAY_LEN(loose_durations), ms);
+}
+
+bool size_guess(struct str text, uint64_t *bytes)
+{
+    return guess(text, loose_sizes, ARRAY_LEN(loose_sizes), bytes);
 }
 
 const char *duration_text(struct arena *a, uint64_t ms)

@@ -79,7 +79,7 @@ static void use_backend(struct verifier *v, const struct frontend *f, const stru
 
 static void warn_unused(struct verifier *v, const struct use *uses)
 {
-    if (v->b->incomplete || v->b->unresolved)
+    if (v->b->incomplete || v->b->unresolved || v->b->findings->errors > 0)
         return;
     for (uint32_t i = 0; i < v->config->n_backends; i++) {
         const struct backend *backend = &v->config->backends[i];
@@ -332,6 +332,8 @@ static bool is_comparable(const struct frontend *f)
 
 static void verify_routes(struct verifier *v)
 {
+    if (v->b->findings->errors > 0)
+        return; // a condition that is wrong would look like one that takes everything
     for (uint32_t i = 0; i < v->config->n_frontends; i++) {
         const struct frontend *f = &v->config->frontends[i];
         bool all = is_comparable(f);
@@ -358,7 +360,7 @@ static void warn_weights(struct verifier *v, const struct backend *backend)
         if (backend->servers[i].weight > 0)
             return;
     }
-    if (backend->n_servers == 0)
+    if (backend->n_servers == 0 || v->b->findings->errors > 0)
         return;
     struct finding *x = diag_warning(v->b->findings, span_of(v, &backend->mark), "lint.weight",
                                      "all servers of backend '%.*s' have weight 0: none gets work",

@@ -55,6 +55,10 @@ static const struct saying sayings[] = {
      "a list cannot begin here", "begin it on a line of its own below the key"},
     {"expected '-' indicator", NULL, 0, false,
      "this line is neither part of the list above nor indented less", "begin it with '- ', or indent it like the key of the list"},
+    {"expected key", NULL, '-', false,
+     "this '-' is not below those above it", "indent all of a list alike"},
+    {"expected node content", NULL, 0, false,
+     "a value is missing here", "write it, or close the '[' or '{' before"},
     {"expected key", NULL, 0, false,
      "expected a key here", "indent it exactly like the keys above"},
     {"control characters", NULL, 0, false,
@@ -140,6 +144,38 @@ static bool report_missing_space(const struct conf_file *file, uint32_t line, st
     return true;
 }
 
+// "listen 80" above "servers: ...": YAML takes both as one text until the colon.
+static bool colon_missing(struct str line, uint32_t *column)
+{
+    size_t start = 0;
+    while (start < line.len && line.p[start] == ' ')
+        start++;
+    size_t end = start;
+    while (end < line.len && is_word(line.p[end]))
+        end++;
+    if (end == start || is_digit(line.p[start]) || str_find(line, ':') < line.len)
+        return false;
+    if (end < line.len && line.p[end] != ' ')
+        return false;
+    *column = (uint32_t)start + 1;
+    return true;
+}
+
+static bool report_missing_colon(const struct conf_file *file, uint32_t line, struct findings *f)
+{
+    uint32_t column;
+    struct str text = diag_line(file->text, line);
+    if (!colon_missing(text, &column))
+        return false;
+    struct str rest = {text.p + column - 1, text.len - column + 1}, word = str_cut(&rest, ' ');
+    uint32_t end = column + (uint32_t)word.len;
+    struct span at = {file, line, column, line, end};
+    struct finding *x =
+        diag_error(f, at, "yaml.syntax", "a colon is missing behind '%.*s'", SHOW(word));
+    diag_fix(f, x, "write '%.*s: ...'", SHOW(word));
+    return true;
+}
+
 // The nearest line above `line` that is neither empty nor a comment; 0: none.
 static uint32_t line_above(const struct conf_file *file, uint32_t line)
 {
@@ -216,13 +252,15 @@ void yaml_report_error(const yaml_parser_t *p, const struct conf_file *file, str
     }
     struct span at = span_of_mark(file, &p->problem_mark);
     bool structure = contains(p->problem, "expected key") || contains(p->problem, "expected ','") ||
-                     contains(p->problem, "expected ':'") || contains(p->problem, "not allowed");
+                     contains(p->problem, "node content") || contains(p->problem, "expected ':'") ||
+                     contains(p->problem, "not allowed");
     uint32_t above = structure ? line_above(file, at.line) : 0;
     uint32_t begin = structure && p->context != NULL ? (uint32_t)p->context_mark.line + 1 : 0;
     if (structure && (report_ipv6(file, at.line, f) || (above > 0 && report_ipv6(file, above, f)) ||
                       (begin > 0 && report_missing_space(file, begin, f)) ||
                       report_missing_space(file, at.line, f) ||
-                      (above > 0 && report_missing_space(file, above, f))))
+                      (above > 0 && report_missing_space(file, above, f)) ||
+                      (above > 0 && report_missing_colon(file, above, f))))
         return;
     report_saying(p, file, at, f);
 }

@@ -38,6 +38,12 @@ static struct finding *fail(struct builder *b, struct span at, const char *id, c
     return diag_error(b->findings, at, id, "%s", message);
 }
 
+static void fail_limit(struct builder *b, struct span at, const char *message)
+{
+    struct finding *x = fail(b, at, "yaml.limit", message);
+    diag_fix(b->findings, x, "split it into several balancers");
+}
+
 // False after a syntax error; then the finding is there.
 static bool next_event(struct builder *b, yaml_event_t *event)
 {
@@ -55,7 +61,7 @@ static struct node *new_node(struct builder *b, enum node_kind kind, const yaml_
     n->at = span_of(b, event);
     n->weight = 1;
     if (++b->budget->nodes > YAML_NODES_MAX)
-        fail(b, n->at, "yaml.limit", "more than 1000000 values in one configuration");
+        fail_limit(b, n->at, "more than 1000000 values in one configuration");
     return n;
 }
 
@@ -96,8 +102,8 @@ static struct node *build_alias(struct builder *b, const yaml_event_t *event)
     }
     b->budget->nodes += n->weight;
     if (++b->budget->aliases > YAML_ALIASES_MAX || b->budget->nodes > YAML_NODES_MAX)
-        fail(b, span_of(b, event), "yaml.limit",
-             "the aliases stand for too many values (10000 aliases, 1000000 values at most)");
+        fail_limit(b, span_of(b, event),
+                   "the aliases stand for too many values (10000 aliases, 1000000 values at most)");
     return n;
 }
 
@@ -122,12 +128,10 @@ static struct node *build_next(struct builder *b, yaml_event_type_t last, bool *
     return b->failed ? NULL : n;
 }
 
-static void close_span(struct builder *b, struct node *n, const struct node *last)
+static void close_span(struct node *n, const struct node *last)
 {
     n->at.end_line = last != NULL ? last->at.end_line : n->at.line;
     n->at.end_column = last != NULL ? last->at.end_column : n->at.column + 1;
-    if (last != NULL && last->at.file != b->file)
-        n->at.end_line = n->at.line + 1;
 }
 
 static struct node *build_list(struct builder *b, const yaml_event_t *event)
@@ -143,14 +147,16 @@ static struct node *build_list(struct builder *b, const yaml_event_t *event)
         n->items[n->count++] = item;
         n->weight += item->weight;
     }
-    close_span(b, n, item);
+    close_span(n, item);
     return n;
 }
 
 static bool check_key(struct builder *b, const struct node *key)
 {
     if (key->kind != NODE_SCALAR) {
-        fail(b, key->at, "yaml.key", "a key must be a word, not a map or a list");
+        struct finding *x =
+            fail(b, key->at, "yaml.key", "a key must be a word, not a map or a list");
+        diag_fix(b->findings, x, "write 'key: value'");
         return false;
     }
     if (key->plain && str_eq(key->text, STR("<<"))) {
@@ -192,7 +198,7 @@ static struct node *build_map(struct builder *b, const yaml_event_t *event)
         n->entries = arena_grow(b->arena, n->entries, n->count, &cap, sizeof(*n->entries));
         n->entries[n->count++] = (struct entry){key, value};
     }
-    close_span(b, n, last);
+    close_span(n, last);
     return n;
 }
 
@@ -215,7 +221,9 @@ static bool tag_is_harmless(const char *tag)
 static struct node *build_deeper(struct builder *b, const yaml_event_t *event)
 {
     if (b->depth >= YAML_DEPTH_MAX) {
-        fail(b, span_of(b, event), "yaml.limit", "nested deeper than 64 levels");
+        struct finding *x =
+            fail(b, span_of(b, event), "yaml.limit", "nested deeper than 64 levels");
+        diag_fix(b->findings, x, "no key needs more than 8");
         return NULL;
     }
     b->depth++;
