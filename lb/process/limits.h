@@ -11,8 +11,8 @@ struct limits {
     uint32_t max_connections; // of the process tree; always > 0
 };
 
-// Raises the soft limit of open files to the hard one, counts the cores. `reserved` descriptors of
-// each process are in use for other things.
+// Raises the soft limit of open files to the hard one, counts the cores, and lowers a configured
+// max-connections that cannot be served (with a warning).
 struct limits limits_find(const struct config *config);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The seccomp filter of a worker: what a data path never needs is refused by the kernel, so that a
 // worker that was taken over can neither read a file nor start a program. Reasons and limits:
-// docs/decisions/0004-worker-sandbox.md.
+// docs/decisions/0006-worker-sandbox.md.
 #ifndef EVLB_SANDBOX_H
 #define EVLB_SANDBOX_H
 

@@ -165,8 +165,7 @@ static void advance(struct supervisor *s, uint64_t now_ms)
         log_error("a worker cannot start; stopping");
         begin_cutting(s, now_ms);
     }
-    if (s->phase == PHASE_STARTING && children_ready(t, CHILD_WORKER) &&
-        children_ready(t, CHILD_CONTROL))
+    if (s->phase == PHASE_STARTING && children_ready(t, CHILD_WORKER))
         begin_running(s);
     if ((s->phase == PHASE_DRAINING || s->phase == PHASE_CUTTING) &&
         children_running(t, CHILD_WORKER) == 0)
