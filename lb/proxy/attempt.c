@@ -10,6 +10,12 @@
 #define RETRY_BUDGET_MIN 3u
 #define RETRY_BUDGET_SHARE 5u // a fifth of what is in progress
 
+void attempt_claim(struct attempt *a, struct worker *w, const struct server *s)
+{
+    a->server = s;
+    board_claim(w->board, w->id, board_server_slot(s->index));
+}
+
 bool attempt_pick(struct attempt *a, struct worker *w)
 {
     struct pick p = {.now_ms = w->loop.now_ms,
@@ -20,10 +26,10 @@ bool attempt_pick(struct attempt *a, struct worker *w)
     lb_assert(a->server == NULL);
     if (a->n_avoid > 0)
         memcpy(p.avoid, a->avoid, sizeof(p.avoid));
-    a->server = sched_pick(w->schedulers[a->backend->index], w->board, &p);
-    if (a->server == NULL)
+    const struct server *s = sched_pick(w->schedulers[a->backend->index], w->board, &p);
+    if (s == NULL)
         return false;
-    board_claim(w->board, w->id, board_server_slot(a->server->index));
+    attempt_claim(a, w, s);
     return true;
 }
 

@@ -19,6 +19,8 @@ struct attempt {
 
 // Picks a server and claims it. False: none is usable.
 bool attempt_pick(struct attempt *a, struct worker *w) MUST_CHECK;
+// Claims this server without asking the scheduler.
+void attempt_claim(struct attempt *a, struct worker *w, const struct server *s);
 // The connection to the claimed server failed before it was established: the server is suspect and
 // avoided from now on; the claim is released.
 void attempt_refused(struct attempt *a, struct worker *w);

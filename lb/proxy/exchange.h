@@ -41,6 +41,7 @@ struct exchange {
     bool upgrade; // the request asks for a tunnel, and that was passed on
     bool expect_continue;
     bool reused;       // the server connection has answered before
+    bool pin;          // the server connection stays with this client connection
     bool fresh_only;   // a pooled connection died under this request: take a new one
     bool server_spoke; // a byte of a final response was seen
     bool head_sent;    // of the final response, at least in part
@@ -71,6 +72,8 @@ struct exchange {
 struct exchange *exchange_new(struct session *s) MUST_CHECK;
 // Ready for the next request on the same connection: keeps the client buffer, which may hold it.
 void exchange_reset(struct exchange *x);
+// Drops what has come of an answer, but not the rest of an interim one that the client has in part.
+void exchange_drop_answer(struct exchange *x);
 // Frees it; s->work is NULL afterwards. The server connection and the claim are gone already.
 void exchange_free(struct exchange *x);
 // The request head, parsed again from the buffer when another exchange was parsed meanwhile.

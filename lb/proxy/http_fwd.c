@@ -380,3 +380,22 @@ uint32_t http_fwd_keep_alive_ms(const struct http_head *h)
     }
     return UINT32_MAX;
 }
+
+bool http_fwd_logs_in_connection(const struct http_head *h)
+{
+    static const struct str schemes[] = {STR("NTLM"), STR("Negotiate")};
+    if (h->status != 401 && h->status != 407)
+        return false;
+    for (uint32_t i = 0; i < h->n_fields; i++) {
+        const struct http_field *f = &h->fields[i];
+        if (!str_caseeq(f->name, STR("WWW-Authenticate")) &&
+            !str_caseeq(f->name, STR("Proxy-Authenticate")))
+            continue;
+        for (size_t k = 0; k < ARRAY_LEN(schemes); k++) {
+            size_t n = MIN_OF(f->value.len, schemes[k].len);
+            if (str_caseeq((struct str){f->value.p, n}, schemes[k]))
+                return true;
+        }
+    }
+    return false;
+}

@@ -16,4 +16,8 @@ bool http_fwd_may_upgrade(const struct http_head *h);
 // UINT32_MAX when it does not say.
 uint32_t http_fwd_keep_alive_ms(const struct http_head *h);
 
+// True when the answer begins a login that holds for the whole connection (NTLM, Negotiate), which
+// therefore may not be shared with other clients (RFC 4559 section 6).
+bool http_fwd_logs_in_connection(const struct http_head *h);
+
 #endif

@@ -31,6 +31,7 @@
 
 #define STEPS_PER_TURN 256
 #define TRAILER_BYTES_MAX 8192u
+#define INTERIM_BYTES_MAX 16384u // interim responses that wait for a client to take them
 
 static enum step st_head(struct exchange *x);
 static enum step st_route(struct exchange *x);
@@ -284,6 +285,21 @@ static struct upstream *take_idle(struct exchange *x)
     }
 }
 
+// The connection that this client has logged in on (NTLM); its server is claimed with it.
+static struct upstream *take_pinned(struct exchange *x)
+{
+    struct upstream *u = x->s->pinned;
+    if (u == NULL || x->fresh_only || x->attempt.server != NULL ||
+        u->server->backend != x->attempt.backend)
+        return NULL;
+    x->s->pinned = NULL;
+    x->pin = true;
+    u->holder = x;
+    u->on_ready = server_ready;
+    attempt_claim(&x->attempt, x->w, u->server);
+    return u;
+}
+
 static enum step retry_or_refuse(struct exchange *x, enum end_cause cause)
 {
     if (attempt_may_retry(&x->attempt, x->w))
@@ -298,9 +314,11 @@ static enum step st_pick(struct exchange *x)
     int error = 0;
     if (x->pick_ms == 0)
         x->pick_ms = w->loop.now_ms;
+    x->server = take_pinned(x);
     if (a->server == NULL && !attempt_pick(a, w))
         return refuse(x, 503, END_NO_SERVER, end_info(END_NO_SERVER)->sentence);
-    x->server = take_idle(x);
+    if (x->server == NULL)
+        x->server = take_idle(x);
     x->reused = x->server != NULL;
     if (x->reused) {
         w->count->servers[a->server->index][SERVER_REUSES]++;
@@ -371,9 +389,7 @@ static enum step server_failed(struct exchange *x)
     upstream_close(x->server, true);
     x->server = NULL;
     buf_release(&x->up.first);
-    flow_release(&x->down);
-    flow_init(&x->down);
-    x->response_scan = (struct h1_scan){0};
+    exchange_drop_answer(x);
     counters[x->reused ? SERVER_REUSE_RACES : SERVER_RESPONSE_FAILURES]++;
     if (!replay) {
         x->client_keeps = x->client_keeps && x->up.done;
@@ -442,6 +458,7 @@ static enum step begin_response(struct exchange *x, const struct http_head *h)
     x->response_ms = x->w->loop.now_ms;
     x->server_keeps = h->keep_alive && h->framing != BODY_UNTIL_CLOSE && !h->has_length_and_te;
     x->keep_limit_ms = http_fwd_keep_alive_ms(h);
+    x->pin = x->pin || http_fwd_logs_in_connection(h);
     if (h->framing == BODY_UNTIL_CLOSE && http_field_find(h, FIELD_TRANSFER_ENCODING) != NULL)
         return refuse(x, 502, END_BAD_RESPONSE, "the answer has an unknown transfer coding");
     if (h->framing == BODY_UNTIL_CLOSE || decode || !x->up.done || x->w->draining)
@@ -494,7 +511,7 @@ static enum step read_response(struct exchange *x)
     const struct http_limits *l = &x->s->listener->frontend->limits;
     const struct h1_limits limits = {l->head_bytes, l->fields, l->uri_bytes};
     struct buf *b = &x->down.buf;
-    for (;;) {
+    while (flow_unsent(&x->down) < INTERIM_BYTES_MAX) {
         enum http_error error;
         enum h1_result r = H1_MORE;
         if (buf_len(b) > 0)
@@ -522,6 +539,7 @@ static enum step read_response(struct exchange *x)
         if (flow_fill(&x->down, server, l->head_bytes + BUF_BYTES) == IO_ERR && !x->down.src_eof)
             return cut(x, END_OUT_OF_MEMORY);
     }
+    return STEP_WAIT;
 }
 
 static enum step st_wait(struct exchange *x)
@@ -554,6 +572,10 @@ static enum step st_wait(struct exchange *x)
     upload_wants(x, u, &client, &server);
     if (flow_unsent(&x->down) > 0)
         client |= CONN_WRITE;
+    if (flow_unsent(&x->down) >= INTERIM_BYTES_MAX) { // nothing more is read until it takes some
+        server &= ~CONN_READ;
+        x->client_slow = true;
+    }
     return http_wait_for(x, client, server,
                          x->client_slow ? x->s->listener->frontend->timeout.client
                                         : x->attempt.backend->timeout.server);
@@ -593,7 +615,7 @@ static enum step st_stream(struct exchange *x)
         client |= CONN_WRITE;
         break;
     }
-    if (!http_client_is_there(x))
+    if (!http_client_is_there(x) || x->up.src_broken)
         return cut(x, END_CLIENT_CLOSED_DATA);
     upload_wants(x, u, &client, &server);
     x->client_slow = r == FLOW_WAIT_DST;
@@ -661,12 +683,14 @@ static enum step st_reply(struct exchange *x)
 
 // ---- the end of an exchange
 
-static void release_server(struct exchange *x, bool keep)
+static void release_server(struct exchange *x, bool keep, bool reset)
 {
-    if (x->server != NULL && keep)
+    if (x->server != NULL && keep && x->pin)
+        session_pin(x->s, x->server);
+    else if (x->server != NULL && keep)
         upstream_keep(x->server, x->keep_limit_ms);
     else if (x->server != NULL)
-        upstream_close(x->server, true);
+        upstream_close(x->server, reset);
     x->server = NULL;
     attempt_end(&x->attempt, x->w);
 }
@@ -678,8 +702,9 @@ static enum step finish(struct exchange *x, enum end_cause cause)
     exchange_account(x, cause);
     bool whole = x->up.done && flow_unsent(&x->up) == 0;
     whole = whole && buf_len(&x->down.buf) == 0; // a server that says more is not to be trusted
-    release_server(x, x->server_keeps && whole && cause == END_OK &&
-                          x->attempt.backend->reuse != REUSE_NEVER);
+    release_server(
+        x, x->server_keeps && whole && cause == END_OK && x->attempt.backend->reuse != REUSE_NEVER,
+        !whole && x->state != HS_TUNNEL);
     if (x->client_keeps && x->up.done && !x->up.src_broken) {
         if (x->up.buf.base != NULL) {
             buf_consume(&x->up.buf, x->up.ready);
@@ -725,7 +750,7 @@ void http_abort(struct session *s, enum end_cause cause)
 {
     struct exchange *x = s->work;
     exchange_account(x, cause);
-    release_server(x, false);
+    release_server(x, false, true);
     exchange_free(x);
 }
 
@@ -735,7 +760,7 @@ static enum step timed_out(struct exchange *x)
 {
     const struct http_step *now = &steps[x->state];
     enum end_cause cause = x->client_slow ? now->timeout_client : now->timeout;
-    if (x->client_fin)
+    if (x->client_fin && !x->head_sent)
         return cut(x, now->client_left);
     log_debug("frontend '%s': timed out while %s", x->s->listener->frontend->name.p, now->doing);
     if (x->state == HS_CONNECT)

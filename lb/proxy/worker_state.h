@@ -44,19 +44,21 @@ struct session {
     struct list node;   // in worker->sessions; in the graveyard at the end
     struct worker *w;
     const struct listener *listener;
-    void *work;           // exchange or tcp_session in progress; NULL: idle
-    union ip_addr *local; // where the client connected to, said by a PROXY header; NULL: ask
-    union ip_addr peer;   // the client, as a PROXY header said or as accepted
-    uint32_t requests;    // begun on this connection
-    uint32_t lingered;    // bytes thrown away while lingering
-    uint64_t since_ms;    // of the current idle period
+    void *work;              // exchange or tcp_session in progress; NULL: idle
+    struct upstream *pinned; // idle server connection that only this client may use; mostly NULL
+    union ip_addr *local;    // where the client connected to, said by a PROXY header; NULL: ask
+    union ip_addr peer;      // the client, as a PROXY header said or as accepted
+    uint32_t requests;       // begun on this connection
+    uint32_t lingered;       // bytes thrown away while lingering
+    uint64_t since_ms;       // of the current idle period
     struct grave grave;
     bool proxied;   // the PROXY header has been read
     bool lingering; // answered; only waits for the client to close
     bool dead;      // closed; waits for the end of the turn
 };
 
-// One connection to a server. Has one holder at a time: a session's work, or the idle pool.
+// One connection to a server. Has one holder at a time: a session's work, a session that it is
+// pinned to, or the idle pool.
 struct upstream {
     struct conn conn;
     struct timer timer; // ends it when idle for too long
@@ -70,7 +72,7 @@ struct upstream {
     uint64_t idle_since_ms;
     struct grave grave;
     bool established; // a write was taken, or the connect was seen to succeed
-    bool private;     // never goes to another client (NTLM, PROXY header)
+    bool private;     // never goes to another client (its PROXY header named this one)
 };
 
 struct idle_pool {
