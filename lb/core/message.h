@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What supervisor and children say to each other over their SOCK_SEQPACKET pair: one struct per
-// packet. A child whose channel reaches its end has lost its supervisor and drains.
+// packet. A child whose channel reaches its end has lost its supervisor and ends at once.
 #ifndef EVLB_MESSAGE_H
 #define EVLB_MESSAGE_H
 

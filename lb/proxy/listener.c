@@ -7,6 +7,8 @@
 // - each connection is served at once, in the same turn, before it is known to the loop.
 #include "proxy/listener.h"
 
+#include <unistd.h>
+
 #include "base/log.h"
 #include "base/panic.h"
 #include "io/sock.h"
@@ -128,7 +130,13 @@ void listener_start(struct listener *l, int fd)
 
 void listener_stop(struct listener *l)
 {
+    watch(l, false);
+    if (l->watcher.fd >= 0) {
+        while (accept_one(l)) // the kernel has accepted these for us
+            continue;
+        (void)close(l->watcher.fd);
+        ev_io_set(&l->watcher, -1, EV_READ);
+    }
     timer_clear(&l->resume);
     l->paused = false;
-    watch(l, false);
 }

@@ -9,7 +9,8 @@ void listener_init(struct listener *l, struct worker *w, const struct frontend *
                    const struct listen *listen);
 // Begins to accept on `fd`.
 void listener_start(struct listener *l, int fd);
-// Stops accepting for good; the socket stays open (the supervisor's).
+// Stops accepting for good: takes what is waiting in the kernel's queue, then closes this process's
+// descriptor of the socket.
 void listener_stop(struct listener *l);
 // A session of this listener has ended: gives back its units of the gauges and, when accepting was
 // paused by a limit, resumes.

@@ -12,7 +12,9 @@
 #include "proxy/http_proxy.h"
 #include "proxy/listener.h"
 #include "proxy/tcp_proxy.h"
+#include "proxy/upstream.h"
 
+#define FRESH_MS 1000u // a client this young is about to send its request
 #define LINGER_MS 2000u
 #define LINGER_BYTES (256u * 1024)
 
@@ -63,10 +65,30 @@ void session_close(struct session *s, bool reset)
     list_remove(&s->node);
     w->n_sessions--;
     free(s->local);
+    if (s->pinned != NULL)
+        upstream_close(s->pinned, false);
     listener_release(s->listener);
     loop_bury(&w->loop, &s->grave, bury);
     if (w->draining && w->n_sessions == 0)
         loop_break(&w->loop);
+}
+
+// The server has closed the pinned connection, or speaks unasked.
+static void pinned_ready(void *holder)
+{
+    struct session *s = holder;
+    upstream_close(s->pinned, false);
+    s->pinned = NULL;
+}
+
+void session_pin(struct session *s, struct upstream *u)
+{
+    if (s->pinned != NULL) // to another backend
+        upstream_close(s->pinned, false);
+    s->pinned = u;
+    u->holder = s;
+    u->on_ready = pinned_ready;
+    conn_want(&u->conn, &s->w->loop, CONN_READ);
 }
 
 void session_idle(struct session *s)
@@ -134,7 +156,8 @@ void session_drain_all(struct worker *w)
     LIST_EACH(node, &w->sessions)
     {
         struct session *s = list_entry(node, struct session, node);
-        if (s->work == NULL && !s->lingering)
+        bool fresh = s->requests == 0 && w->loop.now_ms - s->since_ms < FRESH_MS;
+        if (s->work == NULL && !s->lingering && !fresh)
             session_close(s, false);
     }
 }

@@ -24,6 +24,9 @@ void session_linger(struct session *s);
 void session_drain_all(struct worker *w);
 void session_close_all(struct worker *w);
 
+// The session becomes the holder of an idle server connection that nobody else may use.
+void session_pin(struct session *s, struct upstream *u);
+
 enum proxy_read { PROXY_READ_DONE, PROXY_READ_WAIT, PROXY_READ_BAD, PROXY_READ_EOF };
 // Reads the mandatory PROXY header into `in` and takes it off. Also DONE when the listener wants
 // none.
