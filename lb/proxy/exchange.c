@@ -58,6 +58,16 @@ void exchange_reset(struct exchange *x)
     begin(x, s);
 }
 
+void exchange_drop_answer(struct exchange *x)
+{
+    struct buf begun = x->down.first;
+    x->down.first = (struct buf){0};
+    flow_release(&x->down);
+    flow_init(&x->down);
+    x->down.first = begun;
+    x->response_scan = (struct h1_scan){0};
+}
+
 void exchange_free(struct exchange *x)
 {
     lb_assert(x->server == NULL && x->attempt.server == NULL);

@@ -12,8 +12,7 @@ static enum reply_result write_reply(struct exchange *x, struct reply *r, enum e
     r->close = !x->client_keeps;
     r->head_only = x->method == HTTP_HEAD;
     r->http10_keep = x->client_keeps && x->minor == 0;
-    flow_release(&x->down);
-    flow_init(&x->down);
+    exchange_drop_answer(x);
     x->status = r->status;
     x->end = cause;
     return reply_write(r, &x->down.first) ? REPLY_READY : REPLY_NO_MEMORY;

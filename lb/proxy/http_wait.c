@@ -40,7 +40,7 @@ enum step http_wait_for(struct exchange *x, int client, int server, uint32_t ms)
     conn_want(&x->s->client, l, client);
     if (x->server != NULL)
         conn_want(&x->server->conn, l, server);
-    if (!x->client_fin)
+    if (!x->client_fin || x->head_sent)
         http_set_deadline(x, l->now_ms + ms);
     return STEP_WAIT;
 }
@@ -50,15 +50,14 @@ bool http_client_is_there(struct exchange *x)
     struct conn *c = &x->s->client;
     if (!x->up.done || x->client_waits || x->client_fin || !(c->ready & CONN_READ))
         return true;
-    if (!(c->watched & CONN_READ) && !x->watch_client)
-        return true; // not told by the loop: the last read just filled its buffer
     switch (conn_peek(c)) {
     case IO_OK:
         x->client_waits = true;
         return true;
     case IO_EOF: // an abort, or "printf ... | nc": give a quick answer the chance to come
         x->client_fin = true;
-        http_set_deadline(x, MIN_OF(x->deadline_ms, x->w->loop.now_ms + CLIENT_GRACE_MS));
+        if (!x->head_sent)
+            http_set_deadline(x, MIN_OF(x->deadline_ms, x->w->loop.now_ms + CLIENT_GRACE_MS));
         return true;
     case IO_AGAIN:
         return true;
