@@ -310,7 +310,7 @@ static bool response_field_passes(const struct exchange *x, const struct http_he
         return h->status == 101 || h->status == 426;
     case FIELD_TRANSFER_ENCODING:
         // a client of HTTP/1.0 gets the data without chunks; what has no body has no framing
-        return h->framing == BODY_CHUNKED && x->minor > 0;
+        return (h->framing == BODY_CHUNKED || h->framing == BODY_UNTIL_CLOSE) && x->minor > 0;
     case FIELD_TRAILER:
         return x->minor > 0;
     case FIELD_CONTENT_LENGTH:

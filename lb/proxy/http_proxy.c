@@ -459,7 +459,8 @@ static enum step begin_response(struct exchange *x, const struct http_head *h)
     x->server_keeps = h->keep_alive && h->framing != BODY_UNTIL_CLOSE && !h->has_length_and_te;
     x->keep_limit_ms = http_fwd_keep_alive_ms(h);
     x->pin = x->pin || http_fwd_logs_in_connection(h);
-    if (h->framing == BODY_UNTIL_CLOSE && http_field_find(h, FIELD_TRANSFER_ENCODING) != NULL)
+    bool coded = h->framing == BODY_UNTIL_CLOSE && http_field_find(h, FIELD_TRANSFER_ENCODING);
+    if (coded && x->minor == 0) // a client of HTTP/1.0 could not undo it
         return refuse(x, 502, END_BAD_RESPONSE, "the answer has an unknown transfer coding");
     if (h->framing == BODY_UNTIL_CLOSE || decode || !x->up.done || x->w->draining)
         x->client_keeps = false;
