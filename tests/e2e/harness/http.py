@@ -184,8 +184,12 @@ class Client:
             r.complete = True
         elif codings:
             assert not lengths, f"both framings: {r}"
-            assert [c.lower() for c in codings] == ["chunked"], r
-            self._chunks(r)
+            assert len(codings) == 1, r
+            if codings[0].lower() == "chunked":
+                self._chunks(r)
+            else:  # RFC 9112 section 6.3: to the end of the connection
+                r.body = self.read_until_close()
+                r.complete = True
         elif lengths:
             assert len(lengths) == 1 and lengths[0].isdigit(), r
             r.body = self.read_exact(int(lengths[0]))
