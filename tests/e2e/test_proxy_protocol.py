@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: MIT
+"""PROXY protocol, as it comes in (mandatory, from trusted peers only) and as it goes out (read by
+the origin's own parser)."""
+import socket
+import struct
+import time
+
+import pytest
+
+from harness import balancer, http, tools, origin as sims
+from harness.wire import request, seen
+
+ACCEPT = """
+workers: 1
+trusted-proxies: [127.0.0.0/8]
+frontends:
+  web: {listen: $port, backend: app, accept-proxy: true}
+  raw: {listen: $port_tcp, mode: tcp, backend: echo, accept-proxy: true}
+backends:
+  app: {servers: {a: $a}}
+  echo: {mode: tcp, servers: {e: $e}}
+timeout: {request: 700ms}
+log: {access: true}
+"""
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+V1 = b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 80\r\n"
+V1_6 = b"PROXY TCP6 2001:db8::7 2001:db8::1 4711 80\r\n"
+ASK = request("GET /echo HTTP/1.1", "Host: x")
+
+
+def v2(command=1, family=0x11, block=None, tlvs=b"", length=None):
+    if block is None:
+        block = {0x11: socket.inet_aton("192.0.2.7") + socket.inet_aton("198.51.100.1") +
+                 struct.pack("!HH", 4711, 80),
+                 0x21: socket.inet_pton(socket.AF_INET6, "2001:db8::7") +
+                 socket.inet_pton(socket.AF_INET6, "2001:db8::1") + struct.pack("!HH", 4711, 80),
+                 0x31: b"/src".ljust(108, b"\0") + b"/dst".ljust(108, b"\0")}.get(family, b"")
+    block += tlvs
+    n = len(block) if length is None else length
+    return SIGNATURE + struct.pack("!BBH", 0x20 | command, family, n) + block
+
+
+def tlv(kind, value):
+    return struct.pack("!BH", kind, len(value)) + value
+
+
+@pytest.fixture(scope="module")
+def stack_of_module(tmp_path_factory):
+    stack = tools.Stack(tmp_path_factory.mktemp("proxy"))
+    yield stack
+    stack.tear_down()
+
+
+@pytest.fixture(scope="module")
+def lb(stack_of_module):
+    web = stack_of_module.add_sim(sims.Sim(stack_of_module.tmp_path, ("a",)))
+    echo = stack_of_module.add_sim(sims.Sim(stack_of_module.tmp_path, ("e",), mode="tcp-echo"))
+    return stack_of_module.add_balancer(
+        balancer.Evlb(stack_of_module.tmp_path, ACCEPT, (web, echo)))
+
+
+def client_seen(c):
+    return seen(c.response()).headers["X-Forwarded-For"].split(", ")[-1]
+
+
+# ---- in
+
+@pytest.mark.parametrize("header, client", [
+    (V1, "192.0.2.7"), (V1_6, "2001:db8::7"), (v2(), "192.0.2.7"), (v2(family=0x21), "2001:db8::7"),
+    (b"PROXY UNKNOWN\r\n", "127.0.0.1"), (b"PROXY UNKNOWN ffff::1 x 1 2\r\n", "127.0.0.1"),
+    (v2(command=0, family=0), "127.0.0.1"), (v2(command=0), "127.0.0.1"),
+    (v2(command=0, family=0, block=b"junk" * 50), "127.0.0.1"), (v2(family=0), "127.0.0.1"),
+    (v2(family=0x31), "127.0.0.1"), (v2(family=0x12, block=b"\1" * 12), "127.0.0.1"),
+    (v2(tlvs=tlv(1, b"h2") + tlv(0xE0, b"x" * 300) + tlv(4, b"")), "192.0.2.7"),
+    (v2(tlvs=tlv(0xEA, bytes(range(256)) * 200)), "192.0.2.7"),
+    (v2(command=0, family=0, block=b"\0" * 65535), "127.0.0.1"),
+], ids=["v1", "v1-tcp6", "v2", "v2-tcp6", "v1-unknown", "v1-unknown-junk", "v2-local",
+        "v2-local-with-addresses", "v2-local-junk", "v2-unspec", "v2-unix", "v2-udp", "v2-tlvs",
+        "v2-large-tlv", "v2-local-65535"])
+def test_the_client_is_who_the_header_says(lb, header, client):
+    c = lb.client()
+    c.send(header + ASK)
+    assert client_seen(c) == client
+
+
+@pytest.mark.parametrize("header", [V1, V1_6, v2(), v2(family=0x21), v2(tlvs=tlv(1, b"h2"))],
+                         ids=["v1", "v1-tcp6", "v2", "v2-tcp6", "v2-tlv"])
+def test_a_header_split_at_every_byte(lb, header):
+    data = header + ASK
+    for at in range(1, len(header) + 2):
+        c = lb.client()
+        c.send(data[:at])
+        time.sleep(0.002)
+        c.send(data[at:])
+        assert client_seen(c) in ("192.0.2.7", "2001:db8::7")
+        c.close()
+
+
+@pytest.mark.parametrize("header", [V1, v2()], ids=["v1", "v2"])
+def test_a_header_in_single_bytes(lb, header):
+    c = lb.client()
+    c.send_split(header + ASK)
+    assert client_seen(c) == "192.0.2.7"
+
+
+@pytest.mark.parametrize("header", [V1, v2()], ids=["v1", "v2"])
+def test_the_header_stands_once_per_connection(lb, header):
+    c = lb.client()
+    c.send(header + ASK)
+    assert client_seen(c) == "192.0.2.7"
+    c.send(ASK)
+    assert client_seen(c) == "192.0.2.7"
+    c.send(header + ASK)
+    assert c.response().status == 400
+
+
+@pytest.mark.parametrize("header", [V1, v2(), v2(tlvs=tlv(3, b"abcd"))], ids=["v1", "v2", "v2-tlv"])
+def test_bytes_behind_the_header_belong_to_the_stream(lb, header):
+    """HAProxy 2020: payload in the same segment read as TLV."""
+    c = lb.client(lb.ports["port_tcp"])
+    c.send(header + b"\x03\0\x04abcd payload")
+    assert c.read_exact(15) == b"\x03\0\x04abcd payload"
+
+
+def test_the_header_alone_reaches_a_server_that_waits(lb):
+    c = lb.client(lb.ports["port_tcp"])
+    c.send(V1)
+    time.sleep(0.1)
+    c.send(b"later")
+    assert c.read_exact(5) == b"later"
+
+
+BAD = {
+    "none": ASK, "lower-case": V1.lower(), "tls": b"\x16\x03\x01\x02\0\x01\0",
+    "v1-no-crlf": b"PROXY TCP4 1.1.1.1 2.2.2.2 1 2\n", "v1-spaces": V1.replace(b" 4711", b"  4711"),
+    "v1-port": V1.replace(b"4711", b"65536"), "v1-port-zero": V1.replace(b"4711", b"04711"),
+    "v1-port-sign": V1.replace(b"4711", b"+4711"), "v1-ip": V1.replace(b"192.0.2.7", b"192.0.2.256"),
+    "v1-ip-short": V1.replace(b"192.0.2.7", b"192.0.2"),
+    "v1-family": V1.replace(b"TCP4", b"TCP6"), "v1-udp": V1.replace(b"TCP4", b"UDP4"),
+    "v1-missing": b"PROXY TCP4 1.1.1.1 2.2.2.2 1\r\n", "v1-more": V1.replace(b" 80", b" 80 90"),
+    "v1-long": b"PROXY UNKNOWN " + b"x" * 100 + b"\r\n", "v1-tab": V1.replace(b" 80", b"\t80"),
+    "v1-nul": V1.replace(b"192.0.2.7", b"192.0.2.7\0"),
+    "v2-signature": b"\r\n\r\n\0\r\nQUIT\r" + v2()[12:], "v2-version-1": SIGNATURE + b"\x11" + v2()[13:],
+    "v2-version-3": SIGNATURE + b"\x31" + v2()[13:], "v2-command-2": v2(command=2),
+    "v2-family-4": v2(family=0x41), "v2-protocol-3": v2(family=0x13), "v2-short": v2(length=11),
+    "v2-short-6": v2(family=0x21, block=b"\0" * 35), "v2-length-0": v2(length=0, block=b""),
+    "v2-short-unix": v2(family=0x31, block=b"\0" * 215),
+    "v2-tlv-beyond": v2(tlvs=b"\x01\0\x09abc"), "v2-tlv-cut": v2(tlvs=b"\x01\0"),
+    "v2-tlv-65535": v2(tlvs=b"\xee\xff\xff"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_wrong_header_ends_the_connection(lb, name):
+    """No answer, no guess, and nothing reaches a server."""
+    for port in (lb.port, lb.ports["port_tcp"]):
+        c = lb.client(port)
+        c.send(BAD[name])
+        with pytest.raises((http.Closed, ConnectionError)):
+            c.read_exact(1)
+        assert c.pending == b""
+
+
+@pytest.mark.parametrize("begin", [V1[:20], v2()[:14], b"P", b"\r"])
+def test_a_header_has_a_deadline_of_its_own(lb, begin):
+    c = lb.client(lb.ports["port_tcp"])
+    c.send(begin)
+    start = time.monotonic()
+    with pytest.raises((http.Closed, ConnectionError)):
+        c.read_exact(1)
+    assert 0.4 < time.monotonic() - start < 3
+
+
+def test_a_silent_client_does_not_pass_its_deadline(lb):
+    c = lb.client(lb.ports["port_tcp"])
+    with pytest.raises((http.Closed, ConnectionError)):
+        c.read_exact(1)
+
+
+def test_random_tlvs_never_crash(lb):
+    import random
+    rng = random.Random(5)
+    before = lb.workers()
+    for _ in range(300):
+        c = lb.client()
+        c.send(v2(command=rng.choice((0, 1)), family=rng.choice((0, 0x11, 0x21, 0x31, 0x22, 0x77)),
+                  block=rng.randbytes(rng.randrange(80)),
+                  length=rng.choice((None, None, rng.randrange(100)))) + ASK)
+        c.half_close()
+        try:
+            c.read_until_close()
+        except (http.Closed, ConnectionError):
+            pass
+        c.close()
+    assert lb.workers() == before
+
+
+def test_an_untrusted_peer_is_dropped(evlb, sim):
+    origin = sim("a")["a"]
+    lb = evlb("""
+        workers: 1
+        trusted-proxies: [10.0.0.0/8]
+        frontends: {web: {listen: $port, backend: app, accept-proxy: true}}
+        backends: {app: {servers: {a: $a}}}
+        log: {access: true}
+    """, a=origin)
+    c = lb.client()
+    with pytest.raises((http.Closed, ConnectionError)):
+        c.send(V1 + ASK)
+        c.read_exact(1)
+    assert origin.count()["requests"] == 0
+    line = lb.wait_access()[0]
+    assert (line["end"], line["term"]) == ("bad-proxy-header", "PR")
+
+
+def test_the_log_names_the_client_of_the_header(evlb, sim):
+    lb = evlb(ACCEPT, sim("a"), sim("e", mode="tcp-echo"))
+    c = lb.client()
+    c.send(V1 + ASK)
+    c.response()
+    assert lb.wait_access()[0]["client"] == "192.0.2.7"
+
+
+# ---- out
+
+SEND = """
+workers: 1
+frontends:
+  web: {listen: $port, backend: app}
+  web6: {listen: "[::1]:$port_6", backend: app}
+  raw: {listen: $port_tcp, mode: tcp, backend: raw}
+backends:
+  app: {send-proxy: VERSION, servers: {a: $a}}
+  raw: {mode: tcp, send-proxy: VERSION, servers: {b: $a}}
+"""
+
+
+@pytest.fixture(params=["v1", "v2"])
+def sending(request, evlb, sim):
+    origin = sim("a", options=["--accept-proxy"])["a"]
+    lb = evlb(SEND.replace("VERSION", request.param), a=origin)
+    lb.version = request.param
+    return lb
+
+
+def lines(response):
+    return dict(line.split("=", 1) for line in response.text.split())
+
+
+def test_the_server_is_told_the_client(sending):
+    with http.Client(("127.0.0.1", sending.port)) as c:
+        me = c.sock.getsockname()
+        said = lines(c.get("/proxy"))
+    assert said["version"].endswith(sending.version[-1])
+    assert (said["src"], said["src_port"]) == (me[0], str(me[1]))
+    assert (said["dst"], said["dst_port"]) == ("127.0.0.1", str(sending.port))
+    assert said.get("tlv_bytes", "0") == "0"
+
+
+def test_the_server_is_told_an_ipv6_client(sending):
+    with http.Client(("::1", sending.ports["port_6"])) as c:
+        said = lines(c.get("/proxy"))
+    assert (said["src"], said["dst"]) == ("::1", "::1")
+
+
+def test_the_header_goes_out_in_mode_tcp(sending):
+    with http.Client(("127.0.0.1", sending.ports["port_tcp"])) as c:
+        said = lines(c.get("/proxy"))
+        assert said["src_port"] == str(c.sock.getsockname()[1])
+
+
+def test_connections_with_a_header_are_never_shared(sending):
+    """The next client would be taken for the one that the header names."""
+    for _ in range(4):
+        with http.Client(("127.0.0.1", sending.port)) as c:
+            for _ in range(2):
+                assert lines(c.get("/proxy"))["src_port"] == str(c.sock.getsockname()[1])
+
+
+def test_a_posted_body_comes_behind_the_header(sending):
+    r = sending.request("POST", "/echo-body", body=b"b" * 50000)
+    assert r.body == b"b" * 50000
+
+
+def test_the_header_of_a_proxy_is_passed_on(evlb, sim):
+    """In from one balancer, out to the next: the first client stays the client."""
+    origin = sim("a", options=["--accept-proxy"])["a"]
+    lb = evlb("""
+        workers: 1
+        trusted-proxies: [127.0.0.0/8]
+        frontends: {web: {listen: $port, mode: tcp, backend: app, accept-proxy: true}}
+        backends: {app: {mode: tcp, send-proxy: v2, servers: {a: $a}}}
+    """, a=origin)
+    c = lb.client()
+    c.send(V1_6 + request("GET /proxy HTTP/1.1", "Host: x"))
+    said = lines(c.response())
+    assert (said["src"], said["dst"], said["src_port"]) == ("2001:db8::7", "2001:db8::1", "4711")
+
+
+def test_the_header_goes_to_the_server_of_the_retry(evlb, sim):
+    origin = sim("a", options=["--accept-proxy"])["a"]
+    lb = evlb("""
+        workers: 1
+        frontends:
+          web: {listen: $port, backend: app}
+          raw: {listen: $port_tcp, mode: tcp, backend: raw}
+        backends:
+          app: {balance: first, send-proxy: v2, servers: {dead: "127.0.0.1:1", a: $a}}
+          raw: {mode: tcp, balance: first, send-proxy: v1, servers: {dead: "127.0.0.1:1", b: $a}}
+    """, a=origin)
+    for port in (lb.port, lb.ports["port_tcp"]):
+        with http.Client(("127.0.0.1", port)) as c:
+            assert lines(c.get("/proxy"))["src_port"] == str(c.sock.getsockname()[1])
