@@ -81,8 +81,11 @@ void exchange_free(struct exchange *x)
 const struct http_head *exchange_head(struct exchange *x)
 {
     struct worker *w = x->w;
-    if (w->request_head_owner == x)
-        return &w->request_head;
+    const struct http_head *parsed = &w->request_head;
+    // the buffer may have been moved since: then its slices point elsewhere
+    if (w->request_head_owner == x &&
+        parsed->method_text.p == buf_head(&x->up.buf) + parsed->skipped)
+        return parsed;
     const struct http_limits *l = &x->s->listener->frontend->limits;
     const struct h1_limits limits = {l->head_bytes, l->fields, l->uri_bytes};
     struct h1_scan scan = {0};

@@ -76,7 +76,7 @@ void exchange_reset(struct exchange *x);
 void exchange_drop_answer(struct exchange *x);
 // Frees it; s->work is NULL afterwards. The server connection and the claim are gone already.
 void exchange_free(struct exchange *x);
-// The request head, parsed again from the buffer when another exchange was parsed meanwhile.
+// The request head, parsed again when another one was parsed meanwhile or the buffer has moved.
 // Only while up.keep.
 const struct http_head *exchange_head(struct exchange *x);
 // Copies what the access log wants to say (nothing when there is none).

@@ -226,7 +226,7 @@ static enum step st_head(struct exchange *x)
 static enum step answer_route(struct exchange *x, const struct http_head *h)
 {
     const struct route *r = x->route;
-    x->client_keeps = x->client_keeps && x->up.done;
+    x->client_keeps = x->client_keeps && x->up.done && !x->w->draining;
     if (r->action == ROUTE_DENY)
         return refuse(x, r->status, END_DENIED, "this request is not allowed here");
     switch (http_reply_redirect(x, h)) {
