@@ -32,11 +32,15 @@ def descriptor_targets(pid):
     """What they are, for messages: {'socket': 5, '/dev/null': 1}"""
     kinds = {}
     try:
-        for name in os.listdir(f"/proc/{pid}/fd"):
-            target = os.readlink(f"/proc/{pid}/fd/{name}").split(":")[0]
-            kinds[target] = kinds.get(target, 0) + 1
+        names = os.listdir(f"/proc/{pid}/fd")
     except OSError:
-        pass
+        return kinds
+    for name in names:
+        try:
+            target = os.readlink(f"/proc/{pid}/fd/{name}").split(":")[0]
+        except OSError:
+            continue  # closed since the listing: the others still count
+        kinds[target] = kinds.get(target, 0) + 1
     return kinds
 
 
