@@ -243,9 +243,21 @@ static struct node *usable(struct node *n)
     return n != NULL && !n->poisoned ? n : NULL;
 }
 
-static struct node *find_value(const struct object *o, const struct row *row, const struct chain *c)
+// In the short form the top level is frontend and backend too, but max-connections means the
+// process there, and headers are those of the frontend alone: `add` must not act twice.
+static bool is_not_ours(const struct binder *b, const struct row *row, const struct chain *c)
 {
-    struct node *n = usable(bind_get(o, c->own, row->key));
+    if (c->own != b->tree || b->object == &object_root)
+        return false;
+    if (row->type == VALUE_HEADERS && b->object == &object_backend)
+        return node_get(b->tree, "listen") != NULL;
+    return schema_row(&object_root, str_of(row->key)) != NULL && (row->flags & ROW_GLOBAL) == 0;
+}
+
+static struct node *find_value(const struct binder *b, const struct row *row, const struct chain *c)
+{
+    const struct object *o = b->object;
+    struct node *n = is_not_ours(b, row, c) ? NULL : usable(bind_get(o, c->own, row->key));
     if (n == NULL && (row->flags & ROW_DEFAULTS) != 0)
         n = usable(bind_get(o, c->defaults, row->key));
     if (n == NULL && (row->flags & ROW_GLOBAL) != 0)
@@ -319,7 +331,7 @@ static void bind_row(struct binder *b, const struct row *row, const struct chain
         bind_nested(b, row, c, target);
         return;
     }
-    struct node *n = find_value(b->object, row, c);
+    struct node *n = find_value(b, row, c);
     bool said = bind_get(b->object, c->own, row->key) != NULL;
     if (n != NULL && is_filled(b, row, n) && binders[row->type] != NULL)
         binders[row->type](b, row, n, target);

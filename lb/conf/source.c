@@ -57,13 +57,20 @@ static int read_file(void *ctx, const char *path, struct arena *a, struct str *c
     return r;
 }
 
+// A directory that is not there matches nothing; one that cannot be read is an error.
+static int is_fatal(const char *path, int error)
+{
+    (void)path;
+    return error != ENOENT && error != ENOTDIR;
+}
+
 static int find_files(void *ctx, const char *pattern, struct arena *a, const char ***paths,
                       size_t *n)
 {
     (void)ctx;
     glob_t found;
     *n = 0;
-    int r = glob(pattern, GLOB_ERR, NULL, &found);
+    int r = glob(pattern, 0, is_fatal, &found);
     if (r == 0) {
         *paths = arena_alloc(a, found.gl_pathc * sizeof(**paths));
         for (size_t i = 0; i < found.gl_pathc; i++)

@@ -69,6 +69,8 @@ static const struct saying sayings[] = {
      "the file is not valid UTF-8", "save it as UTF-8"},
     {"expected <document start>", NULL, 0, false,
      "this does not belong to what is above", "indent it exactly like the keys above"},
+    {"incompatible YAML document", NULL, 0, false,
+     "a %YAML line with an unknown version", "remove the line"},
     {NULL, "scanning a directive", 0, true,
      "a line cannot begin with '%'", "put the text in quotes"},
     {NULL, "block scalar", 0, false,
@@ -236,8 +238,9 @@ static void report_saying(const yaml_parser_t *p, const struct conf_file *file, 
     if (s->at_context && p->context != NULL)
         at = span_of_mark(file, &p->context_mark);
     if (s->message == NULL) {
-        diag_error(f, at, "yaml.syntax", "not valid YAML: %s",
-                   p->problem != NULL ? p->problem : "?");
+        struct finding *y = diag_error(f, at, "yaml.syntax", "not valid YAML: %s",
+                                       p->problem != NULL ? p->problem : "?");
+        diag_fix(f, y, "check quotes, brackets and indentation here");
         return;
     }
     struct finding *x = diag_error(f, at, "yaml.syntax", "%s", s->message);

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+// What the last phase accepts and warns about; what it refuses is in tests/data/bad (test_diag.c).
+#include "conf_test.h"
+
+// The ids of all warnings of a file that loads, in order.
+static void assert_warnings(const char *text, const char *expected)
+{
+    struct findings f;
+    char ids[512] = "";
+    struct config *c = load_text(text, &f);
+    if (c == NULL)
+        findings_print(&f, stderr, FINDINGS_TEXT, false);
+    assert_non_null(c);
+    for (size_t i = 0; i < f.count; i++) {
+        size_t n = strlen(ids);
+        snprintf(ids + n, sizeof(ids) - n, "%s:%u ", f.items[i].id, f.items[i].line);
+    }
+    assert_string_equal(ids, expected);
+    findings_free(&f);
+    arena_free(c->arena);
+}
+
+#define ROUTES(list) "listen: 80\nroutes:\n" list "backends: {b: [10.0.0.1:80]}\n"
+
+static void test_reachable(void **state)
+{
+    (void)state;
+    assert_warnings(
+        ROUTES("  - {path: /a, backend: b}\n  - {path: /b, backend: b}\n  - {backend: b}\n"), "");
+    assert_warnings(ROUTES("  - {path: /a/b, backend: b}\n  - {path: /a, backend: b}\n"), "");
+    assert_warnings(ROUTES("  - {path: /api, backend: b}\n  - {path: /apix, backend: b}\n"), "");
+    assert_warnings(ROUTES("  - {path: /api/, backend: b}\n  - {path: /api, backend: b}\n"), "");
+    assert_warnings(ROUTES("  - {host: a.b, backend: b}\n  - {host: \"*.a.b\", backend: b}\n"), "");
+    assert_warnings(ROUTES("  - {host: \"*.a.b\", backend: b}\n  - {host: a.b, backend: b}\n"), "");
+    assert_warnings(ROUTES("  - {host: a.b, path: /x, backend: b}\n  - {path: /x, backend: b}\n"),
+                    "");
+    assert_warnings(ROUTES("  - {host: a.b, path: /x, backend: b}\n  - {host: a.b, backend: b}\n"),
+                    "");
+    assert_warnings(
+        ROUTES("  - {host: [a.b, c.d], deny: 403}\n  - {host: [a.b, e.f], backend: b}\n"), "");
+}
+
+static void test_unreachable(void **state)
+{
+    (void)state;
+    assert_warnings(ROUTES("  - {backend: b}\n  - {path: /a, backend: b}\n"),
+                    "lint.unreachable:4 ");
+    assert_warnings(ROUTES("  - {path: /, backend: b}\n  - {path: /a, backend: b}\n"),
+                    "lint.unreachable:4 ");
+    assert_warnings(ROUTES("  - {path: /a, backend: b}\n  - {path: [/a/b, /a], backend: b}\n"),
+                    "lint.unreachable:4 ");
+    assert_warnings(ROUTES("  - {path: /a/, backend: b}\n  - {path: /a/b, backend: b}\n"),
+                    "lint.unreachable:4 ");
+    assert_warnings(
+        ROUTES("  - {host: \"*.b\", backend: b}\n  - {host: x.a.b, path: /x, backend: b}\n"),
+        "lint.unreachable:4 ");
+    assert_warnings(
+        ROUTES("  - {host: \"*.b\", backend: b}\n  - {host: [\"*.b\", \"*.a.b\"], backend: b}\n"),
+        "lint.unreachable:4 ");
+    assert_warnings("listen: 80\nservers: [10.0.0.1:80]\nroutes: {redirect: https}\n",
+                    "lint.unreachable:2 ");
+}
+
+// Long lists are not compared pairwise, but what is behind a catch-all is still seen.
+static void test_many_routes(void **state)
+{
+    (void)state;
+    char *text = xmalloc(200000);
+    size_t n = (size_t)snprintf(text, 64, "listen: 80\nroutes:\n");
+    for (int i = 0; i < 1200; i++)
+        n += (size_t)snprintf(text + n, 64, "  - {path: /same, backend: b}\n");
+    n += (size_t)snprintf(
+        text + n, 128,
+        "  - {backend: b}\n  - {path: /x, backend: b}\nbackends: {b: [10.0.0.1:80]}\n");
+    assert_warnings(text, "lint.unreachable:1204 ");
+    free(text);
+}
+
+static void test_listens(void **state)
+{
+    (void)state;
+    assert_warnings("listen: [80, 81, \"10.0.0.1:80\", \"[::1]:80\", \"unix:/a\", "
+                    "\"unix:/b\"]\nservers: [10.0.0.1:80]\n",
+                    "");
+    assert_warnings("listen: [\"0.0.0.0:80\", \"[::]:80\"]\nservers: [10.0.0.1:80]\n", "");
+    assert_warnings("listen: [80, \"80\"]\nservers: [10.0.0.1:80]\n", "lint.duplicate-listen:1 ");
+    assert_warnings("listen: [\"unix:/a\", \"unix:/a\"]\nservers: [10.0.0.1:80]\n",
+                    "lint.duplicate-listen:1 ");
+    struct findings f;
+    struct config *c = load_text("listen: [80, \"[::]:80\", 81]\nservers: [10.0.0.1:80]\n", &f);
+    assert_non_null(c);
+    assert_int_equal(c->frontends[0].n_listens, 2);
+    findings_free(&f);
+    arena_free(c->arena);
+}
+
+static void test_servers(void **state)
+{
+    (void)state;
+    assert_warnings(
+        "listen: 80\nservers:\n  - 10.0.0.1:80\n  - 10.0.0.1:81\n  - a:80\n  - b:80\n  - unix:/a\n",
+        "");
+    assert_warnings("listen: 80\nservers:\n  - unix:/a\n  - unix:/a\n",
+                    "lint.duplicate-address:4 ");
+    assert_warnings("listen: 80\nservers:\n  - {address: 10.0.0.1:80, weight: 0}\n",
+                    "lint.weight:2 ");
+}
+
+static void test_modes(void **state)
+{
+    (void)state;
+    struct config *c = load_fine("frontends:\n  a: {listen: 80, mode: tcp, backend: x}\n  b: "
+                                 "{listen: 81, mode: tcp, backend: x}\n"
+                                 "backends: {x: {mode: tcp, servers: [10.0.0.1:80]}}\n");
+    assert_int_equal(c->backends[0].mode, MODE_TCP);
+    arena_free(c->arena);
+    assert_warnings(
+        "listen: 80\nservers: [10.0.0.1:80]\nbackends: {x: {mode: tcp, servers: [10.0.0.1:80]}}\n",
+        "lint.unused:3 ");
+    assert_refused(
+        "frontends:\n  a: {listen: 80, mode: tcp, backend: x}\n  b: {listen: 81, backend: x}\n"
+        "backends: {x: [10.0.0.1:80]}\n",
+        "config.mode", 3, 28);
+}
+
+static void test_accept_proxy(void **state)
+{
+    (void)state;
+    assert_refused("listen: {address: 80, accept-proxy: true}\nservers: [10.0.0.1:80]\n",
+                   "config.accept-proxy", 1, 19);
+    assert_warnings("listen: {address: \"unix:/a\", accept-proxy: true}\nservers: [10.0.0.1:80]\n",
+                    "");
+}
+
+// Limits of the head are those of HTTP: mode tcp has none to contradict.
+static void test_limits(void **state)
+{
+    (void)state;
+    assert_refused("listen: 80\nservers: [10.0.0.1:80]\nlimits: {head: 4KiB}\n", "config.limits", 1,
+                   1);
+    assert_warnings("listen: 80\nmode: tcp\nservers: [10.0.0.1:80]\nlimits: {head: 4KiB}\n", "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reachable),    cmocka_unit_test(test_unreachable),
+        cmocka_unit_test(test_many_routes),  cmocka_unit_test(test_listens),
+        cmocka_unit_test(test_servers),      cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_accept_proxy), cmocka_unit_test(test_limits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
