@@ -48,14 +48,29 @@ static void set_topic(struct binder *b, struct finding *x, const struct row *row
     x->topic = arena_strdup(b->findings->arena, str_of(path));
 }
 
+// The message about a secret does not quote it: what callers would say is dropped.
+static struct finding *bad_secret(struct binder *b, const struct row *row, struct node *n,
+                                  const char *id)
+{
+    bool known = row != NULL && row->type != VALUE_PLANNED;
+    struct finding *x =
+        diag_error(b->findings, n->at, id, "the value from %s is not valid%s%s%s", n->origin,
+                   known ? " for '" : "", known ? row->key : "", known ? "'" : "");
+    set_topic(b, x, row);
+    FIX(b, x, "it must be %s", known ? value_kinds[row->type].how : "one that is accepted here");
+    return diag_scratch(b->findings);
+}
+
 struct finding *bind_bad(struct binder *b, const struct row *row, struct node *n, const char *id,
                          const char *fmt, ...)
 {
+    n->poisoned = true;
+    if (n->secret)
+        return bad_secret(b, row, n, id);
     va_list args;
     va_start(args, fmt);
     const char *message = arena_vprintf(b->findings->arena, fmt, args);
     va_end(args);
-    n->poisoned = true;
     struct finding *x = diag_error(b->findings, n->at, id, "%s", message);
     set_topic(b, x, row);
     return x;

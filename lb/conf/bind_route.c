@@ -190,7 +190,9 @@ static void report_no_backend(struct binder *b, const struct row *row, struct no
         suggest_offer(&s, c->backends[i].name);
     x->topic = "backends";
     const struct backend *near = s.best.p != NULL ? map_get(&c->backend_by_name, s.best) : NULL;
-    if (near != NULL)
+    if (str_starts(n->value, STR("x-")))
+        FIX(b, x, "rename it: what begins with 'x-' is ignored");
+    else if (near != NULL)
         FIX(b, x, "did you mean '%.*s'? (defined at %s:%u:%u)", STR_FMT(s.best), near->mark.file,
             near->mark.line, near->mark.column);
     else

@@ -96,8 +96,7 @@ static void fill_place(struct findings *f, struct finding *x, const struct span 
     x->excerpt = arena_strdup(f->arena, line);
 }
 
-// Where a finding that is not kept is written to: nobody reads it.
-static struct finding *discarded(struct findings *f)
+struct finding *diag_scratch(struct findings *f)
 {
     return arena_alloc(f->arena, sizeof(struct finding));
 }
@@ -106,14 +105,14 @@ static struct finding *add(struct findings *f, enum severity severity, const str
                            const char *id)
 {
     if (known_already(f, at, id))
-        return discarded(f);
+        return diag_scratch(f);
     if (severity == SEVERITY_ERROR)
         f->errors++;
     else
         f->warnings++;
     if (f->count >= FINDINGS_MAX) {
         f->dropped++;
-        return discarded(f);
+        return diag_scratch(f);
     }
     if (f->items == NULL) // all at once: pointers to findings stay valid
         f->items = arena_alloc(f->arena, FINDINGS_MAX * sizeof(*f->items));

@@ -31,6 +31,8 @@ struct finding *diag_warning(struct findings *f, struct span at, const char *id,
                              ...) PRINTF_LIKE(4, 5);
 void diag_fix(struct findings *f, struct finding *x, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void diag_note(struct findings *f, struct finding *x, const char *fmt, ...) PRINTF_LIKE(3, 4);
+// A finding that nobody will read, for callers that must not add to one.
+struct finding *diag_scratch(struct findings *f);
 // Brings the findings into the order of files and lines.
 void diag_sort(struct findings *f);
 

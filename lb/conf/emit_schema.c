@@ -72,6 +72,8 @@ static void put_type(const struct row *row, FILE *out)
         put_number(row, out);
     else
         fputs(value_kinds[row->type].json, out);
+    if ((row->type == VALUE_DURATION || row->type == VALUE_SIZE) && row->min == 0)
+        fputs(", {\"enum\": [0, \"0\"]}", out); // needs no unit
 }
 
 static void put_row(const struct row *row, FILE *out)

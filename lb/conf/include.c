@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "base/map.h"
 #include "conf/interpolate.h"
 
 // The files that are being read: each one includes the next.
@@ -18,10 +19,18 @@ struct level {
     uint32_t depth;
 };
 
+// `frontends` or `backends`, put together from several files.
+struct section {
+    struct node *node; // a copy that grows; NULL: said in one file so far
+    struct map seen;   // name -> key node
+    size_t cap;
+};
+
 struct merge {
     struct files *files;
     struct node *root; // grows
     size_t cap;
+    struct section frontends, backends;
 };
 
 static void load_file(struct merge *m, const char *path, const struct level *outer, struct span at);
@@ -50,29 +59,36 @@ static void report_twice(struct merge *m, const struct node *key, const struct n
              before->at.file->name, before->at.line, before->at.column);
 }
 
-static struct node *copy_map(struct merge *m, const struct node *n, size_t room)
+static void add_name(struct merge *m, struct section *s, const struct entry *e)
 {
-    struct node *copy = arena_alloc(m->files->arena, sizeof(*copy));
-    *copy = *n;
-    copy->entries = arena_alloc(m->files->arena, (n->count + room) * sizeof(*copy->entries));
-    for (uint32_t i = 0; i < n->count; i++)
-        copy->entries[i] = n->entries[i];
-    return copy;
+    struct node *before = map_get(&s->seen, e->key->text);
+    if (before == NULL) {
+        map_put(&s->seen, e->key->text, e->key);
+        s->node->entries = arena_grow(m->files->arena, s->node->entries, s->node->count, &s->cap,
+                                      sizeof(*s->node->entries));
+        s->node->entries[s->node->count++] = *e;
+    } else if (!str_starts(e->key->text, STR("x-"))) {
+        report_twice(m, e->key, before);
+    }
 }
 
 // `into` += `from`, both maps of names.
-static struct node *merge_names(struct merge *m, const struct node *into, const struct node *from)
+static void merge_names(struct merge *m, struct section *s, struct entry *into,
+                        const struct node *from)
 {
-    struct node *all = copy_map(m, into, from->count);
-    for (uint32_t i = 0; i < from->count; i++) {
-        struct entry *e = &from->entries[i];
-        const struct entry *before = node_entry(into, e->key->text);
-        if (before == NULL)
-            all->entries[all->count++] = *e;
-        else if (!str_starts(e->key->text, STR("x-")))
-            report_twice(m, e->key, before->key);
+    if (s->node == NULL) {
+        const struct node *first = into->value;
+        s->seen.arena = m->files->arena;
+        s->node = arena_alloc(m->files->arena, sizeof(*s->node));
+        *s->node = *first;
+        s->node->entries = NULL;
+        s->node->count = 0;
+        for (uint32_t i = 0; i < first->count; i++)
+            add_name(m, s, &first->entries[i]);
+        into->value = s->node;
     }
-    return all;
+    for (uint32_t i = 0; i < from->count; i++)
+        add_name(m, s, &from->entries[i]);
 }
 
 static bool is_per_file(struct str key)
@@ -80,21 +96,24 @@ static bool is_per_file(struct str key)
     return str_eq(key, STR("version")) || str_eq(key, STR("include")) || str_starts(key, STR("x-"));
 }
 
-static bool is_by_name(struct str key)
+// Where the names of that key are collected; NULL: it is not a section of names.
+static struct section *section_of(struct merge *m, struct str key)
 {
-    return str_eq(key, STR("frontends")) || str_eq(key, STR("backends"));
+    if (str_eq(key, STR("frontends")))
+        return &m->frontends;
+    return str_eq(key, STR("backends")) ? &m->backends : NULL;
 }
 
 static void merge_entry(struct merge *m, struct entry *e)
 {
     struct entry *before = node_entry(m->root, e->key->text);
+    struct section *section = section_of(m, e->key->text);
     if (before == NULL) {
         m->root->entries = arena_grow(m->files->arena, m->root->entries, m->root->count, &m->cap,
                                       sizeof(*m->root->entries));
         m->root->entries[m->root->count++] = *e;
-    } else if (is_by_name(e->key->text) && before->value->kind == NODE_MAP &&
-               e->value->kind == NODE_MAP) {
-        before->value = merge_names(m, before->value, e->value);
+    } else if (section != NULL && before->value->kind == NODE_MAP && e->value->kind == NODE_MAP) {
+        merge_names(m, section, before, e->value);
     } else if (!is_per_file(e->key->text)) {
         report_twice(m, e->key, before->key);
     }

@@ -329,6 +329,30 @@ static void test_poisoned_once(void **state)
     findings_free(&f);
 }
 
+// A secret that is not valid is not quoted.
+static void test_secret_in_message(void **state)
+{
+    (void)state;
+    static const struct memory_file files[] = {{"/secret", "hunter2 !\n"}, {NULL, NULL}};
+    struct memory memory = {files, NULL};
+    struct config_source s =
+        memory_source(&memory, "t.yaml",
+                      "listen: 80\nservers: [\"${file:/secret}\"]\nuser: ${file:/secret}\n"
+                      "timeout: {server: \"${file:/secret}\"}\nbalance: ${file:/secret}\n"
+                      "headers: {remove: [\"${file:/secret}\"]}\n"
+                      "routes: {path: \"${file:/secret}\", backend: \"${file:/secret}\"}\n");
+    struct findings f;
+    char *text = NULL;
+    findings_init(&f);
+    assert_null(config_load(&s, &f));
+    WRITTEN(text, findings_print(&f, out, FINDINGS_TEXT, false));
+    assert_int_equal(f.errors, 7);
+    assert_null(strstr(text, "hunter2"));
+    assert_non_null(strstr(text, "the value from file /secret is not valid for 'user'"));
+    free(text);
+    findings_free(&f);
+}
+
 static void test_large(void **state)
 {
     (void)state;
@@ -367,6 +391,7 @@ int main(void)
         cmocka_unit_test(test_process),
         cmocka_unit_test(test_access_log),
         cmocka_unit_test(test_poisoned_once),
+        cmocka_unit_test(test_secret_in_message),
         cmocka_unit_test(test_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

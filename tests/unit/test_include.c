@@ -75,6 +75,7 @@ static void test_directory(void **state)
     (void)state;
     const struct memory_file files[] = {
         {"d", "<directory>"},
+        {"d/", "<directory>"},
         {"d/10.yaml", "version: 1\nfrontends: {web: {listen: 80, backend: a}}\n"},
         {"d/20.yaml", "version: 1\nx-a: 1\n" A},
         {"d/notes.txt", "no yaml"},
