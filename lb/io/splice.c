@@ -134,5 +134,6 @@ enum flow_result splice_pump(struct flow *f, struct conn *src, struct conn *dst)
         splice_end(f); // the rest, and whatever follows it, goes through the buffer
         note_end(f);
     }
-    return in == IO_AGAIN ? FLOW_WAIT_SRC : FLOW_YIELD;
+    bool starved = in == IO_AGAIN && !f->done && !(src->ready & CONN_READ);
+    return starved ? FLOW_WAIT_SRC : FLOW_YIELD;
 }

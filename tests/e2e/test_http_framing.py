@@ -2,6 +2,7 @@
 """Framing of requests and responses: pipelining, Content-Length, Transfer-Encoding, chunks,
 trailers, messages without a body, bodies that end with the connection, messages that break off."""
 import socket
+import time
 import zlib
 
 import pytest
@@ -361,3 +362,21 @@ def test_a_body_that_ends_with_spliced_bytes_is_over(lb, size):
     assert c.response("POST").headers["X-Body-Bytes"] == str(size)
     assert c.get("/", {"Connection": "close"}).status == 200
     c.expect_close()
+
+
+@pytest.mark.parametrize("size", [300_000, 512_000, 700_000, 1_048_576])
+def test_a_body_whose_end_waits_for_a_slow_reader_is_over(lb, size):
+    """The server has sent its last byte long before the client takes it."""
+    for pause in (0.0, 0.02, 0.05):
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+        s.connect(("127.0.0.1", lb.port))
+        s.settimeout(5)
+        s.sendall(request(f"GET /?size={size} HTTP/1.1", "Host: x", "Connection: close"))
+        time.sleep(pause)
+        data = b""
+        while piece := s.recv(1 << 20):
+            data += piece
+            time.sleep(pause / 50)
+        s.close()
+        assert data.endswith(pattern(size)[-1000:])

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What the data path tests share: configurations, the origin's body pattern, and readings of what
 came back. No fixture lives here; each test file says what it starts."""
+import contextlib
 import pathlib
+import socket
 import time
 
 from . import http
@@ -85,6 +87,25 @@ def rss_kib(pid):
     return 0
 
 
+def sanitized(pid):
+    """True when AddressSanitizer keeps freed memory for a while, so that sizes say nothing."""
+    return "libasan" in pathlib.Path(f"/proc/{pid}/maps").read_text()
+
+
+class Growth:
+    """The most that a process has grown since this was made."""
+
+    def __init__(self, pid):
+        self.pid, self.before = pid, rss_kib(pid)
+        self.most = self.before
+
+    def look(self):
+        self.most = max(self.most, rss_kib(self.pid))
+
+    def stayed_under(self, kib):
+        return sanitized(self.pid) or self.most - self.before < kib
+
+
 def cpu_seconds(pid):
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / 100
@@ -103,3 +124,15 @@ def eventually(condition, timeout=5.0):
             return False
         time.sleep(0.02)
     return True
+
+
+@contextlib.contextmanager
+def full_backlog(listener):
+    """A backend-sim with --no-accept --backlog 1 whose queue is full: connects are not answered."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            s = stack.enter_context(socket.socket())
+            s.setblocking(False)
+            s.connect_ex((listener.host, listener.port))
+        time.sleep(0.1)
+        yield
