@@ -16,6 +16,15 @@ static void print_summary(struct arena *a, const struct json_value *status)
            (unsigned long long)json_get_u64(status, "max_connections"));
 }
 
+// Only workers count what happens to clients.
+static void add_counter(struct table *t, const struct json_value *counters, const char *name)
+{
+    if (counters != NULL)
+        table_count(t, json_get_u64(counters, name));
+    else
+        table_cell(t, "-");
+}
+
 static void add_process(struct table *t, const char *name, const struct json_value *p)
 {
     struct str state = json_get_text(p, "state");
@@ -25,9 +34,9 @@ static void add_process(struct table *t, const char *name, const struct json_val
     table_cell(t, "%llu", (unsigned long long)json_get_u64(p, "pid"));
     table_cell(t, "%s", table_duration(t->arena, json_get_u64(p, "uptime_ms")));
     table_count(t, json_get_u64(p, "restarts"));
-    table_count(t, json_get_u64(counters, "accept_errors"));
-    table_count(t, json_get_u64(counters, "refused_sessions"));
-    table_count(t, json_get_u64(counters, "log_dropped"));
+    add_counter(t, counters, "accept_errors");
+    add_counter(t, counters, "refused_sessions");
+    add_counter(t, counters, "log_dropped");
 }
 
 static void print_processes(struct arena *a, const struct json_value *status)
