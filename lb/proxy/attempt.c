@@ -61,14 +61,15 @@ void attempt_connected(struct attempt *a, struct worker *w)
         log_info("server %s/%s: connections work again", s->backend->name.p, s->name.p);
 }
 
-bool attempt_may_retry(struct attempt *a, struct worker *w)
+bool attempt_may_retry(struct attempt *a, struct worker *w, enum end_cause why)
 {
+    bool charged = why != END_SERVER_REFUSED;
     uint32_t budget = MAX_OF(w->exchanges / RETRY_BUDGET_SHARE, RETRY_BUDGET_MIN);
     if (a->retries >= a->backend->retries)
         return false;
-    if (!a->retrying && w->retrying >= budget)
+    if (charged && !a->retrying && w->retrying >= budget)
         return false;
-    if (!a->retrying) {
+    if (charged && !a->retrying) {
         a->retrying = true;
         w->retrying++;
     }

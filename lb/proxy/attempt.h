@@ -4,6 +4,7 @@
 #ifndef EVLB_ATTEMPT_H
 #define EVLB_ATTEMPT_H
 
+#include "core/end.h"
 #include "proxy/worker_state.h"
 
 struct attempt {
@@ -27,8 +28,10 @@ void attempt_refused(struct attempt *a, struct worker *w);
 // Releases the claim without a verdict on the server (the next pick should avoid it all the same).
 void attempt_leave(struct attempt *a, struct worker *w);
 // True when one more retry is allowed by `retries` and by the budget (at most 20 % of what is in
-// progress in this worker, at least 3); counts it.
-bool attempt_may_retry(struct attempt *a, struct worker *w) MUST_CHECK;
+// progress in this worker, at least 3); counts it. A refused connection is outside of the budget:
+// it has cost no server any work, and those who were sent to a server that has just died are many
+// at once.
+bool attempt_may_retry(struct attempt *a, struct worker *w, enum end_cause why) MUST_CHECK;
 // The connection to the claimed server works.
 void attempt_connected(struct attempt *a, struct worker *w);
 // All is over: releases what is held.

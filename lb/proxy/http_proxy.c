@@ -302,7 +302,7 @@ static struct upstream *take_pinned(struct exchange *x)
 
 static enum step retry_or_refuse(struct exchange *x, enum end_cause cause)
 {
-    if (attempt_may_retry(&x->attempt, x->w))
+    if (attempt_may_retry(&x->attempt, x->w, cause))
         return x->state == HS_PICK ? STEP_GO : go(x, HS_PICK);
     return refuse(x, end_info(cause)->status, cause, end_info(cause)->sentence);
 }

@@ -129,7 +129,7 @@ static enum step st_preread(struct tcp_session *t)
 
 static enum step retry_or_end(struct tcp_session *t, enum end_cause cause)
 {
-    if (attempt_may_retry(&t->attempt, t->s->w))
+    if (attempt_may_retry(&t->attempt, t->s->w, cause))
         return STEP_GO;
     return end(t, cause);
 }
