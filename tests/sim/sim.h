@@ -73,7 +73,15 @@ struct sim_peer {
     uint64_t since_ms; // of the connection
 };
 
-enum sim_fault { FAULT_NONE, FAULT_AGAIN, FAULT_SHORT, FAULT_RESET, FAULT_EOF, FAULT_COUNT };
+enum sim_fault {
+    FAULT_NONE,
+    FAULT_AGAIN,     // nothing now, though there was
+    FAULT_SHORT,     // one byte
+    FAULT_RESET,     // the connection is reset
+    FAULT_EOF,       // the peer has died: it ends in order, but what is under way is lost
+    FAULT_NO_MEMORY, // of the n-th malloc(), not of a call of the transport
+    FAULT_COUNT
+};
 
 struct sim {
     struct worker w;
@@ -90,7 +98,8 @@ struct sim {
     uint64_t moved; // grows whenever something was moved
     uint64_t fault_at; // the call that fails; 0: none
     enum sim_fault fault;
-    int fault_peer;                         // whose call it was; -1: not reached
+    bool faulted;                           // it was reached
+    int fault_peer;                         // whose call it was; -1: none
     uint64_t ends[END_COUNT];               // as the last sim_expect_end() saw them
     void (*serve)(struct sim *t, int peer); // called for server connections in every turn
     void (*drive)(struct sim *t);           // called in every turn: the client's part
@@ -140,7 +149,7 @@ const char *sim_take(struct sim *t, int peer);
 uint64_t sim_ends(const struct sim *t);
 const uint64_t *sim_server_counters(const struct sim *t, uint32_t server);
 
-// The n-th call of the transport from now on behaves so.
+// The n-th call of the transport (of malloc, for FAULT_NO_MEMORY) from now on behaves so.
 void sim_fault_at(struct sim *t, uint64_t n, enum sim_fault fault);
 
 // ---- between the files of the harness

@@ -113,6 +113,7 @@ static bool faulted(struct sim_peer *p, size_t *most, enum io *r, struct conn *c
         p->in_fin = p->gone = true;
         return false;
     case FAULT_NONE:
+    case FAULT_NO_MEMORY:
     case FAULT_COUNT:
         break;
     }

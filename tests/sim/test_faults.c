@@ -16,6 +16,17 @@ static void play_all(enum sim_fault fault, size_t read_most, size_t write_most, 
     }
 }
 
+static void play_some(enum sim_fault fault, uint64_t step)
+{
+    for (size_t i = 0; i < n_dialogues; i++) {
+        struct run r = {.fault = fault, .read_most = 5, .write_most = 11};
+        for (r.fault_at = 1; r.fault_at < 300; r.fault_at += step) {
+            if (!dialogue_run(&dialogues[i], &r))
+                break;
+        }
+    }
+}
+
 static void test_again(void **state)
 {
     (void)state;
@@ -40,6 +51,21 @@ static void test_eof(void **state)
     play_all(FAULT_EOF, 0, 0, 1);
 }
 
+static void test_no_memory(void **state)
+{
+    (void)state;
+    play_all(FAULT_NO_MEMORY, 0, 0, 1);
+    play_some(FAULT_NO_MEMORY, 5);
+}
+
+// Byte by byte there are too many calls to fail each: every 7th, every 11th.
+static void test_byte_by_byte(void **state)
+{
+    (void)state;
+    play_some(FAULT_RESET, 7);
+    play_some(FAULT_EOF, 11);
+}
+
 static int say_what_failed(void **state)
 {
     (void)state;
@@ -53,10 +79,8 @@ static int say_what_failed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_again),
-        TEST(test_short),
-        TEST(test_reset),
-        TEST(test_eof),
+        TEST(test_again), TEST(test_short),     TEST(test_reset),
+        TEST(test_eof),   TEST(test_no_memory), TEST(test_byte_by_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
