@@ -95,6 +95,33 @@ static bool named_by_connection(const struct http_head *h, const struct http_fie
     return h->connection_names_fields && !is_protected(f->id) && http_connection_names(h, f->name);
 }
 
+// NTLM and Negotiate prove who is there for a whole connection (RFC 4559 section 6): the next
+// client must never get it. `value` is credentials or a challenge.
+static bool authenticates_connection(struct str value)
+{
+    while (value.p != NULL) {
+        struct str one = str_trim(str_cut(&value, ','));
+        struct str scheme = str_cut(&one, ' ');
+        if (str_caseeq(scheme, STR("NTLM")) || str_caseeq(scheme, STR("Negotiate")))
+            return true;
+    }
+    return false;
+}
+
+static bool challenges_connection(const struct http_head *h)
+{
+    if (h->status != 401 && h->status != 407)
+        return false;
+    for (uint32_t i = 0; i < h->n_fields; i++) {
+        const struct http_field *f = &h->fields[i];
+        if ((str_caseeq(f->name, STR("WWW-Authenticate")) ||
+             str_caseeq(f->name, STR("Proxy-Authenticate"))) &&
+            authenticates_connection(f->value))
+            return true;
+    }
+    return false;
+}
+
 struct request_writer {
     struct exchange *x;
     const struct http_head *h;
@@ -140,12 +167,14 @@ static bool request_field_passes(struct request_writer *r, const struct http_fie
     case FIELD_TRACEPARENT:
         r->has_trace = true;
         return true;
+    case FIELD_AUTHORIZATION:
+        r->x->server->private |= authenticates_connection(f->value);
+        return true;
     case FIELD_OTHER:
     case FIELD_COOKIE:
     case FIELD_TRAILER:
     case FIELD_TRANSFER_ENCODING:
     case FIELD_ACCEPT:
-    case FIELD_AUTHORIZATION:
     case FIELD_REFERER:
     case FIELD_USER_AGENT:
     case FIELD_TRACESTATE:
@@ -340,6 +369,8 @@ bool http_fwd_response(struct exchange *x, const struct http_head *h, const char
     bool rules = f->n_response + b->n_response > 0 && h->status >= 200;
     bool length_written = false;
     struct h1_out *o = &x->w->out;
+    if (challenges_connection(h))
+        x->server->private = true;
     h1_out_reset(o);
     add_response_line(x, h, raw);
     for (uint32_t i = 0; i < h->n_fields; i++) {

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from harness import http
-from harness.wire import ONE, eventually, post, request, server_counters
+from harness.wire import ONE, eventually, full_backlog, post, request, server_counters
 
 TWO = """\
 workers: 1
@@ -128,6 +128,25 @@ def test_bytes_from_an_idle_connection_answer_nobody(lb, origin):
     time.sleep(0.05)
     r = lb.get("/?header=N:2")
     assert (r.headers["N"], r.headers["X-Conn"]) == ("2", "2")
+
+
+@pytest.mark.parametrize("target, headers", [
+    ("/?status=401&header=WWW-Authenticate:NTLM", {}),
+    ("/?status=401&header=WWW-Authenticate:Basic%20realm%3Dx&header=www-authenticate:Negotiate", {}),
+    ("/?status=407&header=Proxy-Authenticate:NTLM%20TlRMTVNTUAAC", {}),
+    ("/", {"Authorization": "Negotiate YIIJvwYGKwYBBQUC"}),
+    ("/", {"Authorization": "NTLM TlRMTVNTUAABAAAA"}),
+], ids=["challenge", "second-challenge", "proxy-challenge", "negotiate", "ntlm"])
+def test_a_connection_that_is_authenticated_as_such_serves_nobody_else(lb, target, headers):
+    """Trap 26: the next client would be taken for the first."""
+    lb.get(target, headers)
+    assert lb.get("/").headers["X-Conn"] == "2"
+
+
+def test_basic_authentication_is_of_a_request_and_shares_connections(lb):
+    lb.get("/?status=401&header=WWW-Authenticate:Basic%20realm%3DNTLM",
+           {"Authorization": "Basic dTpw"})
+    assert lb.get("/").headers["X-Conn"] == "1"
 
 
 # ---- the reuse race
@@ -252,18 +271,10 @@ def test_a_large_put_cannot_be_sent_again(evlb, sim):
 
 def test_a_server_that_does_not_accept_in_time_is_left(evlb, sim):
     slow = sim("slow", options=["--no-accept", "--backlog", "1"])["slow"]
-    holders = []
-    for _ in range(8):
-        s = socket.socket()
-        s.setblocking(False)
-        s.connect_ex((slow.host, slow.port))
-        holders.append(s)
-    time.sleep(0.1)
     lb = evlb(TWO + "timeout: {connect: 300ms}\n", a=slow, b=sim("b")["b"])
-    r = lb.request("POST", "/", body=b"hello")
+    with full_backlog(slow):
+        r = lb.request("POST", "/", body=b"hello")
     assert (r.status, r.headers["X-Server"]) == (200, "b")
-    for s in holders:
-        s.close()
 
 
 def test_a_slow_answer_is_not_tried_again(evlb, sim):
