@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The access log: one JSON line per request or session, with the one cause of its end."""
 import json
-import socket
 import time
 
 import pytest
 
 from harness import http
-from harness.wire import ONE, TCP, pattern, post, request
+from harness.wire import ONE, TCP, full_backlog, pattern, post, request
 
 KEYS = {"ts", "client", "frontend", "backend", "server", "method", "host", "path", "status",
         "bytes_in", "bytes_out", "proto", "retries", "request_id", "ua", "referer", "t_idle",
@@ -80,18 +79,10 @@ def test_no_server(evlb):
 
 def test_connect_timeout(evlb, sim):
     slow = sim("slow", options=["--no-accept", "--backlog", "1"])["slow"]
-    holders = []
-    for _ in range(8):
-        s = socket.socket()
-        s.setblocking(False)
-        s.connect_ex((slow.host, slow.port))
-        holders.append(s)
-    time.sleep(0.1)
     lb = evlb((ONE + SHORT).replace("{servers", "{retries: 0, servers"), a=slow)
-    assert lb.get("/").status == 504
+    with full_backlog(slow):
+        assert lb.get("/").status == 504
     assert ends(lb) == [("sC", "server-connect-timeout", 504)]
-    for s in holders:
-        s.close()
 
 
 def test_server_timeout(lb):

@@ -6,7 +6,7 @@ answers the next client with the next client's answer."""
 import pytest
 
 from harness import balancer, http, tools, origin as sims
-from harness.wire import ONE, chunked
+from harness.wire import ONE, chunked, seen
 
 H = b"Host: x\r\n"
 NEXT = b"GET /smuggled?status=299 HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -132,6 +132,7 @@ TABLE = {
     "chunk-letter": (chunk(b"g\r\nhello\r\n0\r\n\r\n"), *REFUSED),
     "chunk-17-digits": (chunk(b"10000000000000005\r\nhello\r\n0\r\n\r\n"), *REFUSED),
     "chunk-2-to-63": (chunk(b"8000000000000000\r\nhello\r\n0\r\n\r\n"), *REFUSED),
+    "chunk-64k-digits": (chunk(b"0" * 65536 + b"5\r\nhello\r\n0\r\n\r\n"), *REFUSED),
     "chunk-zeros": (chunk(b"0" * 31 + b"5\r\nhello\r\n0\r\n\r\n"), *REFUSED),
     "chunk-bare-lf": (chunk(b"5\nhello\r\n0\r\n\r\n"), *REFUSED),
     "chunk-bare-cr": (chunk(b"5\rhello\r\n0\r\n\r\n"), *REFUSED),
@@ -261,3 +262,68 @@ def test_ambiguous_message_in_single_bytes(shared, name):
     sent, expected, requests = TABLE[name]
     begun = 1 if name.startswith(("chunk-", "trailer-")) else 0
     check(*shared, lambda c: c.send_split(sent), expected, requests, begun)
+
+
+# ---- answers given here, and the bytes behind them
+
+ROUTES = """\
+workers: 1
+frontends:
+  web:
+    listen: $port
+    routes:
+      - {path: /secret, deny: 403}
+      - {path: /old/, redirect: "http://new.test/"}
+      - {host: [x, test.local], backend: app}
+backends: {app: {servers: {a: $a}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def routed(stack_of_module):
+    sim = stack_of_module.add_sim(sims.Sim(stack_of_module.tmp_path, ("a",)))
+    lb = stack_of_module.add_balancer(balancer.Evlb(stack_of_module.tmp_path, ROUTES, (sim,)))
+    return lb, sim["a"]
+
+
+@pytest.mark.parametrize("path, status", [(b"/secret", 403), (b"/old/x", 302)])
+@pytest.mark.parametrize("framing, body", [(b"Content-Length: %d" % len(NEXT), NEXT),
+                                           (b"Transfer-Encoding: chunked", chunked(NEXT)),
+                                           (b"Content-Length: 99999", NEXT)],
+                         ids=["length", "chunked", "incomplete"])
+def test_the_body_of_a_request_answered_here_is_never_a_request(routed, path, status, framing, body):
+    """CVE-2022-23959: smuggling after an ignored request body."""
+    message = head(b"POST " + path + b" HTTP/1.1", framing) + body
+    check(*routed, lambda c: c.send(message), [status], 0)
+    check(*routed, lambda c: c.send_split(message, 7), [status], 0)
+
+
+@pytest.mark.parametrize("path", [
+    b"/secret", b"/secret/", b"/secret?x", b"/secret/x", b"/%73ecret", b"/%73%65cret",
+    b"/a/../secret", b"/./secret", b"//secret", b"/a/%2e%2e/secret", b"/secret/../secret/x",
+    b"/a/..//secret", b"http://x/secret", b"http://x:80//secret"])
+def test_spellings_of_a_denied_path_are_denied(routed, path):
+    """CVE-2019-9901, CVE-2021-29492: routes look at the normal form."""
+    check(*routed, lambda c: c.send(head(b"GET " + path + b" HTTP/1.1")), [403], 0)
+
+
+@pytest.mark.parametrize("path", [b"/a%2Fb", b"/a//b", b"/a/../b", b"/%41", b"/secretive",
+                                  b"/a;secret", b"/a?/secret"])
+def test_what_is_forwarded_is_what_came(routed, path):
+    lb, origin = routed
+    origin.control("reset")
+    c = lb.client()
+    c.send(head(b"GET /echo?" + path + b" HTTP/1.1"))
+    assert seen(c.response()).target == "/echo?" + path.decode()
+    c.send(head(b"GET " + path + b" HTTP/1.1"))
+    assert c.response().status == 200
+    assert origin.count()["requests"] == 2
+
+
+@pytest.mark.parametrize("path", [b"/%", b"/%zz", b"/%00secret", b"/a/%2"])
+def test_paths_without_a_normal_form_are_refused_where_routes_look(routed, path):
+    check(*routed, lambda c: c.send(head(b"GET " + path + b" HTTP/1.1")), [400], 0)
+
+
+def test_dots_beyond_the_root_end_there(routed):
+    check(*routed, lambda c: c.send(head(b"GET /../../secret HTTP/1.1")), [403], 0)
