@@ -318,6 +318,7 @@ def test_what_is_forwarded_is_what_came(routed, path):
     c.send(head(b"GET " + path + b" HTTP/1.1"))
     assert c.response().status == 200
     assert origin.count()["requests"] == 2
+    c.close()
 
 
 @pytest.mark.parametrize("path", [b"/%", b"/%zz", b"/%00secret", b"/a/%2"])
