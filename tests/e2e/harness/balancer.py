@@ -219,6 +219,12 @@ class Evlb:
 
     def finish(self):
         """Checks, stops, and returns the list of what was wrong."""
+        try:
+            return self._finish() if self.process is not None else []
+        finally:
+            shutil.rmtree(self.socket_dir, ignore_errors=True)
+
+    def _finish(self):
         faults = []
         if self.running() and self.wait:
             faults += self._leaks()
@@ -229,7 +235,6 @@ class Evlb:
                 faults.append(str(e))
         if self.exit_status is None:
             self.wait_exit()
-        shutil.rmtree(self.socket_dir, ignore_errors=True)
         if self.exit_status != self.allowed_exit:
             faults.append(f"evlb ended with status {self.exit_status}, not {self.allowed_exit}:\n"
                           f"{self.log()[-4000:]}")
