@@ -126,7 +126,8 @@ enum io flow_flush(struct flow *f, struct conn *dst)
 // Makes room: a kept buffer that is full and wholly sent cannot be replayed any more.
 static void give_up_keeping(struct flow *f)
 {
-    if (f->keep && f->sent == f->ready && buf_len(&f->buf) == f->buf.cap) {
+    bool full = f->buf.base != NULL && buf_len(&f->buf) == f->buf.cap;
+    if (f->keep && full && f->sent == f->ready) {
         f->keep = false;
         buf_consume(&f->buf, f->sent);
         f->ready -= f->sent;
