@@ -34,14 +34,16 @@ struct addr {
 bool addr_parse_ip(struct str host, uint16_t port, struct addr *out) MUST_CHECK;
 // "unix:/path" without its prefix. False when too long or empty.
 bool addr_parse_unix(struct str path, struct addr *out) MUST_CHECK;
-// "10.0.0.1:80", "[::1]:80", "unix:/path". Returns the number of characters (out is NUL-terminated).
+// "10.0.0.1:80", "[::1]:80", "unix:/path". Returns the number of characters (out is
+// NUL-terminated).
 size_t addr_format(const struct addr *a, char out[ADDR_TEXT]);
 // The same without port and brackets: "10.0.0.1", "::1", "unix". IPv4-mapped IPv6 as IPv4.
 size_t ip_format(const union ip_addr *ip, char out[ADDR_TEXT]);
 uint16_t ip_port(const union ip_addr *ip);
 socklen_t ip_len(const union ip_addr *ip);
 bool addr_eq(const struct addr *a, const struct addr *b);
-// The bytes that identify a host (4 or 16; IPv4-mapped IPv6 counts as IPv4), for hashing. 0 for unix.
+// The bytes that identify a host (4 or 16; IPv4-mapped IPv6 counts as IPv4), for hashing. 0 for
+// unix.
 size_t ip_bytes(const union ip_addr *ip, const void **bytes);
 
 // 10.0.0.0/8, ::1, fe80::/10.

@@ -15,8 +15,8 @@ struct arena *arena_new(void) MUST_CHECK;
 void arena_free(struct arena *a);
 // Zeroed, aligned to 16 bytes; never NULL (panics when memory is out).
 void *arena_alloc(struct arena *a, size_t size) MUST_CHECK;
-char *arena_strdup(struct arena *a, struct str s) MUST_CHECK;       // NUL-terminated copy
-struct str arena_str(struct arena *a, struct str s) MUST_CHECK;     // the same, as a slice
+char *arena_strdup(struct arena *a, struct str s) MUST_CHECK;   // NUL-terminated copy
+struct str arena_str(struct arena *a, struct str s) MUST_CHECK; // the same, as a slice
 char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3) MUST_CHECK;
 char *arena_vprintf(struct arena *a, const char *fmt, va_list args) PRINTF_LIKE(2, 0) MUST_CHECK;
 // Grows an array taken from `a` (the old block stays until the end): `*items` gets room for at

@@ -18,17 +18,16 @@
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define container_of(ptr, type, member) \
-    ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #define MIN_OF(a, b) ((a) < (b) ? (a) : (b))
 #define MAX_OF(a, b) ((a) > (b) ? (a) : (b))
 
 // Checked in release builds too. Never for anything that arrives from the network or from a file.
-#define lb_assert(cond) \
-    do { \
-        if (UNLIKELY(!(cond))) \
-            lb_panic(__FILE__, __LINE__, #cond); \
+#define lb_assert(cond)                                                                            \
+    do {                                                                                           \
+        if (UNLIKELY(!(cond)))                                                                     \
+            lb_panic(__FILE__, __LINE__, #cond);                                                   \
     } while (0)
 
 // Prints what failed and what this process did last (panic.h), then aborts.

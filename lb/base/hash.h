@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One 64-bit hash for everything that is not keyed against an attacker (consistent hashing must give
-// the same answer in every process, on every balancer of a cluster, and after a restart).
+// One 64-bit hash for everything that is not keyed against an attacker (consistent hashing must
+// give the same answer in every process, on every balancer of a cluster, and after a restart).
 #ifndef EVLB_HASH_H
 #define EVLB_HASH_H
 

@@ -73,8 +73,8 @@ static inline void list_splice(struct list *to, struct list *from)
 #define list_entry(node, type, member) container_of(node, type, member)
 
 // The body may remove `it` (but no other node).
-#define LIST_EACH(it, head) \
-    for (struct list *it = (head)->next, *it##_next = it->next; it != (head); \
+#define LIST_EACH(it, head)                                                                        \
+    for (struct list *it = (head)->next, *it##_next = it->next; it != (head);                      \
          it = it##_next, it##_next = it->next)
 
 #endif

@@ -52,8 +52,8 @@ static void emit(enum log_level level, time_t now, const char *message)
     struct tm tm;
     gmtime_r(&now, &tm);
     (void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
-    int n = snprintf(line, sizeof(line), "%s %s %s: %s\n", when, names[level], state.process,
-                     message);
+    int n =
+        snprintf(line, sizeof(line), "%s %s %s: %s\n", when, names[level], state.process, message);
     if (n < 0)
         return;
     size_t len = MIN_OF((size_t)n, sizeof(line) - 1);
@@ -76,7 +76,8 @@ static bool folded(time_t now, const char *message)
     }
     if (state.repeated > 0) {
         char text[64];
-        (void)snprintf(text, sizeof(text), "the last message was repeated %u times", state.repeated);
+        (void)snprintf(text, sizeof(text), "the last message was repeated %u times",
+                       state.repeated);
         emit(LOG_INFO, now, text);
         state.repeated = 0;
     }

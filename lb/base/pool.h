@@ -15,8 +15,10 @@ struct pool {
     size_t total;       // blocks that exist
 };
 
-#define POOL(name_, type, slab) \
-    {.name = name_, .block_bytes = (sizeof(type) + 15) & ~(size_t)15, .slab_blocks = slab}
+#define POOL(name_, type, slab)                                                                    \
+    {                                                                                              \
+        .name = name_, .block_bytes = (sizeof(type) + 15) & ~(size_t)15, .slab_blocks = slab       \
+    }
 
 // A block whose content is undefined, or NULL when memory is out.
 void *pool_get(struct pool *p) MUST_CHECK;

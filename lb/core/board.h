@@ -27,6 +27,7 @@ struct board_dim {
 };
 
 // Counters that only grow; one writer each. X(id, name)
+// clang-format off
 #define SERVER_COUNTERS(X) \
     X(REQUESTS, "requests") \
     X(CONNECTIONS, "connections") \
@@ -49,6 +50,7 @@ struct board_dim {
     X(ACCEPT_ERRORS, "accept_errors") \
     X(REFUSED_SESSIONS, "refused_sessions") \
     X(LOG_DROPPED, "log_dropped")
+// clang-format on
 
 #define X(id, name) SERVER_##id,
 enum server_counter { SERVER_COUNTERS(X) SERVER_COUNTER_COUNT };
@@ -89,13 +91,13 @@ struct board_suspect {
 
 struct board {
     struct board_dim dim;
-    _Atomic uint32_t *total;        // [slots]; servers come first, densely
-    _Atomic uint32_t *share;        // [workers][share_stride]
-    uint32_t share_stride;          // slots rounded up to whole cache lines
-    struct board_cursor *cursor;    // [backends]
-    struct board_suspect *suspect;  // [servers]
-    _Atomic uint32_t *skipped;      // [backends]: may be > 0 while any server has skip_until set: a
-                                    // hint that lets a pick not look at suspects at all
+    _Atomic uint32_t *total;       // [slots]; servers come first, densely
+    _Atomic uint32_t *share;       // [workers][share_stride]
+    uint32_t share_stride;         // slots rounded up to whole cache lines
+    struct board_cursor *cursor;   // [backends]
+    struct board_suspect *suspect; // [servers]
+    _Atomic uint32_t *skipped;     // [backends]: may be > 0 while any server has skip_until set: a
+                                   // hint that lets a pick not look at suspects at all
     struct board_counters *counters; // [workers]
 };
 

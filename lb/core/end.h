@@ -48,7 +48,7 @@ enum end_cause {
 #define X(id, name, letters, status, sentence) END_##id,
     END_CAUSES(X)
 #undef X
-    END_COUNT
+        END_COUNT
 };
 
 struct end_info {

@@ -16,7 +16,7 @@ struct pick {
     bool has_key;     // false: the request lacks that header or cookie; falls back to round robin
     uint32_t n_avoid; // servers that failed this request already: taken only when nothing else is
     uint32_t avoid[PICK_AVOID_MAX]; // their indexes
-    struct rng *rng;  // of the worker
+    struct rng *rng;                // of the worker
 };
 
 struct scheduler;

@@ -350,6 +350,17 @@ static bool response_field_passes(const struct exchange *x, const struct http_he
     }
 }
 
+bool http_fwd_coding_passes(const struct exchange *x, const struct http_head *h)
+{
+    for (uint32_t i = 0; h->framing == BODY_UNTIL_CLOSE && i < h->n_fields; i++) {
+        const struct http_field *f = &h->fields[i];
+        if (f->id == FIELD_TRANSFER_ENCODING &&
+            (x->minor == 0 || http_list_has(f->value, STR("chunked"))))
+            return false;
+    }
+    return true;
+}
+
 static void add_response_line(struct exchange *x, const struct http_head *h, const char *raw)
 {
     struct h1_out *o = &x->w->out;

@@ -20,4 +20,8 @@ uint32_t http_fwd_keep_alive_ms(const struct http_head *h);
 // therefore may not be shared with other clients (RFC 4559 section 6).
 bool http_fwd_logs_in_connection(const struct http_head *h);
 
+// False when a body up to the close has a transfer coding that this client cannot read (HTTP/1.0),
+// or might read otherwise than we do (chunked, but not last, or twice).
+bool http_fwd_coding_passes(const struct exchange *x, const struct http_head *h);
+
 #endif

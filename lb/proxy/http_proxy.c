@@ -459,9 +459,9 @@ static enum step begin_response(struct exchange *x, const struct http_head *h)
     x->server_keeps = h->keep_alive && h->framing != BODY_UNTIL_CLOSE && !h->has_length_and_te;
     x->keep_limit_ms = http_fwd_keep_alive_ms(h);
     x->pin = x->pin || http_fwd_logs_in_connection(h);
-    bool coded = h->framing == BODY_UNTIL_CLOSE && http_field_find(h, FIELD_TRANSFER_ENCODING);
-    if (coded && x->minor == 0) // a client of HTTP/1.0 could not undo it
-        return refuse(x, 502, END_BAD_RESPONSE, "the answer has an unknown transfer coding");
+    if (!http_fwd_coding_passes(x, h))
+        return refuse(x, 502, END_BAD_RESPONSE,
+                      "the answer has a transfer coding that cannot pass");
     if (h->framing == BODY_UNTIL_CLOSE || decode || !x->up.done || x->w->draining)
         x->client_keeps = false;
     if (!http_fwd_response(x, h, buf_head(&f->buf)))
@@ -504,6 +504,13 @@ static enum step begin_tunnel(struct exchange *x, const struct http_head *h)
     return STEP_GO;
 }
 
+static enum step take_response(struct exchange *x, const struct http_head *h)
+{
+    if (h->status == 101)
+        return begin_tunnel(x, h);
+    return h->status >= 200 ? begin_response(x, h) : pass_interim(x, h);
+}
+
 // Reads a response head. WAIT: not there yet.
 static enum step read_response(struct exchange *x)
 {
@@ -518,15 +525,10 @@ static enum step read_response(struct exchange *x)
         if (buf_len(b) > 0)
             r = h1_parse_response(&x->response_scan, buf_head(b), buf_len(b), &limits, x->method,
                                   &w->response_head, &error);
-        const struct http_head *h = &w->response_head;
         if (r == H1_BAD)
             return refuse(x, 502, END_BAD_RESPONSE, http_error_info(error)->sentence);
-        if (r == H1_DONE && h->status == 101)
-            return begin_tunnel(x, h);
-        if (r == H1_DONE && h->status >= 200)
-            return begin_response(x, h);
         if (r == H1_DONE) {
-            enum step s = pass_interim(x, h);
+            enum step s = take_response(x, &w->response_head);
             if (s != STEP_GO || x->state != HS_WAIT)
                 return s;
             continue;

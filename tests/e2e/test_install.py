@@ -20,7 +20,7 @@ def root(tmp_path_factory):
 
 
 def test_files_are_where_they_belong(root):
-    for name in ("usr/sbin/evlb", "usr/bin/backend-sim", "usr/share/evlb/evlb.schema.json",
+    for name in ("usr/bin/evlb", "usr/bin/backend-sim", "usr/share/evlb/evlb.schema.json",
                  "usr/share/bash-completion/completions/evlb",
                  "usr/share/zsh/vendor-completions/_evlb",
                  "usr/share/fish/vendor_completions.d/evlb.fish",
@@ -35,13 +35,13 @@ def test_nothing_lands_outside_usr(root):
 
 
 def test_installed_program_runs(root, tmp_path):
-    r = tools.run([root / "usr/sbin/evlb", "--version"], env=tools.environment(tmp_path))
+    r = tools.run([root / "usr/bin/evlb", "--version"], env=tools.environment(tmp_path))
     assert r.status == 0 and r.out.startswith("evlb ")
 
 
 def test_installed_starter_is_valid(root, tmp_path):
     starter = root / "usr/share/doc/evlb/examples/evlb.starter.yaml"
-    r = tools.run([root / "usr/sbin/evlb", "check", "-c", starter], env=tools.environment(tmp_path))
+    r = tools.run([root / "usr/bin/evlb", "check", "-c", starter], env=tools.environment(tmp_path))
     assert r.status == 0, r.out
 
 
