@@ -73,6 +73,7 @@ void sim_free(struct sim *t)
         free(t->peers[i].out.p);
     }
     free(t->board);
+    free(t->log_memory);
     arena_free(t->config->arena);
     free(t);
 }

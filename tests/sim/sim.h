@@ -103,7 +103,8 @@ struct sim {
     uint64_t ends[END_COUNT];               // as the last sim_expect_end() saw them
     void (*serve)(struct sim *t, int peer); // called for server connections in every turn
     void (*drive)(struct sim *t);           // called in every turn: the client's part
-    void *script;
+    struct ring log;
+    struct ring_shared *log_memory;
 };
 
 struct sim *sim_new(const char *yaml) MUST_CHECK;
@@ -148,6 +149,10 @@ void sim_expect_ends_(struct sim *t, enum end_cause cause, uint64_t n, const cha
 const char *sim_take(struct sim *t, int peer);
 uint64_t sim_ends(const struct sim *t);
 const uint64_t *sim_server_counters(const struct sim *t, uint32_t server);
+
+// Turns the access log on; sim_log_take() gives the lines written since, as a string.
+void sim_log(struct sim *t);
+const char *sim_log_take(struct sim *t);
 
 // The n-th call of the transport (of malloc, for FAULT_NO_MEMORY) from now on behaves so.
 void sim_fault_at(struct sim *t, uint64_t n, enum sim_fault fault);

@@ -86,3 +86,29 @@ const uint64_t *sim_server_counters(const struct sim *t, uint32_t server)
 {
     return t->board->counters[0].servers[server];
 }
+
+#define LOG_BYTES 65536
+
+void sim_log(struct sim *t)
+{
+    t->log_memory = aligned_alloc(64, ring_bytes(LOG_BYTES));
+    assert_non_null(t->log_memory);
+    memset(t->log_memory, 0, ring_bytes(LOG_BYTES));
+    ring_init(&t->log, t->log_memory, LOG_BYTES, NULL, -1);
+    t->w.access_log = &t->log;
+}
+
+const char *sim_log_take(struct sim *t)
+{
+    static char lines[LOG_BYTES + 1];
+    struct iovec piece[2];
+    sim_run(t);
+    size_t n = ring_peek(&t->log, piece), first = MIN_OF(n, piece[0].iov_len);
+    if (first > 0)
+        memcpy(lines, piece[0].iov_base, first);
+    if (n > first)
+        memcpy(lines + first, piece[1].iov_base, n - first);
+    lines[n] = '\0';
+    ring_consume(&t->log, n);
+    return lines;
+}
