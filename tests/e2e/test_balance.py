@@ -194,7 +194,7 @@ def test_removing_a_server_moves_only_its_share(evlb, sim):
     assert 10 < moved < 60
 
 
-# ---- servers that fail
+# ---- servers that fail (traps 28, 29)
 
 def test_a_refused_connect_goes_to_another_server(evlb, sim):
     sims = sim("a", "b", "c")

@@ -20,7 +20,7 @@ def lb(evlb, origin):
     return evlb(ONE, a=origin)
 
 
-# ---- 1xx
+# ---- 1xx (trap 11)
 
 def test_every_interim_response_is_passed_on(lb):
     c = lb.client()
@@ -63,7 +63,7 @@ def test_only_an_interim_response_is_no_answer(lb):
     assert c.response().status == 502
 
 
-# ---- Expect
+# ---- Expect (trap 12)
 
 def test_expect_waits_for_the_servers_100(lb, origin):
     c = lb.client()
@@ -96,7 +96,7 @@ def test_expect_of_http10_is_not_passed_on(lb):
     assert "Expect" not in head.headers and head.body == b"ab"
 
 
-# ---- early answers, lingering close
+# ---- early answers, lingering close (traps 13, 14)
 
 def test_an_early_answer_reaches_a_client_that_is_still_sending(lb, origin):
     c = lb.client()
@@ -152,7 +152,7 @@ def test_lingering_ends(lb):
             time.sleep(0.01)
 
 
-# ---- half-close
+# ---- half-close (trap 15)
 
 def test_a_request_followed_by_fin_is_answered(lb):
     """printf ... | nc"""
@@ -177,7 +177,7 @@ def test_an_upload_followed_by_fin_is_answered(lb):
     assert c.response().headers["X-Body-Bytes"] == "100000"
 
 
-# ---- upgrades
+# ---- upgrades (trap 18)
 
 UPGRADE = ("Host: x", "Connection: Upgrade", "Upgrade: websocket")
 
@@ -267,7 +267,7 @@ def test_a_tunnel_connection_is_never_pooled(lb, origin):
     assert lb.get("/").headers["X-Conn-Request"] == "1"
 
 
-# ---- CONNECT and targets
+# ---- CONNECT and targets (traps 19, 20)
 
 def test_connect_is_refused_and_its_bytes_go_nowhere(lb, origin):
     c = lb.client()
@@ -330,7 +330,7 @@ def test_host_missing_doubled_or_invalid_is_refused(lb, origin, hosts):
     assert origin.count()["requests"] == 0
 
 
-# ---- versions
+# ---- versions (traps 21, 4)
 
 def test_http10_closes_unless_asked_otherwise(lb):
     c = lb.client()
@@ -380,7 +380,7 @@ def test_http10_with_transfer_encoding_is_refused(lb, origin):
     assert origin.count()["requests"] == 0
 
 
-# ---- bad responses
+# ---- bad responses (traps 3 to 5, 7)
 
 @pytest.mark.parametrize("bad", [
     "garbage", "no-status-line", "http09", "bad-version", "http2-version", "long-version",

@@ -31,7 +31,7 @@ def fields(lb, *lines):
     return seen(c.response()).headers
 
 
-# ---- hop-by-hop
+# ---- hop-by-hop (trap 17)
 
 def test_connection_and_what_it_names_stay_here(lb):
     h = fields(lb, "Connection: X-Hop, close , X-Other", "X-Hop: 1", "x-other: 2", "X-Kept: 3",
@@ -134,7 +134,7 @@ def test_an_endless_head_is_refused_while_it_arrives(lb):
     assert c.response().status == 431
 
 
-# ---- who the client is
+# ---- who the client is (trap 23)
 
 def test_forwarded_fields_are_written(lb):
     h = fields(lb)

@@ -21,7 +21,7 @@ def lb(evlb, origin):
     return evlb(ONE, a=origin)
 
 
-# ---- pipelining
+# ---- pipelining (trap 1)
 
 def test_pipelined_requests_are_answered_in_order(lb, origin):
     targets = ["/?size=%d" % n for n in (0, 3, 70000, 1, 200, 12)]
@@ -66,7 +66,7 @@ def test_empty_lines_between_requests_are_skipped(lb):
     assert c.response().status == 200
 
 
-# ---- lengths
+# ---- lengths (traps 2, 3)
 
 def test_transfer_encoding_wins_over_content_length_and_closes(lb, origin):
     c = lb.client()
@@ -125,7 +125,7 @@ def test_large_chunked_uploads_arrive_whole(lb, origin):
     assert c.get("/").status == 200
 
 
-# ---- chunks
+# ---- chunks (trap 5)
 
 def test_chunks_in_single_bytes(lb):
     c = lb.client()
@@ -169,7 +169,7 @@ def test_a_chunked_response_is_decoded_for_http10(lb):
     assert r.body == pattern(5000)
 
 
-# ---- trailers
+# ---- trailers (trap 6)
 
 def test_request_trailers_pass(lb):
     c = lb.client()
@@ -211,7 +211,7 @@ def test_response_trailers_end_with_http10(lb):
     assert "Trailer" not in r.headers
 
 
-# ---- messages without a body
+# ---- messages without a body (trap 8)
 
 def test_head_has_no_body_whatever_its_fields_say(lb):
     c = lb.client()
@@ -255,7 +255,7 @@ def test_bytes_behind_a_response_answer_nobody(lb, origin, bad, method):
     assert b"poison" not in first.body + second.body
 
 
-# ---- bodies that end with the connection
+# ---- bodies that end with the connection (trap 9)
 
 def test_close_delimited_response(lb):
     c = lb.client()
@@ -285,7 +285,7 @@ def test_transfer_coding_without_chunked_is_read_to_the_end(lb):
     assert r.headers.get("Connection") == "close"
 
 
-# ---- messages that break off
+# ---- messages that break off (trap 10)
 
 def test_a_response_cut_within_its_length_is_cut_for_the_client(lb, origin):
     c = lb.client()

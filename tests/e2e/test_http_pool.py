@@ -28,7 +28,7 @@ def lb(evlb, origin):
     return evlb(ONE, a=origin)
 
 
-# ---- reuse
+# ---- reuse (trap 26)
 
 def test_idle_connections_serve_other_clients(lb, origin):
     for n in range(1, 6):
@@ -149,7 +149,7 @@ def test_basic_authentication_is_of_a_request_and_shares_connections(lb):
     assert lb.get("/").headers["X-Conn"] == "1"
 
 
-# ---- the reuse race
+# ---- the reuse race (trap 16)
 
 def racing(evlb, sim):
     """Each connection is closed behind its answer, unannounced."""
@@ -214,7 +214,7 @@ def test_a_post_that_lost_its_connection_is_a_502(lb, origin):
     assert origin.count()["ids"] == {"once": 1}
 
 
-# ---- second tries
+# ---- second tries (traps 16, 28)
 
 @pytest.mark.parametrize("method, tries", [("GET", 4), ("HEAD", 4), ("OPTIONS", 4), ("PUT", 4),
                                            ("DELETE", 4), ("TRACE", 4), ("POST", 1), ("PATCH", 1),

@@ -63,7 +63,7 @@ def client_seen(c):
     return seen(c.response()).headers["X-Forwarded-For"].split(", ")[-1]
 
 
-# ---- in
+# ---- in (trap 24)
 
 @pytest.mark.parametrize("header, client", [
     (V1, "192.0.2.7"), (V1_6, "2001:db8::7"), (v2(), "192.0.2.7"), (v2(family=0x21), "2001:db8::7"),
@@ -221,7 +221,7 @@ def test_the_log_names_the_client_of_the_header(evlb, sim):
     assert lb.wait_access()[0]["client"] == "192.0.2.7"
 
 
-# ---- out
+# ---- out (traps 24, 26)
 
 SEND = """
 workers: 1

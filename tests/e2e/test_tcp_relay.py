@@ -65,7 +65,7 @@ def test_both_sides_speak_at_once(evlb, sim):
         c.close()
 
 
-# ---- ends
+# ---- ends (trap 15)
 
 def test_the_clients_fin_is_passed_on_and_the_answer_still_comes(evlb, sim):
     """tcp-sink answers only after the FIN."""
@@ -230,7 +230,7 @@ def test_a_connect_that_is_not_answered_goes_to_another_server(evlb, sim):
         assert lb.client().read_until_close() == b"a\n"
 
 
-# ---- flow control
+# ---- flow control (trap 35)
 
 def test_a_slow_reader_gets_every_byte(evlb, sim):
     size = 3_000_000
@@ -283,7 +283,7 @@ def test_a_slow_server_slows_the_client_down(evlb, sim):
     assert c.read_until_close() == b"bytes=200000 crc32=%08x\n" % zlib.crc32(data)
 
 
-# ---- accounting
+# ---- accounting (trap 33)
 
 def test_sessions_are_counted_while_they_last(lb):
     clients = [lb.client() for _ in range(5)]
