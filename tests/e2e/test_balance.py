@@ -273,3 +273,13 @@ def test_requests_are_shared_evenly_under_load(evlb, sim, wrk):
     wrk(lb.url("/"), duration=1, connections=32)
     counts = [server_counters(lb, name)["requests"] for name in "abc"]
     assert max(counts) - min(counts) <= 32
+
+
+def test_no_error_under_load_in_mode_tcp(evlb, sim, wrk):
+    lb = evlb("""
+        workers: 2
+        frontends: {web: {listen: $port, mode: tcp, backend: app}}
+        backends: {app: {mode: tcp, servers: {a: $a, b: $b}}}
+    """, sim("a", "b"))
+    result = wrk(lb.url("/"), duration=1, connections=64, headers=("Connection: close",))
+    assert result["errors"] == 0, result["out"]

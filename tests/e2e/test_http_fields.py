@@ -6,6 +6,7 @@ import select
 
 import pytest
 
+from harness import http
 from harness.wire import ONE, chunked, post, request, seen
 
 
@@ -249,3 +250,40 @@ def test_nothing_of_the_request_is_repeated_in_an_answer(evlb):
     lb = evlb(ONE, a="127.0.0.1:1")
     r = lb.get("/<script>alert(1)</script>", {"Accept": "<script>"})
     assert b"script" not in r.body
+
+
+# ---- other addresses
+
+def test_an_ipv6_client_is_named_without_brackets(evlb, origin):
+    lb = evlb("""
+        workers: 1
+        frontends: {web: {listen: ["$port", "[::1]:$port_6"], backend: app}}
+        backends: {app: {servers: {a: $a}}}
+    """, a=origin)
+    with http.Client(("::1", lb.ports["port_6"])) as c:
+        assert seen(c.get("/echo")).headers.all("X-Forwarded-For") == ["::1"]
+
+
+def test_over_unix_sockets_there_is_no_client_address(evlb, sim, tmp_path):
+    lb = evlb("""
+        workers: 1
+        frontends: {web: {listen: ["$port", "unix:$path"], backend: app}}
+        backends: {app: {servers: {a: $a}}}
+        log: {access: true}
+    """, sim("a"), path=tmp_path / "web.sock")
+    with http.Client(str(tmp_path / "web.sock")) as c:
+        assert "X-Forwarded-For" not in seen(c.get("/echo", {"X-Forwarded-For": "1.2.3.4"})).headers
+        assert c.get("/").status == 200
+    assert lb.wait_access(2)[0]["client"] in (None, "unix")
+
+
+def test_http10_without_host_is_forwarded_with_the_servers_address(lb, origin):
+    c = lb.client()
+    c.send(b"GET /echo HTTP/1.0\r\n\r\n")
+    assert seen(c.response()).headers.all("Host") == [origin.address]
+
+
+def test_http10_with_an_empty_host_is_forwarded_with_the_servers_address(lb, origin):
+    c = lb.client()
+    c.send(b"GET /echo HTTP/1.0\r\nHost:\r\n\r\n")
+    assert seen(c.response()).headers.all("Host") == [origin.address]
