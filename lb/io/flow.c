@@ -65,6 +65,8 @@ static void close_gap(struct buf *b, uint32_t at, uint32_t in, uint32_t out)
 bool flow_scan_buffer(struct flow *f)
 {
     uint32_t n = buf_len(&f->buf) - f->ready;
+    if (f->bad)
+        return false;
     if (f->done || n == 0)
         return true;
     if (f->scanner == NULL) {
@@ -72,7 +74,8 @@ bool flow_scan_buffer(struct flow *f)
         return true;
     }
     size_t in, out;
-    if (!f->scanner->scan(f->scan_ctx, buf_head(&f->buf) + f->ready, n, &in, &out, &f->done))
+    f->bad = !f->scanner->scan(f->scan_ctx, buf_head(&f->buf) + f->ready, n, &in, &out, &f->done);
+    if (f->bad)
         return false;
     close_gap(&f->buf, f->ready, (uint32_t)in, (uint32_t)out);
     f->ready += (uint32_t)out;
@@ -150,6 +153,7 @@ enum flow_result flow_pump(struct flow *f, struct conn *src, struct conn *dst)
             enum flow_result r = splice_pump(f, src, dst);
             if (r != FLOW_YIELD)
                 return r;
+            round += SPLICE_ROUNDS - 1;
             continue;
         }
         if (!flow_scan_buffer(f))

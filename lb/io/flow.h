@@ -38,6 +38,7 @@ struct flow {
     uint64_t splice_at; // value of `passed` from which on a pipe is worth it
     bool keep;          // do not give up what was sent: it may be sent again
     bool done;          // the scanner has seen the end
+    bool bad;           // the scanner has refused: nothing is scanned or read any more
     bool src_eof;       // the source has ended
     bool src_broken;    // not in order (reset)
 };
@@ -57,7 +58,8 @@ enum flow_result {
 void flow_init(struct flow *f);
 // Frees buffers and pipe.
 void flow_release(struct flow *f);
-// Moves what can be moved, up to a budget, and says why it stopped.
+// Moves what can be moved, up to a budget, and says why it stopped. After FLOW_BAD it says that
+// again.
 enum flow_result flow_pump(struct flow *f, struct conn *src, struct conn *dst) MUST_CHECK;
 // Lets the scanner look at what is in the buffer but not ready yet. False: refused.
 bool flow_scan_buffer(struct flow *f) MUST_CHECK;

@@ -9,32 +9,42 @@
 #include <unistd.h>
 
 #define SPLICE_MIN 65536u // fewer bytes to come than this are not worth a pipe
-#define PIPE_BYTES (1024 * 1024)
+#define PIPE_BYTES (256 * 1024)
+#define PIPES_MAX 64u // in use at a time; others go on through their buffers
 #define PIPES_KEPT 16
 
 static int kept[PIPES_KEPT][2];
 static int n_kept;
+static unsigned n_used;
 
 static bool take_pipe(struct flow *f)
 {
+    if (n_used >= PIPES_MAX)
+        return false;
     if (n_kept > 0) {
         n_kept--;
         memcpy(f->pipe, kept[n_kept], sizeof(f->pipe));
+        n_used++;
         return true;
     }
     if (pipe2(f->pipe, O_NONBLOCK | O_CLOEXEC) < 0) {
         f->pipe[0] = f->pipe[1] = -1;
         return false;
     }
-    (void)fcntl(f->pipe[1], F_SETPIPE_SZ, PIPE_BYTES); // the default of 64 KiB works too
-    return true;
+    n_used++;
+    (void)fcntl(f->pipe[1], F_SETPIPE_SZ, PIPE_BYTES);
+    if (fcntl(f->pipe[1], F_GETPIPE_SZ) >= (int)SPLICE_MIN)
+        return true;
+    splice_end(f); // a user's share of pipe memory is used up: 8 KiB at a time would be no gain
+    return false;
 }
 
 void splice_end(struct flow *f)
 {
     if (f->pipe[0] < 0)
         return;
-    if (f->piped == 0 && n_kept < PIPES_KEPT) {
+    n_used--;
+    if (f->piped == 0 && n_kept < PIPES_KEPT && fcntl(f->pipe[1], F_GETPIPE_SZ) >= PIPE_BYTES) {
         memcpy(kept[n_kept++], f->pipe, sizeof(f->pipe));
     } else {
         (void)close(f->pipe[0]);
@@ -46,9 +56,9 @@ void splice_end(struct flow *f)
 
 static uint64_t unseen(const struct flow *f)
 {
-    if (f->scanner == NULL)
-        return UINT64_MAX;
-    return f->done ? 0 : f->scanner->opaque(f->scan_ctx);
+    if (f->done)
+        return 0;
+    return f->scanner != NULL ? f->scanner->opaque(f->scan_ctx) : UINT64_MAX;
 }
 
 bool splice_wanted(const struct flow *f, const struct conn *src, const struct conn *dst)

@@ -12,7 +12,7 @@
 
 void attempt_claim(struct attempt *a, struct worker *w, const struct server *s)
 {
-    a->server = s;
+    a->server = a->last = s;
     board_claim(w->board, w->id, board_server_slot(s->index));
 }
 
@@ -29,6 +29,8 @@ bool attempt_pick(struct attempt *a, struct worker *w)
     const struct server *s = sched_pick(w->schedulers[a->backend->index], w->board, &p);
     if (s == NULL)
         return false;
+    if (a->n_avoid > 0 && s->index != a->avoid[a->n_avoid - 1])
+        w->count->backends[a->backend->index][BACKEND_REDISPATCHES]++;
     attempt_claim(a, w, s);
     return true;
 }

@@ -10,6 +10,7 @@
 struct attempt {
     const struct backend *backend;
     const struct server *server; // claimed; NULL: none
+    const struct server *last;   // claimed last, for the log
     uint64_t key;                // for balance: hash
     uint32_t retries;            // made so far
     uint32_t avoid[PICK_AVOID_MAX];

@@ -148,7 +148,7 @@ static void write_line(const struct exchange *x, enum end_cause cause, uint64_t 
         .client = &x->s->peer,
         .frontend = x->s->listener->frontend->name,
         .backend = x->attempt.backend != NULL ? x->attempt.backend->name : STR_NONE,
-        .server = x->attempt.server != NULL ? x->attempt.server->name : STR_NONE,
+        .server = x->attempt.last != NULL ? x->attempt.last->name : STR_NONE,
         .proto = x->minor > 0 ? "HTTP/1.1" : "HTTP/1.0",
         .method = t->method,
         .host = t->host,
@@ -180,6 +180,8 @@ void exchange_account(struct exchange *x, enum end_cause cause)
     uint64_t body = x->up.passed > x->head_sent_bytes ? x->up.passed - x->head_sent_bytes : 0;
     uint64_t bytes_in = x->head_bytes + body;
     f->n[FRONTEND_REQUESTS]++;
+    if (x->attempt.backend != NULL)
+        w->count->backends[x->attempt.backend->index][BACKEND_REQUESTS]++;
     f->n[FRONTEND_BYTES_IN] += bytes_in;
     f->n[FRONTEND_BYTES_OUT] += x->down.passed;
     f->ends[cause]++;

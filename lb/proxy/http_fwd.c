@@ -108,7 +108,7 @@ static bool authenticates_connection(struct str value)
     return false;
 }
 
-static bool challenges_connection(const struct http_head *h)
+bool http_fwd_logs_in_connection(const struct http_head *h)
 {
     if (h->status != 401 && h->status != 407)
         return false;
@@ -122,6 +122,13 @@ static bool challenges_connection(const struct http_head *h)
     return false;
 }
 
+static bool hidden_by_rules(const struct exchange *x, struct str name)
+{
+    const struct header_ops *f = &x->s->listener->frontend->headers;
+    const struct header_ops *b = &x->attempt.backend->headers;
+    return op_hides(f->request, f->n_request, name) || op_hides(b->request, b->n_request, name);
+}
+
 struct request_writer {
     struct exchange *x;
     const struct http_head *h;
@@ -129,10 +136,17 @@ struct request_writer {
     bool trusted;
     bool has_request_id, has_trace, has_proto, has_host;
     bool absolute; // the target carries the authority that replaces Host
+    bool rules;    // the configuration sets or removes fields
 };
 
-// True when the field's line goes to the server as it came.
-static bool request_field_passes(struct request_writer *r, const struct http_field *f)
+// False when a rule of the configuration sets or removes this field: then that is its only word.
+static bool ours_to_write(const struct request_writer *r, struct str name)
+{
+    return !r->rules || !hidden_by_rules(r->x, name);
+}
+
+// Notes what the field says; true when its line goes to the server as it came.
+static bool take_request_field(struct request_writer *r, const struct http_field *f)
 {
     switch (f->id) {
     case FIELD_CONNECTION:
@@ -168,7 +182,7 @@ static bool request_field_passes(struct request_writer *r, const struct http_fie
         r->has_trace = true;
         return true;
     case FIELD_AUTHORIZATION:
-        r->x->server->private |= authenticates_connection(f->value);
+        r->x->pin |= authenticates_connection(f->value);
         return true;
     case FIELD_OTHER:
     case FIELD_COOKIE:
@@ -194,7 +208,7 @@ static void add_host(struct request_writer *r)
     char text[ADDR_TEXT];
     const struct addr *a = &r->x->attempt.server->addr;
     struct str host = r->h->authority;
-    if (host.len > 0 && !r->absolute)
+    if ((host.len > 0 && !r->absolute) || !ours_to_write(r, STR("Host")))
         return;
     if (host.len == 0 && a->sa.sa_family == AF_UNIX)
         host = STR("localhost");
@@ -206,7 +220,7 @@ static void add_host(struct request_writer *r)
 static void add_forwarded_for(struct request_writer *r)
 {
     char ip[ADDR_TEXT];
-    if (r->x->s->peer.sa.sa_family == AF_UNSPEC)
+    if (r->x->s->peer.sa.sa_family == AF_UNSPEC || !ours_to_write(r, STR("X-Forwarded-For")))
         return; // over a unix socket there is nobody to name
     size_t n = ip_format(&r->x->s->peer, ip);
     h1_out_copy(r->o, STR("X-Forwarded-For: "));
@@ -237,15 +251,16 @@ static void add_ids(struct request_writer *r)
     (void)hex(rng_next(rng), id);
     (void)hex(rng_next(rng), id + 16);
     (void)hex(rng_next(rng), parent);
-    if (!r->has_request_id)
+    bool write_id = !r->has_request_id && ours_to_write(r, STR("X-Request-ID"));
+    if (write_id)
         h1_out_field(r->o, STR("X-Request-ID"), (struct str){id, sizeof(id)});
-    if (r->x->text != NULL && !r->has_request_id &&
+    if (r->x->text != NULL && write_id &&
         r->x->text->used + sizeof(id) <= sizeof(r->x->text->bytes)) {
         char *copy = r->x->text->bytes + r->x->text->used;
         memcpy(copy, id, sizeof(id));
         r->x->text->request_id = (struct str){copy, sizeof(id)};
     }
-    if (r->has_trace)
+    if (r->has_trace || !ours_to_write(r, STR("traceparent")))
         return;
     h1_out_copy(r->o, STR("traceparent: 00-"));
     h1_out_copy(r->o, (struct str){id, sizeof(id)});
@@ -282,22 +297,15 @@ static void add_connection(struct request_writer *r)
     }
 }
 
-static bool hidden_by_rules(const struct exchange *x, struct str name)
-{
-    const struct header_ops *f = &x->s->listener->frontend->headers;
-    const struct header_ops *b = &x->attempt.backend->headers;
-    return op_hides(f->request, f->n_request, name) || op_hides(b->request, b->n_request, name);
-}
-
 bool http_fwd_request(struct exchange *x, const struct http_head *h)
 {
     const struct header_ops *f = &x->s->listener->frontend->headers;
     const struct header_ops *b = &x->attempt.backend->headers;
-    bool rules = f->n_request + b->n_request > 0;
     bool length_written = false;
     struct request_writer r = {.x = x,
                                .h = h,
                                .o = &x->w->out,
+                               .rules = f->n_request + b->n_request > 0,
                                .trusted = x->s->listener->frontend->n_trusted > 0 &&
                                           session_trusts_peer(x->s),
                                .absolute = h->path.p != h->target.p && h->authority.len > 0};
@@ -306,15 +314,15 @@ bool http_fwd_request(struct exchange *x, const struct http_head *h)
     add_host(&r);
     for (uint32_t i = 0; i < h->n_fields; i++) {
         const struct http_field *field = &h->fields[i];
-        if (named_by_connection(h, field) || (rules && hidden_by_rules(x, field->name)))
+        if (named_by_connection(h, field) || !ours_to_write(&r, field->name))
             continue;
-        if (request_field_passes(&r, field))
+        if (take_request_field(&r, field))
             add_line(r.o, h, field, &length_written);
     }
     add_forwarded_for(&r);
-    if (!r.has_proto)
+    if (!r.has_proto && ours_to_write(&r, STR("X-Forwarded-Proto")))
         h1_out_copy(r.o, STR("X-Forwarded-Proto: http\r\n"));
-    if (!r.has_host && h->authority.len > 0)
+    if (!r.has_host && h->authority.len > 0 && ours_to_write(&r, STR("X-Forwarded-Host")))
         h1_out_field(r.o, STR("X-Forwarded-Host"), h->authority);
     add_ids(&r);
     add_ops(r.o, f->request, f->n_request);
@@ -380,8 +388,6 @@ bool http_fwd_response(struct exchange *x, const struct http_head *h, const char
     bool rules = f->n_response + b->n_response > 0 && h->status >= 200;
     bool length_written = false;
     struct h1_out *o = &x->w->out;
-    if (challenges_connection(h))
-        x->server->private = true;
     h1_out_reset(o);
     add_response_line(x, h, raw);
     for (uint32_t i = 0; i < h->n_fields; i++) {
@@ -418,26 +424,7 @@ uint32_t http_fwd_keep_alive_ms(const struct http_head *h)
         if (!str_caseeq(name, STR("timeout")) || !str_to_u64(str_trim(one), &seconds))
             continue;
         // a second earlier than the server, so that it does not close under our next request
-        return seconds > 1 && seconds < 86400 ? (uint32_t)(seconds - 1) * 1000 : 0;
+        return seconds == 0 ? 0 : (uint32_t)(MIN_OF(seconds, 86400u) - 1) * 1000;
     }
     return UINT32_MAX;
-}
-
-bool http_fwd_logs_in_connection(const struct http_head *h)
-{
-    static const struct str schemes[] = {STR("NTLM"), STR("Negotiate")};
-    if (h->status != 401 && h->status != 407)
-        return false;
-    for (uint32_t i = 0; i < h->n_fields; i++) {
-        const struct http_field *f = &h->fields[i];
-        if (!str_caseeq(f->name, STR("WWW-Authenticate")) &&
-            !str_caseeq(f->name, STR("Proxy-Authenticate")))
-            continue;
-        for (size_t k = 0; k < ARRAY_LEN(schemes); k++) {
-            size_t n = MIN_OF(f->value.len, schemes[k].len);
-            if (str_caseeq((struct str){f->value.p, n}, schemes[k]))
-                return true;
-        }
-    }
-    return false;
 }

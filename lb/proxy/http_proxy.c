@@ -30,6 +30,7 @@
 #include "proxy/relay.h"
 
 #define STEPS_PER_TURN 256
+#define FILLS_PER_TURN 8
 #define TRAILER_BYTES_MAX 8192u
 #define INTERIM_BYTES_MAX 16384u // interim responses that wait for a client to take them
 
@@ -92,6 +93,7 @@ static enum step go(struct exchange *x, enum http_state next)
 // get their turn after so many steps.
 static void drive(struct exchange *x)
 {
+    x->yielded = false;
     for (int i = 0; i < STEPS_PER_TURN; i++) {
         if (steps[x->state].step(x) != STEP_GO)
             return;
@@ -170,8 +172,8 @@ static enum step take_head(struct exchange *x)
     x->up.scan_ctx = &x->up_body;
     x->up.sent = x->up.ready = h->bytes;
     x->up.keep = true;
-    x->up.done = h->framing == BODY_NONE;
     h1_body_init(&x->up_body, h->framing, h->content_length, H1_BODY_PASS, TRAILER_BYTES_MAX);
+    x->up.done = x->up_body.done;
     x->s->requests++;
     exchange_note_head(x, h);
     return go(x, HS_ROUTE);
@@ -278,8 +280,10 @@ static struct upstream *take_idle(struct exchange *x)
         return NULL;
     for (;;) {
         struct upstream *u = upstream_take_idle(x->w, a->server, x, server_ready);
-        // what cannot be sent again should not find out by itself that the connection is dead
-        if (u == NULL || replay || conn_peek(&u->conn) == IO_AGAIN)
+        // what cannot be sent again should not find out by itself that the connection is dead, and
+        // nothing may take for its answer what came before it was sent
+        bool look = u != NULL && (!replay || (u->conn.ready & CONN_READ));
+        if (!look || conn_peek(&u->conn) == IO_AGAIN)
             return u;
         upstream_close(u, false);
     }
@@ -294,6 +298,10 @@ static struct upstream *take_pinned(struct exchange *x)
         return NULL;
     x->s->pinned = NULL;
     x->pin = true;
+    if (conn_peek(&u->conn) != IO_AGAIN) {
+        upstream_close(u, false);
+        return NULL;
+    }
     u->holder = x;
     u->on_ready = server_ready;
     attempt_claim(&x->attempt, x->w, u->server);
@@ -367,10 +375,9 @@ static enum step st_connect(struct exchange *x)
     }
     int state = c->ready & CONN_WRITE ? conn_connect_state(c) : EINPROGRESS;
     if (state == EINPROGRESS)
-        return http_client_is_there(x) ? STEP_WAIT : cut(x, END_CLIENT_CLOSED_CONNECT);
+        return http_client_is_there(x) ? http_wait_on(x) : cut(x, END_CLIENT_CLOSED_CONNECT);
     if (state != 0)
         return connect_failed(x, END_SERVER_REFUSED);
-    x->server->established = true;
     attempt_connected(&x->attempt, x->w);
     if (!add_proxy_header(x))
         return cut(x, END_OUT_OF_MEMORY);
@@ -416,7 +423,7 @@ static enum step st_send(struct exchange *x)
         return refuse(x, 400, END_BAD_REQUEST_BODY, "the request body breaks the rules");
     if (!http_fwd_request(x, exchange_head(x)))
         return refuse(x, 431, END_BAD_REQUEST, "the request head is too large to be forwarded");
-    x->head_sent_bytes = (uint32_t)w->out.total;
+    x->head_sent_bytes = (uint32_t)w->out.total + buf_len(&x->up.first); // a PROXY header, too
     if (http_send_head(w, &x->up, server) == IO_ERR)
         return server_failed(x);
     x->sent_ms = w->loop.now_ms;
@@ -428,7 +435,9 @@ static enum step st_send(struct exchange *x)
 // What an upload in this state waits for; also remembers whose fault a timeout would be.
 static void upload_wants(struct exchange *x, enum upload u, int *client, int *server)
 {
-    x->client_slow = u == UPLOAD_WAITS_CLIENT;
+    // a client that asked for "100 Continue" waits for the server until that comes
+    bool expects = x->expect_continue && x->up.passed <= x->head_sent_bytes;
+    x->client_slow = u == UPLOAD_WAITS_CLIENT && !expects;
     if (u == UPLOAD_WAITS_CLIENT || u == UPLOAD_YIELD)
         *client |= CONN_READ;
     if (u == UPLOAD_WAITS_SERVER || u == UPLOAD_YIELD)
@@ -439,6 +448,7 @@ static void upload_wants(struct exchange *x, enum upload u, int *client, int *se
 static enum step pass_interim(struct exchange *x, const struct http_head *h)
 {
     struct flow *f = &x->down;
+    x->expect_continue = x->expect_continue && h->status != 100;
     if (x->minor > 0) {
         if (!http_fwd_response(x, h, buf_head(&f->buf)))
             return refuse(x, 502, END_BAD_RESPONSE, "the server's answer is too large");
@@ -468,10 +478,10 @@ static enum step begin_response(struct exchange *x, const struct http_head *h)
         return refuse(x, 502, END_BAD_RESPONSE, "the server's answer is too large");
     f->scanner = h->framing == BODY_NONE ? NULL : &http_body_scanner;
     f->scan_ctx = &x->down_body;
-    f->done = h->framing == BODY_NONE || (h->framing == BODY_LENGTH && h->content_length == 0);
     f->sent = f->ready = h->bytes;
     h1_body_init(&x->down_body, h->framing, h->content_length,
                  decode ? H1_BODY_DECODE : H1_BODY_PASS, TRAILER_BYTES_MAX);
+    f->done = x->down_body.done;
     if (!f->done && !flow_scan_buffer(f))
         return refuse(x, 502, END_BAD_RESPONSE, "the server's answer breaks the rules");
     x->up.keep = false; // from here on nothing is ever sent again
@@ -519,6 +529,7 @@ static enum step read_response(struct exchange *x)
     const struct http_limits *l = &x->s->listener->frontend->limits;
     const struct h1_limits limits = {l->head_bytes, l->fields, l->uri_bytes};
     struct buf *b = &x->down.buf;
+    int fills = 0;
     while (flow_unsent(&x->down) < INTERIM_BYTES_MAX) {
         enum http_error error;
         enum h1_result r = H1_MORE;
@@ -537,7 +548,7 @@ static enum step read_response(struct exchange *x)
             return buf_len(b) == 0 ? server_failed(x)
                                    : refuse(x, 502, END_SERVER_CLOSED_WAIT,
                                             "the server closed in the middle of its answer");
-        if (!(server->ready & CONN_READ))
+        if (!(server->ready & CONN_READ) || fills++ == FILLS_PER_TURN)
             return STEP_WAIT;
         if (flow_fill(&x->down, server, l->head_bytes + BUF_BYTES) == IO_ERR && !x->down.src_eof)
             return cut(x, END_OUT_OF_MEMORY);
@@ -551,6 +562,8 @@ static enum step st_wait(struct exchange *x)
     enum upload u = http_pump_up(x);
     if (flow_flush(&x->down, &x->s->client) == IO_ERR) // the rest of an interim response
         return cut(x, END_CLIENT_CLOSED_WAIT);
+    if (u == UPLOAD_BAD)
+        return refuse(x, 400, END_BAD_REQUEST_BODY, "the request body breaks the rules");
     if (u == UPLOAD_STUCK) // its answer says why, or reading fails too
         x->server->conn.ready |= CONN_READ;
     enum step r = read_response(x);
@@ -558,11 +571,10 @@ static enum step st_wait(struct exchange *x)
         return r;
     switch (u) {
     case UPLOAD_CLIENT_LEFT:
-        return cut(x, END_CLIENT_CLOSED_WAIT);
-    case UPLOAD_BAD:
-        return refuse(x, 400, END_BAD_REQUEST_BODY, "the request body breaks the rules");
+        return cut(x, END_CLIENT_CLOSED_DATA);
     case UPLOAD_NO_MEMORY:
         return cut(x, END_OUT_OF_MEMORY);
+    case UPLOAD_BAD:
     case UPLOAD_STUCK:
     case UPLOAD_OVER:
     case UPLOAD_WAITS_CLIENT:
@@ -635,6 +647,7 @@ static enum step st_tunnel(struct exchange *x)
     switch (relay_pump(&x->up, &x->down, &x->s->client, &x->server->conn, &wants)) {
     case RELAY_WAIT:
         x->half_closed = wants.half_closed;
+        x->client_slow = wants.client_slow;
         x->client_waits = true; // what the client sends is the tunnel's
         return http_wait_for(x, wants.client, wants.server,
                              !wants.half_closed  ? ft->tunnel
@@ -763,6 +776,8 @@ static enum step timed_out(struct exchange *x)
 {
     const struct http_step *now = &steps[x->state];
     enum end_cause cause = x->client_slow ? now->timeout_client : now->timeout;
+    if (x->half_closed)
+        cause = x->client_slow ? END_CLIENT_TIMEOUT_DATA : END_SERVER_TIMEOUT_DATA;
     if (x->client_fin && !x->head_sent)
         return cut(x, now->client_left);
     log_debug("frontend '%s': timed out while %s", x->s->listener->frontend->name.p, now->doing);
@@ -783,7 +798,6 @@ void http_timeout(struct session *s)
         return;
     }
     if (x->yielded) {
-        x->yielded = false;
         drive(x);
         return;
     }

@@ -23,6 +23,14 @@ static bool watches_client(const struct exchange *x)
     return x->watch_client && x->up.done && !x->client_waits && !x->client_fin;
 }
 
+enum step http_wait_on(struct exchange *x)
+{
+    struct conn *c = &x->s->client;
+    if (!watches_client(x))
+        conn_want(c, &x->w->loop, c->wanted & ~CONN_READ);
+    return STEP_WAIT;
+}
+
 void http_watch_client(struct exchange *x)
 {
     struct conn *c = &x->s->client;

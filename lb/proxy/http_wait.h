@@ -9,6 +9,9 @@
 void http_set_deadline(struct exchange *x, uint64_t due_ms);
 // Waits for these events (CONN_READ | CONN_WRITE) of either side, `ms` from now at the most.
 enum step http_wait_for(struct exchange *x, int client, int server, uint32_t ms);
+// Goes on waiting as before, but no longer for a client that has said what it had to say: its bytes
+// stay where they are, and would wake us again and again.
+enum step http_wait_on(struct exchange *x);
 // The answer is taking its time: from now on the client is watched for its end.
 void http_watch_client(struct exchange *x);
 // A keep-alive client is watched anyway, any other once it has waited long: when it says something

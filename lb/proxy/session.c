@@ -69,7 +69,7 @@ void session_close(struct session *s, bool reset)
         upstream_close(s->pinned, false);
     listener_release(s->listener);
     loop_bury(&w->loop, &s->grave, bury);
-    if (w->draining && w->n_sessions == 0)
+    if (w->drained && w->n_sessions == 0)
         loop_break(&w->loop);
 }
 

@@ -176,7 +176,6 @@ static enum step st_pick(struct tcp_session *t)
 static enum step connected(struct tcp_session *t)
 {
     struct worker *w = t->s->w;
-    t->server->established = true;
     attempt_connected(&t->attempt, w);
     t->connected_ms = w->loop.now_ms;
     w->count->servers[t->server->server->index][SERVER_REQUESTS]++;
@@ -332,7 +331,7 @@ static void account(const struct tcp_session *t, enum end_cause cause)
     if (w->access_log == NULL)
         return;
     uint64_t now = w->loop.now_ms;
-    const struct server *server = t->attempt.server;
+    const struct server *server = t->attempt.last;
     struct access_record r = {
         .ended_ms = clock_wall_ms(),
         .client = &t->s->peer,

@@ -39,6 +39,7 @@ void worker_drain(struct worker *w, uint32_t ms)
             listener_stop(&w->listeners[i]);
         upstream_close_idle(w);
         session_drain_all(w);
+        w->drained = true;
     }
     if (ms > 0)
         timer_set(&w->loop.wheel, &w->drain_timer, w->loop.now_ms + ms);

@@ -71,8 +71,8 @@ struct upstream {
     uint32_t idle_limit_ms; // how long it may stay idle
     uint64_t idle_since_ms;
     struct grave grave;
-    bool established; // a write was taken, or the connect was seen to succeed
-    bool private;     // never goes to another client (its PROXY header named this one)
+
+    bool private; // never goes to another client (its PROXY header named this one)
 };
 
 struct idle_pool {
@@ -97,7 +97,8 @@ struct worker {
     struct list sessions;
     uint32_t retrying;  // exchanges that are in a retry now, against the budget
     uint32_t exchanges; // in progress
-    bool draining;
+    bool draining;      // no new connections, no keeping of old ones
+    bool drained;       // nothing waits to be accepted any more: the last session ends the process
     // The head that was parsed last, and whose it is: a step that comes right after the parsing
     // one finds it here, a later one parses again.
     struct http_head request_head, response_head;

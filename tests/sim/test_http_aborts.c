@@ -121,7 +121,7 @@ static void test_in_upload(void **state)
     sim_send(t, CLIENT, POST("/", "10") "abc");
     sim_expect_part(t, SERVER, "abc", SIM_OPEN);
     sim_close(t, CLIENT);
-    sim_expect_end(t, END_CLIENT_CLOSED_WAIT);
+    sim_expect_end(t, END_CLIENT_CLOSED_DATA);
     sim_expect_state(t, SERVER, SIM_RST);
     sim_free(t);
 }
