@@ -219,6 +219,22 @@ def test_request_rules_set_add_and_remove(ruled):
     assert "X-Secret" not in h and "X-Gone" not in h
 
 
+def test_rules_have_the_last_word_on_what_evlb_writes(evlb, origin):
+    lb = evlb("""
+        workers: 1
+        frontends:
+          web:
+            listen: $port
+            backend: app
+            headers: {request: {set: {X-Forwarded-Proto: https, Host: inner.test},
+                                remove: [X-Forwarded-For, traceparent]}}
+        backends: {app: {servers: {a: $a}}}
+    """, a=origin)
+    h = fields(lb)
+    assert (h.all("X-Forwarded-Proto"), h.all("Host")) == (["https"], ["inner.test"])
+    assert "X-Forwarded-For" not in h and "traceparent" not in h
+
+
 def test_response_rules_set_add_and_remove(ruled):
     r = ruled.get("/?header=X-More:0&header=Server:origin")
     assert r.headers.all("Server") == ["evlb"]

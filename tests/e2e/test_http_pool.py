@@ -143,6 +143,15 @@ def test_a_connection_that_is_authenticated_as_such_serves_nobody_else(lb, targe
     assert lb.get("/").headers["X-Conn"] == "2"
 
 
+def test_the_client_that_authenticated_a_connection_keeps_it(lb):
+    c = lb.client()
+    c.get("/?status=401&header=WWW-Authenticate:NTLM")
+    lb.get("/")  # another client's
+    for n in (2, 3):
+        r = c.get("/", {"Authorization": "NTLM TlRMTVNTUAADAAAA"})
+        assert (r.headers["X-Conn"], r.headers["X-Conn-Request"]) == ("1", str(n))
+
+
 def test_basic_authentication_is_of_a_request_and_shares_connections(lb):
     lb.get("/?status=401&header=WWW-Authenticate:Basic%20realm%3DNTLM",
            {"Authorization": "Basic dTpw"})
