@@ -23,7 +23,6 @@ static const char *const advice[END_COUNT] = {
     [END_CLIENT_CLOSED_DATA] = "Nothing if rare: users stop downloads.",
     [END_CLIENT_TIMEOUT_REQUEST] = "Slow or idle clients, or an attack with slow heads; timeout.request sets the limit.",
     [END_CLIENT_TIMEOUT_DATA] = "A stalled client; raise timeout.client if it is only slow.",
-    [END_CLIENT_IDLE] = "Nothing: keep-alive connections end so; timeout.keep-alive sets when.",
     [END_NO_SERVER] = "Look at the servers with 'evlb ctl status': none has a weight above 0 and an address.",
     [END_SERVER_REFUSED] = "Start the server, or correct its address: nothing accepts connections there.",
     [END_SERVER_CONNECT_TIMEOUT] = "The server's host is down, filtered or out of backlog; timeout.connect sets the limit.",

@@ -112,8 +112,9 @@ const struct value_kind value_kinds[VALUE_TYPES] = {
 #define ROW_RETRIES(T) \
     {"retries", U32(T, retries), .fallback = "3", LIMITS(0, 100), .flags = ROW_DEFAULTS, SINCE, \
      .example = "1", \
-     .doc = "How often a request whose connection failed before it was sent is tried again, on " \
-            "another server when there is one."}
+     .doc = "How often a request is tried again, on another server when there is one: when its " \
+            "connection failed before it was sent; or when the server closed without a byte of an " \
+            "answer to a whole GET, HEAD, PUT, DELETE, OPTIONS or TRACE, which may be sent twice."}
 #define ROW_REUSE(T) \
     {"reuse", ENUM(T, reuse, reuse, reuses), .fallback = "safe", .flags = ROW_DEFAULTS | ROW_HTTP, \
      SINCE, .example = "always", \
@@ -221,7 +222,8 @@ static const struct row header_rows[] = {
     {"request", OBJECT(object_header_ops, 0), SINCE, .example = "{set: {X-Env: prod}}",
      .doc = "On the way to the server."},
     {"response", OBJECT(object_header_ops, 0), SINCE, .example = "{remove: [Server]}",
-     .doc = "On the way to the client."},
+     .doc = "On the way to the client. Answers of evlb's own (redirects, denials, errors) do not "
+            "pass these rules."},
     {"set", .type = VALUE_FIELDS, SINCE, .example = "{X-Env: prod}",
      .doc = "Short for request.set."},
     {"add", .type = VALUE_FIELDS, SINCE, .example = "{Via: evlb}", .doc = "Short for request.add."},
@@ -383,7 +385,8 @@ static const struct row route_rows[] = {
      .doc = "Matches requests for these hosts, whatever the port."},
     {"path", .type = VALUE_PATHS, SLOT(struct route_draft, route.paths, const struct str *),
      COUNT(struct route_draft, route.n_paths), SINCE, .example = "/api/",
-     .doc = "Matches this path and all below it: /api matches /api and /api/x, not /apix."},
+     .doc = "Matches this path and all below it: /api matches /api and /api/x, not /apix; "
+            "/api/ does not match /api itself."},
     {"backend", .type = VALUE_BACKEND_NAME, SLOT(struct route_draft, backend_name, struct str),
      SINCE, .example = "app", .doc = "Sends the request there."},
     {"redirect", .type = VALUE_REDIRECT, SLOT(struct route_draft, route.redirect, struct str), SINCE,

@@ -27,11 +27,10 @@
     X(CLIENT_CLOSED_DATA,    "client-closed-data",    "CD", 0,   "the client left during the transfer") \
     X(CLIENT_TIMEOUT_REQUEST,"client-timeout-request","cR", 408, "the request head did not arrive in timeout.request") \
     X(CLIENT_TIMEOUT_DATA,   "client-timeout-data",   "cD", 408, "the client sent or took nothing for timeout.client") \
-    X(CLIENT_IDLE,           "client-idle",           "cR", 0,   "no further request in timeout.keep-alive") \
     X(NO_SERVER,             "no-server",             "SC", 503, "no server of the backend is usable") \
     X(SERVER_REFUSED,        "server-refused",        "SC", 503, "the connection to the server failed") \
     X(SERVER_CONNECT_TIMEOUT,"server-connect-timeout","sC", 504, "the server did not accept in timeout.connect") \
-    X(SERVER_CLOSED_WAIT,    "server-closed-wait",    "SH", 502, "the server closed before its answer was complete in head") \
+    X(SERVER_CLOSED_WAIT,    "server-closed-wait",    "SH", 502, "the server closed before the head of its answer was complete") \
     X(SERVER_TIMEOUT_WAIT,   "server-timeout-wait",   "sH", 504, "the server did not answer in timeout.server") \
     X(BAD_RESPONSE,          "bad-response",          "PH", 502, "the server's answer breaks HTTP's rules") \
     X(SERVER_CLOSED_DATA,    "server-closed-data",    "SD", 0,   "the server closed in the middle of its answer") \

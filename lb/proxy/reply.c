@@ -42,7 +42,7 @@ const char *reply_reason(uint16_t status)
         if (reasons[i].status == status)
             return reasons[i].reason;
     }
-    return "Status";
+    return status < 400 ? "Redirection" : status < 500 ? "Client Error" : "Server Error";
 }
 
 static int write_body(const struct reply *r, char *out, size_t size)

@@ -16,7 +16,7 @@ struct reply {
     bool http10_keep;     // an HTTP/1.0 client that asked to keep the connection
 };
 
-// "Service Unavailable" for 503; "Status" for one we never send.
+// "Service Unavailable" for 503; the word of its class for one that is not in the table.
 const char *reply_reason(uint16_t status);
 // Appends the whole answer. False: out of memory.
 bool reply_write(const struct reply *r, struct buf *out) MUST_CHECK;

@@ -91,7 +91,7 @@ static void test_reasons(void **state)
     (void)state;
     assert_string_equal(reply_reason(502), "Bad Gateway");
     assert_string_equal(reply_reason(431), "Request Header Fields Too Large");
-    assert_string_equal(reply_reason(599), "Status");
+    assert_string_equal(reply_reason(599), "Server Error");
 }
 
 // Appended to what is there already.

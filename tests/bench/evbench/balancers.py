@@ -107,11 +107,10 @@ class Haproxy(Balancer):
     def command(self, task: Task, folder: Path) -> list[str]:
         """Without the pool ratios it gives up its pool of server connections at 1/5 of its limit.
 
-        It refuses a maxconn for which, with a check per server, descriptors could run out.
+        It refuses a maxconn for which descriptors could run out.
         """
         is_http = task.layer == "http"
-        check = " check inter 2s" if is_http else ""
-        servers = "".join(f"  server s{p} 127.0.0.1:{p}{check}\n" for p in task.servers)
+        servers = "".join(f"  server s{p} 127.0.0.1:{p}\n" for p in task.servers)
         http = "  option forwardfor\n  http-reuse always\n" if is_http else ""
         config = folder / "haproxy.cfg"
         config.write_text(
