@@ -60,7 +60,7 @@ const struct server *sched_pick(const struct scheduler *s, struct board *board,
     for (size_t i = 0; i < ARRAY_LEN(rounds); i++) {
         if ((rounds[i] & ~present) != 0)
             continue; // would be the same as a later round
-        struct attempt a = {.board = board, .pick = p, .refuse = rounds[i]};
+        struct pick_round a = {.board = board, .pick = p, .refuse = rounds[i]};
         uint32_t place = s->ops->pick(s, &a);
         if (place != SCHED_NONE)
             return &s->servers[place];
@@ -68,7 +68,7 @@ const struct server *sched_pick(const struct scheduler *s, struct board *board,
     return NULL;
 }
 
-uint32_t sched_scan(const struct scheduler *s, const struct attempt *a, uint32_t start)
+uint32_t sched_scan(const struct scheduler *s, const struct pick_round *a, uint32_t start)
 {
     for (uint32_t k = 0, i = start; k < s->n; k++, i = i + 1 == s->n ? 0 : i + 1)
         if (sched_acceptable(s, a, i))
@@ -76,7 +76,7 @@ uint32_t sched_scan(const struct scheduler *s, const struct attempt *a, uint32_t
     return SCHED_NONE;
 }
 
-bool sched_avoided(const struct scheduler *s, const struct attempt *a, uint32_t i)
+bool sched_avoided(const struct scheduler *s, const struct pick_round *a, uint32_t i)
 {
     lb_assert(a->pick->n_avoid <= PICK_AVOID_MAX);
     for (uint32_t k = 0; k < a->pick->n_avoid; k++)

@@ -5,7 +5,7 @@
 // agree on which ones are being skipped.
 #include "core/sched_ops.h"
 
-static uint32_t first_pick(const struct scheduler *s, const struct attempt *a)
+static uint32_t first_pick(const struct scheduler *s, const struct pick_round *a)
 {
     return sched_scan(s, a, 0);
 }

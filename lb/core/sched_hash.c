@@ -157,7 +157,7 @@ struct share {
     uint64_t load, weight;
 };
 
-static struct share usable_share(const struct scheduler *s, const struct attempt *a)
+static struct share usable_share(const struct scheduler *s, const struct pick_round *a)
 {
     struct share all = {0, 0};
     bool look = a->refuse != 0 || !s->all_addressed;
@@ -171,7 +171,7 @@ static struct share usable_share(const struct scheduler *s, const struct attempt
 }
 
 // `all` is counted when it is first needed: its weight is 0 before.
-static bool overloaded(const struct scheduler *s, const struct attempt *a, uint32_t i,
+static bool overloaded(const struct scheduler *s, const struct pick_round *a, uint32_t i,
                        struct share *all)
 {
     uint64_t load = sched_load(s, a, i);
@@ -192,7 +192,7 @@ static uint32_t owner_of(const struct hash_ring *ring, uint32_t at)
 
 // For the rare case that the ring shows only unusable servers over a long stretch: the usable
 // server that this key likes best (rendezvous hashing).
-static uint32_t rendezvous(const struct scheduler *s, const struct attempt *a)
+static uint32_t rendezvous(const struct scheduler *s, const struct pick_round *a)
 {
     uint32_t best = SCHED_NONE;
     uint64_t best_score = 0;
@@ -206,7 +206,7 @@ static uint32_t rendezvous(const struct scheduler *s, const struct attempt *a)
     return best;
 }
 
-static uint32_t hash_pick(const struct scheduler *s, const struct attempt *a)
+static uint32_t hash_pick(const struct scheduler *s, const struct pick_round *a)
 {
     if (!a->pick->has_key)
         return sched_rr.pick(s, a);

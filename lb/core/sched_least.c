@@ -17,7 +17,7 @@ struct best {
 
 // The better of `best` and the servers from..to-1. What does not change stands in locals, which the
 // compiler cannot do by itself past an atomic load.
-static struct best search(const struct scheduler *s, const struct attempt *a, uint32_t from,
+static struct best search(const struct scheduler *s, const struct pick_round *a, uint32_t from,
                           uint32_t to, struct best best)
 {
     const _Atomic uint32_t *in_flight = a->board->total + s->first_slot;
@@ -31,8 +31,8 @@ static struct best search(const struct scheduler *s, const struct attempt *a, ui
 }
 
 // With equal weights an idle server cannot be beaten, so that most searches end early.
-static struct best search_equal(const struct scheduler *s, const struct attempt *a, uint32_t from,
-                                uint32_t to, struct best best)
+static struct best search_equal(const struct scheduler *s, const struct pick_round *a,
+                                uint32_t from, uint32_t to, struct best best)
 {
     const _Atomic uint32_t *in_flight = a->board->total + s->first_slot;
     for (uint32_t i = from; i < to && best.load > 1; i++) {
@@ -43,7 +43,7 @@ static struct best search_equal(const struct scheduler *s, const struct attempt 
     return best;
 }
 
-static uint32_t least_pick(const struct scheduler *s, const struct attempt *a)
+static uint32_t least_pick(const struct scheduler *s, const struct pick_round *a)
 {
     uint32_t start = (uint32_t)(sched_turn(s, a) % s->n);
     if (s->equal_weights) {

@@ -16,7 +16,7 @@
 enum refuse { REFUSE_AVOIDED = 1, REFUSE_SKIPPED = 2 };
 
 // One round of a pick.
-struct attempt {
+struct pick_round {
     struct board *board;
     const struct pick *pick;
     unsigned refuse; // of enum refuse
@@ -27,7 +27,7 @@ struct sched_ops {
     void (*build)(struct scheduler *s, struct arena *arena);
     // The place of the server in the backend, SCHED_NONE when no server is acceptable. Called only
     // when some server has a weight above 0.
-    uint32_t (*pick)(const struct scheduler *s, const struct attempt *a);
+    uint32_t (*pick)(const struct scheduler *s, const struct pick_round *a);
 };
 
 extern const struct sched_ops sched_rr, sched_least, sched_random, sched_first, sched_hash;
@@ -54,24 +54,26 @@ struct scheduler {
 void sched_build_order(struct scheduler *s, struct arena *arena);
 
 // The first acceptable server at or behind `start`, from the top again at the end.
-uint32_t sched_scan(const struct scheduler *s, const struct attempt *a, uint32_t start) MUST_CHECK;
+uint32_t sched_scan(const struct scheduler *s, const struct pick_round *a,
+                    uint32_t start) MUST_CHECK;
 
-bool sched_avoided(const struct scheduler *s, const struct attempt *a, uint32_t i) MUST_CHECK;
+bool sched_avoided(const struct scheduler *s, const struct pick_round *a, uint32_t i) MUST_CHECK;
 
 // A number that no other pick of this backend gets, in any worker.
-static inline uint64_t sched_turn(const struct scheduler *s, const struct attempt *a)
+static inline uint64_t sched_turn(const struct scheduler *s, const struct pick_round *a)
 {
     return atomic_fetch_add_explicit(&a->board->cursor[s->backend->index].next, 1,
                                      memory_order_relaxed);
 }
 
 // Requests in flight at server `i`.
-static inline uint32_t sched_load(const struct scheduler *s, const struct attempt *a, uint32_t i)
+static inline uint32_t sched_load(const struct scheduler *s, const struct pick_round *a, uint32_t i)
 {
     return board_total(a->board, s->first_slot + i);
 }
 
-static inline bool sched_acceptable(const struct scheduler *s, const struct attempt *a, uint32_t i)
+static inline bool sched_acceptable(const struct scheduler *s, const struct pick_round *a,
+                                    uint32_t i)
 {
     if (s->weights[i] == 0 || s->servers[i].addr.len == 0)
         return false;

@@ -10,12 +10,12 @@
 
 #define DRAWS 8
 
-static uint32_t draw(const struct scheduler *s, const struct attempt *a)
+static uint32_t draw(const struct scheduler *s, const struct pick_round *a)
 {
     return s->order[rng_below(a->pick->rng, s->n_order)];
 }
 
-static uint32_t draw_acceptable(const struct scheduler *s, const struct attempt *a)
+static uint32_t draw_acceptable(const struct scheduler *s, const struct pick_round *a)
 {
     uint32_t i = 0;
     for (int k = 0; k < DRAWS; k++) {
@@ -27,7 +27,7 @@ static uint32_t draw_acceptable(const struct scheduler *s, const struct attempt 
 }
 
 // Another acceptable server than `first`, or `first` itself when none came up.
-static uint32_t draw_other(const struct scheduler *s, const struct attempt *a, uint32_t first)
+static uint32_t draw_other(const struct scheduler *s, const struct pick_round *a, uint32_t first)
 {
     for (int k = 0; k < DRAWS; k++) {
         uint32_t i = draw(s, a);
@@ -37,7 +37,7 @@ static uint32_t draw_other(const struct scheduler *s, const struct attempt *a, u
     return first;
 }
 
-static uint32_t random_pick(const struct scheduler *s, const struct attempt *a)
+static uint32_t random_pick(const struct scheduler *s, const struct pick_round *a)
 {
     uint32_t i = draw_acceptable(s, a);
     if (i == SCHED_NONE)

@@ -112,7 +112,7 @@ static uint32_t turns_allowed(const struct scheduler *s)
     return MIN_OF(s->n_order, TURNS_MOST);
 }
 
-static uint32_t rr_pick(const struct scheduler *s, const struct attempt *a)
+static uint32_t rr_pick(const struct scheduler *s, const struct pick_round *a)
 {
     uint64_t turn = sched_turn(s, a);
     uint32_t i = s->order[turn % s->n_order];

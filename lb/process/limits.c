@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #include "base/log.h"
+#include "process/listeners.h"
 
 #define OPEN_FILES_MAX 1048576u // more is never needed and costs the kernel memory
 #define OPEN_FILES_RESERVE 64u  // listeners aside: log, channel, epoll, resolver, spare
@@ -36,21 +37,13 @@ static uint32_t raise_open_files(void)
     return (uint32_t)MIN_OF(limit.rlim_cur, (rlim_t)OPEN_FILES_MAX);
 }
 
-static uint32_t count_listens(const struct config *config)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < config->n_frontends; i++)
-        n += config->frontends[i].n_listens;
-    return n;
-}
-
 struct limits limits_find(const struct config *config)
 {
     struct limits l = {.workers = config->workers, .open_files = raise_open_files()};
     if (l.workers == 0)
         l.workers = count_cores();
     l.workers = MIN_OF(l.workers, WORKERS_MAX);
-    uint32_t reserved = OPEN_FILES_RESERVE + count_listens(config);
+    uint32_t reserved = OPEN_FILES_RESERVE + listeners_count(config);
     uint32_t per_worker = l.open_files > reserved + 2 ? (l.open_files - reserved) / 2 : 1;
     uint64_t possible = (uint64_t)per_worker * l.workers;
     l.max_connections = (uint32_t)MIN_OF(possible, (uint64_t)UINT32_MAX / 2);

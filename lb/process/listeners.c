@@ -176,7 +176,7 @@ static bool open_address(struct listeners *all, uint32_t at, const struct fronte
     return true;
 }
 
-static uint32_t count_listens(const struct config *config)
+uint32_t listeners_count(const struct config *config)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < config->n_frontends; i++)
@@ -214,7 +214,7 @@ struct listeners *listeners_bind(const struct config *config, uint32_t workers)
         return NULL;
     struct listeners *l = xcalloc(1, sizeof(*l));
     l->workers = workers;
-    l->per_worker = count_listens(config);
+    l->per_worker = listeners_count(config);
     l->fds = xmalloc((size_t)workers * l->per_worker * sizeof(*l->fds));
     for (size_t i = 0; i < (size_t)workers * l->per_worker; i++)
         l->fds[i] = -1;

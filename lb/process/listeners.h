@@ -27,4 +27,7 @@ void listeners_free(struct listeners *l);
 // the file is something else).
 int listen_unix(const struct addr *addr) MUST_CHECK;
 
+// Listens over all frontends: the sockets of one worker.
+uint32_t listeners_count(const struct config *config);
+
 #endif

@@ -23,6 +23,13 @@ struct access_record {
     enum end_cause end;
 };
 
+// From one stamp of the loop's clock to the next, in ms; -1 when the phase was never entered (0) or
+// never left.
+static inline int32_t access_span(uint64_t from, uint64_t to)
+{
+    return from > 0 && to >= from ? (int32_t)MIN_OF(to - from, (uint64_t)INT32_MAX) : -1;
+}
+
 // The longest line; longer texts are cut (and end in "...").
 #define ACCESS_LINE_MAX 8192
 

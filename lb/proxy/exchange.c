@@ -132,12 +132,6 @@ void exchange_note_head(struct exchange *x, const struct http_head *h)
         x->text->request_id = note(x->text, field_value(h, FIELD_X_REQUEST_ID), 128);
 }
 
-// From one stamp to the next; -1 when the phase was never entered or never left.
-static int32_t span(uint64_t from, uint64_t to)
-{
-    return from > 0 && to >= from ? (int32_t)MIN_OF(to - from, (uint64_t)INT32_MAX) : -1;
-}
-
 static void write_line(const struct exchange *x, enum end_cause cause, uint64_t bytes_in)
 {
     static const struct exchange_text nothing;
@@ -161,12 +155,12 @@ static void write_line(const struct exchange *x, enum end_cause cause, uint64_t 
         .bytes_out = x->down.passed,
         .retries = x->attempt.retries,
         .t_idle_ms = x->idle_ms,
-        .t_request_ms = span(x->begin_ms, x->head_ms),
+        .t_request_ms = access_span(x->begin_ms, x->head_ms),
         .t_queue_ms = -1,
-        .t_connect_ms = span(x->pick_ms, x->connected_ms),
-        .t_response_ms = span(x->connected_ms, x->response_ms),
-        .t_data_ms = span(x->response_ms, now),
-        .t_total_ms = span(x->begin_ms, now),
+        .t_connect_ms = access_span(x->pick_ms, x->connected_ms),
+        .t_response_ms = access_span(x->connected_ms, x->response_ms),
+        .t_data_ms = access_span(x->response_ms, now),
+        .t_total_ms = access_span(x->begin_ms, now),
         .end = cause,
     };
     if (!access_log_write(x->w->access_log, &r))

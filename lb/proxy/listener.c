@@ -43,6 +43,13 @@ static void on_resume(struct timer *t)
     watch(l, true);
 }
 
+static void unclaim(const struct listener *l)
+{
+    struct board *b = l->w->board;
+    board_release(b, l->w->id, board_process_slot(b));
+    board_release(b, l->w->id, board_frontend_slot(b, l->frontend->index));
+}
+
 // Claims a place for one more connection. False: a limit is reached.
 static bool claim(struct listener *l)
 {
@@ -55,16 +62,14 @@ static bool claim(struct listener *l)
     if (board_total(b, process) <= l->w->max_connections &&
         (most == 0 || board_total(b, frontend) <= most))
         return true;
-    board_release(b, l->w->id, process);
-    board_release(b, l->w->id, frontend);
+    unclaim(l);
     return false;
 }
 
 void listener_release(const struct listener *l)
 {
     struct worker *w = l->w;
-    board_release(w->board, w->id, board_process_slot(w->board));
-    board_release(w->board, w->id, board_frontend_slot(w->board, l->frontend->index));
+    unclaim(l);
     for (uint32_t i = 0; i < w->n_listeners; i++) {
         if (w->listeners[i].paused)
             timer_set(&w->loop.wheel, &w->listeners[i].resume, w->loop.now_ms);
@@ -85,8 +90,7 @@ static bool accept_one(struct listener *l)
             l->w->count->worker[WORKER_REFUSED_SESSIONS]++;
         return true;
     }
-    board_release(l->w->board, l->w->id, board_process_slot(l->w->board));
-    board_release(l->w->board, l->w->id, board_frontend_slot(l->w->board, l->frontend->index));
+    unclaim(l);
     enum sock_failure why = sock_failure(-fd);
     if (why == SOCK_NONE)
         return false;

@@ -310,11 +310,6 @@ static enum step st_relay(struct tcp_session *t)
 
 // ---- the end
 
-static int32_t span(uint64_t from, uint64_t to)
-{
-    return from > 0 && to >= from ? (int32_t)MIN_OF(to - from, (uint64_t)INT32_MAX) : -1;
-}
-
 static void account(const struct tcp_session *t, enum end_cause cause)
 {
     struct worker *w = t->s->w;
@@ -343,12 +338,12 @@ static void account(const struct tcp_session *t, enum end_cause cause)
         .bytes_out = t->down.passed,
         .retries = t->attempt.retries,
         .t_idle_ms = -1,
-        .t_request_ms = span(t->begin_ms, t->pick_ms),
+        .t_request_ms = access_span(t->begin_ms, t->pick_ms),
         .t_queue_ms = -1,
-        .t_connect_ms = span(t->pick_ms, t->connected_ms),
+        .t_connect_ms = access_span(t->pick_ms, t->connected_ms),
         .t_response_ms = -1,
-        .t_data_ms = span(t->connected_ms, now),
-        .t_total_ms = span(t->begin_ms, now),
+        .t_data_ms = access_span(t->connected_ms, now),
+        .t_total_ms = access_span(t->begin_ms, now),
         .end = cause,
     };
     if (!access_log_write(w->access_log, &r))
