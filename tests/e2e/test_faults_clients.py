@@ -159,7 +159,8 @@ def test_cookies_of_delimiters_do_not_loop(evlb, sim):
     """CVE-2019-14241."""
     lb = evlb(ONE.replace("{servers", "{balance: hash, hash: {on: cookie sid}, servers"), sim("a"))
     for cookie in (";", ";;;;", ",", "=", "= ;=", " ; ", ";,= ;,= ", "sid", "sid=", "=sid",
-                   "; sid=;", "sid=\"", "a=\"b; sid=1", ";" * 5000, "=" * 5000, "sid=" + "x" * 5000):
+                   "; sid=;", "sid=\"", "a=\"b; sid=1", ";" * 5000, "=" * 5000,
+                   "sid=" + "x" * 5000):
         assert lb.get("/", {"Cookie": cookie}).status == 200
 
 

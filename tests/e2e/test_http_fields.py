@@ -68,7 +68,8 @@ def test_te_is_reduced_to_trailers(lb):
 
 
 def test_hop_by_hop_fields_of_a_response_stay_here(lb):
-    r = lb.get("/?header=Connection:X-Hop&header=X-Hop:1&header=Keep-Alive:timeout%3D9&header=X-K:2")
+    r = lb.get("/?header=Connection:X-Hop&header=X-Hop:1&header=Keep-Alive:timeout%3D9"
+               "&header=X-K:2")
     assert "X-Hop" not in r.headers and "Keep-Alive" not in r.headers
     assert r.headers["X-K"] == "2"
 
