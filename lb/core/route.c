@@ -40,8 +40,7 @@ static bool any_host_matches(const struct route *r, struct str host)
     return r->n_hosts == 0;
 }
 
-// The rule of uri_path_under() in proto/uri.h, which core does not see: a prefix ends at a segment
-// border, its own last slash included.
+// A prefix ends at a segment border, its own last slash included.
 static bool path_under(struct str path, struct str prefix)
 {
     if (!str_starts(path, prefix))

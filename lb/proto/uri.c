@@ -48,7 +48,7 @@ static bool put_slash(struct path_out *o)
     return true;
 }
 
-// "%41" at `p`: decoded when unreserved, else in upper case. False: malformed, or NUL.
+// "%41" at `p`: decoded when unreserved or a slash, else in upper case. False: malformed, or NUL.
 static bool put_escape(struct path_out *o, const char *p, const char *end)
 {
     static const char digits[] = "0123456789ABCDEF";
@@ -58,6 +58,8 @@ static bool put_escape(struct path_out *o, const char *p, const char *end)
     if (high < 0 || low < 0 || (high | low) == 0)
         return false;
     char c = (char)(high << 4 | low);
+    if (c == '/')
+        return put_slash(o);
     if (char_is(c, CH_UNRESERVED))
         return put(o, c);
     return put(o, '%') && put(o, digits[high]) && put(o, digits[low]);
@@ -88,14 +90,6 @@ bool uri_normalise(struct str target, char *out, size_t size, size_t *len)
     end_segment(&o);
     *len = o.len;
     return true;
-}
-
-bool uri_path_under(struct str path, struct str prefix)
-{
-    if (!str_starts(path, prefix))
-        return false;
-    return prefix.len == 0 || prefix.p[prefix.len - 1] == '/' || path.len == prefix.len ||
-           path.p[prefix.len] == '/';
 }
 
 // The port behind a host: nothing, or ':' and up to five digits (RFC 3986 allows none).

@@ -8,14 +8,11 @@
 #include "base/str.h"
 
 // Writes the normal form of the path of `target` (no query): percent-encoded unreserved characters
-// decoded, other escapes in upper case, "." and ".." resolved, "//" folded. False when it is not
+// decoded, other escapes in upper case, "." and ".." resolved, "//" folded. "%2F" counts as "/":
+// some servers decode it, and a denied path must be denied for them too. False when it is not
 // usable for matching (an invalid escape, an encoded NUL, more than size bytes, not a path): answer
 // 400. "*" counts as "/". `out` gets no NUL; *len its length (>= 1, begins with '/').
 bool uri_normalise(struct str target, char *out, size_t size, size_t *len) MUST_CHECK;
-
-// True when `path` (normalised) is `prefix` or lies below it: "/api" holds "/api" and "/api/x" but
-// not "/apix"; "/api/" holds "/api/" and below; "/" holds everything.
-bool uri_path_under(struct str path, struct str prefix);
 
 // The host of an authority in lower case, without port, trailing dot or zone; an IPv6 address keeps
 // its brackets ("[::1]"). False when malformed (RFC 3986 3.2.2): user info, comma, space, empty,

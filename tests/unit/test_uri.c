@@ -38,7 +38,10 @@ static void test_paths(void **state)
     path_is("/?", "/");
     path_is("/%73ecret", "/secret");
     path_is("/%41%7a%2D%2e%5F%7E", "/Az-._~");
-    path_is("/a%2fb%3f%c3%a9", "/a%2Fb%3F%C3%A9");
+    path_is("/a%2fb%3f%c3%a9", "/a/b%3F%C3%A9");
+    path_is("/secret%2Fx", "/secret/x");
+    path_is("/a/..%2fsecret", "/secret");
+    path_is("/%2F%2fa", "/a");
     path_is("/%252e%252e/a", "/%252e%252e/a");
     path_is("/a/../secret", "/secret");
     path_is("/a/%2e%2E/secret", "/secret");
@@ -70,27 +73,6 @@ static void test_bad_paths(void **state)
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_false(uri_normalise(bad[i], out, sizeof(out), &n));
     assert_false(uri_normalise(STR("/"), out, 0, &n));
-}
-
-static bool under(const char *path, const char *prefix)
-{
-    return uri_path_under(str_of(path), str_of(prefix));
-}
-
-static void test_prefixes(void **state)
-{
-    (void)state;
-    assert_true(under("/api", "/api"));
-    assert_true(under("/api/", "/api"));
-    assert_true(under("/api/x", "/api"));
-    assert_false(under("/apix", "/api"));
-    assert_false(under("/ap", "/api"));
-    assert_true(under("/api/", "/api/"));
-    assert_true(under("/api/x", "/api/"));
-    assert_false(under("/api", "/api/"));
-    assert_true(under("/", "/"));
-    assert_true(under("/x", "/"));
-    assert_true(under("/x", ""));
 }
 
 static void host_is(const char *authority, const char *want)
@@ -177,8 +159,9 @@ static void test_bad_hosts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_paths),     cmocka_unit_test(test_bad_paths),
-        cmocka_unit_test(test_prefixes),  cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_bad_paths),
+        cmocka_unit_test(test_hosts),
         cmocka_unit_test(test_bad_hosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
