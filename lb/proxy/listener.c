@@ -13,6 +13,7 @@
 #include "base/panic.h"
 #include "io/sock.h"
 #include "proxy/session.h"
+#include "proxy/upstream.h"
 
 #define BATCH_MAX 64u
 #define PAUSE_MS 50u
@@ -100,6 +101,7 @@ static bool accept_one(struct listener *l)
         return true;
     log_warning("frontend '%s': cannot accept: %s; waiting for one to be free", l->frontend->name.p,
                 strerror(-fd));
+    upstream_close_idle(l->w);
     pause_for(l, PAUSE_MS);
     return false;
 }

@@ -11,7 +11,7 @@
 #include "base/pool.h"
 #include "io/sock.h"
 
-#define IDLE_PER_SERVER_MAX 1024u
+#define IDLE_PER_SERVER_MAX 16384u // more than were ever in use at once there never are
 
 static struct pool upstreams = POOL("server connections", struct upstream, 32);
 
@@ -67,6 +67,10 @@ struct upstream *upstream_connect(struct worker *w, const struct server *server,
 {
     struct upstream *u = pool_get_zeroed(&upstreams);
     int fd = u != NULL ? w->dial(w, &server->addr, has_data) : -ENOMEM;
+    if (fd < 0 && u != NULL && sock_failure(-fd) == SOCK_EXHAUSTED) { // idle ones give theirs up
+        upstream_close_idle(w);
+        fd = w->dial(w, &server->addr, has_data);
+    }
     if (fd < 0) {
         *error = -fd;
         if (u != NULL)
