@@ -79,3 +79,14 @@ enum upload http_pump_up(struct exchange *x)
     }
     return UPLOAD_CLIENT_LEFT;
 }
+
+void http_upload_wants(struct exchange *x, enum upload u, int *client, int *server)
+{
+    // a client that asked for "100 Continue" waits for the server until that comes
+    bool expects = x->expect_continue && x->up.passed <= x->head_sent_bytes;
+    x->client_slow = u == UPLOAD_WAITS_CLIENT && !expects;
+    if (u == UPLOAD_WAITS_CLIENT || u == UPLOAD_YIELD)
+        *client |= CONN_READ;
+    if (u == UPLOAD_WAITS_SERVER || u == UPLOAD_YIELD)
+        *server |= CONN_WRITE;
+}

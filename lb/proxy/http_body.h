@@ -25,4 +25,7 @@ enum upload {
 // Moves what there is of the request's rest to the server.
 enum upload http_pump_up(struct exchange *x) MUST_CHECK;
 
+// What an upload in this state waits for; also remembers whose fault a timeout would be.
+void http_upload_wants(struct exchange *x, enum upload u, int *client, int *server);
+
 #endif

@@ -432,18 +432,6 @@ static enum step st_send(struct exchange *x)
 
 // ---- WAIT
 
-// What an upload in this state waits for; also remembers whose fault a timeout would be.
-static void upload_wants(struct exchange *x, enum upload u, int *client, int *server)
-{
-    // a client that asked for "100 Continue" waits for the server until that comes
-    bool expects = x->expect_continue && x->up.passed <= x->head_sent_bytes;
-    x->client_slow = u == UPLOAD_WAITS_CLIENT && !expects;
-    if (u == UPLOAD_WAITS_CLIENT || u == UPLOAD_YIELD)
-        *client |= CONN_READ;
-    if (u == UPLOAD_WAITS_SERVER || u == UPLOAD_YIELD)
-        *server |= CONN_WRITE;
-}
-
 // A head from the server: 1xx are passed on at once, any number of them (RFC 9110 section 15.2).
 static enum step pass_interim(struct exchange *x, const struct http_head *h)
 {
@@ -584,7 +572,7 @@ static enum step st_wait(struct exchange *x)
     }
     if (!http_client_is_there(x))
         return cut(x, END_CLIENT_CLOSED_WAIT);
-    upload_wants(x, u, &client, &server);
+    http_upload_wants(x, u, &client, &server);
     if (flow_unsent(&x->down) > 0)
         client |= CONN_WRITE;
     if (flow_unsent(&x->down) >= INTERIM_BYTES_MAX) { // nothing more is read until it takes some
@@ -632,7 +620,7 @@ static enum step st_stream(struct exchange *x)
     }
     if (!http_client_is_there(x) || x->up.src_broken)
         return cut(x, END_CLIENT_CLOSED_DATA);
-    upload_wants(x, u, &client, &server);
+    http_upload_wants(x, u, &client, &server);
     x->client_slow = r == FLOW_WAIT_DST;
     return http_wait_for(x, client, server,
                          x->client_slow ? ft->client : x->attempt.backend->timeout.server);
