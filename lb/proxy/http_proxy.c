@@ -391,6 +391,7 @@ static enum step server_failed(struct exchange *x)
 {
     struct worker *w = x->w;
     bool replay = x->up.passed == 0 || may_replay(x);
+    bool reset = x->down.src_broken; // nobody was there to read it: as good as refused
     uint64_t *counters = w->count->servers[x->server->server->index];
     panic_note("server closed before its answer", x->server->server->index, x->reused);
     upstream_close(x->server, true);
@@ -409,6 +410,8 @@ static enum step server_failed(struct exchange *x)
         return go(x, HS_PICK);
     }
     attempt_leave(&x->attempt, w);
+    if (reset && attempt_may_retry(&x->attempt, w, END_SERVER_REFUSED))
+        return go(x, HS_PICK);
     return retry_or_refuse(x, END_SERVER_CLOSED_WAIT);
 }
 
