@@ -35,16 +35,17 @@ static void release_tally(struct conn *c)
     c->state = NULL;
 }
 
+/* Input that is left over has output in front of it, whose end calls the pump again. */
 void tcp_echo_pump(struct conn *c)
 {
-    while (c->out.len < CONN_OUT_LIMIT && c->in.len) {
-        size_t room = CONN_OUT_LIMIT - c->out.len;
-        size_t len = c->in.len < room ? c->in.len : room;
+    bool sent = conn_flush(c);
+    while (sent && c->in.len) {
+        size_t len = c->in.len < CONN_OUT_LIMIT ? c->in.len : CONN_OUT_LIMIT;
         buf_add(&c->out, buf_head(&c->in), len);
         buf_take(&c->in, len);
-        conn_flush(c);
+        sent = conn_flush(c);
     }
-    if (conn_flush(c) && c->eof && c->in.len == 0)
+    if (sent && c->eof)
         conn_linger(c);
 }
 
