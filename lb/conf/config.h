@@ -22,6 +22,71 @@ enum balance {
 enum hash_on { HASH_CLIENT, HASH_PATH, HASH_URI, HASH_HEADER, HASH_COOKIE };
 enum reuse { REUSE_SAFE, REUSE_ALWAYS, REUSE_NEVER };
 enum proxy_version { PROXY_NONE, PROXY_V1, PROXY_V2 };
+enum failover { FAILOVER_ACTIVE_ACTIVE, FAILOVER_ACTIVE_PASSIVE };
+enum failback { FAILBACK_AUTO, FAILBACK_MANUAL };
+enum on_server_down { SERVER_DOWN_KEEP, SERVER_DOWN_CLOSE };
+enum resolve { RESOLVE_FIRST, RESOLVE_ALL };
+
+// What else than a failed connection is tried again, beside what is always safe: bits.
+enum retry_on {
+    RETRY_ON_CONNECT_FAILURE = 1, // always set unless the list is empty (`retry-on: []`)
+    RETRY_ON_EMPTY_RESPONSE = 2,
+    RETRY_ON_502 = 4,
+    RETRY_ON_503 = 8,
+    RETRY_ON_504 = 16,
+    RETRY_ON_TIMEOUT = 32,
+};
+
+enum health_type {
+    HEALTH_OFF,
+    HEALTH_TCP,
+    HEALTH_HTTP,
+    HEALTH_SEND_EXPECT,
+    HEALTH_MYSQL,
+    HEALTH_POSTGRES,
+    HEALTH_REDIS,
+    HEALTH_SMTP,
+    HEALTH_TYPES
+};
+// Which role a database server must have to count as up.
+enum role { ROLE_ANY, ROLE_WRITABLE, ROLE_REPLICA };
+
+struct status_range {
+    uint16_t from, to; // both included
+};
+
+struct field_pair {
+    struct str name, value;
+};
+
+// How the servers of a backend are checked. Strings that a type does not use are empty.
+struct health {
+    enum health_type type;
+    uint32_t every_ms, every_down_ms, timeout_ms;
+    uint32_t fall, rise;
+    uint16_t port;       // 0: the server's own
+    struct addr address; // len 0: the server's own; its port is not used
+    // http
+    struct str method, path, host; // host empty: the server's host or address
+    const struct field_pair *headers;
+    uint32_t n_headers;
+    const struct status_range *statuses; // the expected ones; at least one
+    uint32_t n_statuses;
+    struct str body;          // text that the body must hold; empty: any
+    struct field_pair header; // field that the answer must have; name empty: none
+    struct str send, expect;  // send-expect: bytes; `expect` must come anywhere in the answer
+    struct str user, password, database; // mysql, postgres, redis
+    enum role role;                      // mysql, postgres, redis
+    uint32_t max_lag_ms;                 // mysql replica; 0: any lag
+    struct str helo;                     // smtp
+};
+
+// Health judged by real traffic.
+struct passive {
+    bool on;
+    uint32_t errors;   // so many in a row make a server suspect
+    uint32_t eject_ms; // with `health: off`: how long it is left out the first time
+};
 
 // Where in the files a thing was said; line and column count from 1, 0: nowhere (a default).
 struct conf_mark {
@@ -31,7 +96,8 @@ struct conf_mark {
 };
 
 struct timeouts {
-    uint32_t connect, client, server, request, keep_alive, tunnel, client_fin, server_fin, idle;
+    uint32_t connect, client, server, request, keep_alive, tunnel, client_fin, server_fin, idle,
+        queue;
 };
 
 enum header_action { HEADER_SET, HEADER_ADD, HEADER_REMOVE };
@@ -53,8 +119,18 @@ struct server {
     struct str host;  // as written: numeric, or a name still to be resolved; empty for unix
     struct addr addr; // len 0 while a name is unresolved
     uint16_t port;
-    uint16_t weight; // 0..256
-    uint32_t index;  // over all servers of the config: its slot on the board
+    uint16_t weight;          // 0..256
+    uint32_t tier;            // 1 is used first
+    uint32_t max_connections; // requests (http) or sessions (tcp) at a time; 0: no limit
+    uint32_t slow_start_ms;   // 0: a recovered server gets its whole share at once
+    // A name with several addresses (`resolve: all`) is several servers, one per place: they share
+    // host, port and settings, are named NAME.1, NAME.2, ... and differ in the address that DNS
+    // gives them. place 0 of 1 for all others.
+    uint16_t place, n_places;
+    bool srv;       // `host` is an SRV name: ports and weights come from DNS, too
+    bool added;     // at run time (conf/overlay.h): not in the file
+    uint32_t index; // its slot on the board: kept over reloads while backend, name and address
+                    // stay the same (process/slots.h)
     struct conf_mark mark;
     struct backend *backend;
 };
@@ -69,7 +145,17 @@ struct backend {
     enum reuse reuse;
     enum proxy_version send_proxy;
     uint32_t retries;
-    struct timeouts timeout; // connect, server, server_fin, tunnel, idle are read from here
+    uint32_t retry_on; // of enum retry_on
+    enum failover failover;
+    enum failback failback;
+    uint32_t failback_after_ms;
+    enum on_server_down on_server_down;
+    struct health health;
+    struct passive passive;
+    enum resolve resolve;
+    uint32_t max_queue;      // requests that may wait for a free server, over all workers
+    uint32_t min_idle;       // connections kept open to each usable server, per worker
+    struct timeouts timeout; // connect, server, server_fin, tunnel, idle, queue are read from here
     struct header_ops headers;
     struct server *servers; // in the order of the file; their indexes are consecutive
     uint32_t n_servers;
@@ -126,6 +212,14 @@ struct frontend {
     struct conf_mark mark;
 };
 
+// How server names are resolved.
+struct dns {
+    const struct addr *servers; // none: those of /etc/resolv.conf
+    uint32_t n_servers;
+    uint32_t min_ttl_ms, max_ttl_ms; // bounds of what an answer says of itself
+    uint32_t timeout_ms;
+};
+
 struct config {
     struct arena *arena; // owns everything here
     struct frontend *frontends;
@@ -135,8 +229,9 @@ struct config {
     uint32_t workers;         // 0: as many as there are cores
     uint32_t max_connections; // of the whole process tree; 0: derived from RLIMIT_NOFILE
     uint32_t shutdown_ms;     // how long a graceful stop may take
-    struct str user, group;   // empty: stay who we are
-    struct str admin_socket;  // unix socket path; empty: the default
+    struct dns dns;
+    struct str user, group;  // empty: stay who we are
+    struct str admin_socket; // unix socket path; empty: the default
     enum log_level log_level;
     bool access_log;
     struct str access_log_path; // empty: standard error

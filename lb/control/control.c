@@ -12,7 +12,7 @@
 
 #include "base/log.h"
 #include "control/admin.h"
-#include "core/message.h"
+#include "io/channel.h"
 #include "io/loop.h"
 
 struct control {

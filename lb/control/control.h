@@ -10,10 +10,12 @@
 
 struct control_setup {
     const struct config *config; // lives longer than the process
-    const struct board *board;
+    struct board *board;
     const struct process_table *table;
-    int channel_fd; // to the supervisor (core/message.h), non-blocking
-    int admin_fd;   // listening, non-blocking; -1: no admin socket
+    int channel_fd;      // to the supervisor (io/channel.h), non-blocking
+    const int *wake_fds; // eventfds, one per worker: written after changes on the board
+    int control_wake_fd; // ours: a worker has seen something that needs a look
+    int admin_fd;        // listening, non-blocking; -1: no admin socket
 };
 
 // Serves until told to stop. Returns the exit status of the process.

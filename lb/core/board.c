@@ -6,7 +6,8 @@
 // shares or counters; the sum of all workers' shares of a gauge is its total whenever nobody is
 // inside board_claim() or board_release().
 //
-//   | board | total | share of 0 | of 1 .. | cursors | suspects | skipped | counters of 0 | of 1 ..
+//   | board | total | share of 0 | of 1 .. | cursors | servers | queues | queue heads | generations
+//   | suspects | skipped | counters of 0 | of 1 ..
 #include "core/board.h"
 
 #define LINE_BYTES ((size_t)64)
@@ -42,6 +43,10 @@ static struct board cut_board(struct cutter *c, const struct board_dim *dim)
     b.total = cut(c, board_slots(&b), sizeof(*b.total));
     b.share = cut(c, (size_t)dim->workers * b.share_stride, sizeof(*b.share));
     b.cursor = cut(c, dim->backends, sizeof(*b.cursor));
+    b.server = cut(c, dim->servers, sizeof(*b.server));
+    b.queue = cut(c, dim->backends, sizeof(*b.queue));
+    b.queue_head = cut(c, (size_t)dim->workers * dim->backends, sizeof(*b.queue_head));
+    b.generation = cut(c, dim->workers, sizeof(*b.generation));
     b.suspect = cut(c, dim->servers, sizeof(*b.suspect));
     b.skipped = cut(c, dim->backends, sizeof(*b.skipped));
     b.counters = cut(c, dim->workers, sizeof(*b.counters));
@@ -74,6 +79,8 @@ uint32_t board_reclaim(struct board *b, uint32_t worker)
 {
     lb_assert(worker < b->dim.workers);
     uint32_t taken = 0;
+    for (uint32_t i = 0; i < b->dim.backends; i++)
+        atomic_store(board_queue_head(b, worker, i), 0);
     for (uint32_t slot = 0; slot < board_slots(b); slot++) {
         uint32_t held =
             atomic_exchange_explicit(board_share(b, worker, slot), 0, memory_order_relaxed);
@@ -83,4 +90,62 @@ uint32_t board_reclaim(struct board *b, uint32_t worker)
         taken += held;
     }
     return taken;
+}
+
+// ---- addresses --------------------------------------------------------------------------------
+
+#define READ_TRIES 1000
+
+void board_addr_read(const struct board *b, uint32_t server, struct addr *out)
+{
+    const struct board_server *s = &b->server[server];
+    for (int i = 0; i < READ_TRIES; i++) {
+        uint32_t before = atomic_load_explicit(&s->addr_version, memory_order_acquire);
+        if (before == 0)
+            break;
+        memcpy(out, &s->addr, sizeof(*out));
+        atomic_thread_fence(memory_order_acquire);
+        if (before % 2 == 0 &&
+            atomic_load_explicit(&s->addr_version, memory_order_relaxed) == before)
+            return;
+    }
+    out->len = 0;
+}
+
+void board_addr_write(struct board *b, uint32_t server, const struct addr *addr)
+{
+    struct board_server *s = &b->server[server];
+    uint32_t version = atomic_load(&s->addr_version) | 1; // odd already when a writer has died
+    atomic_store(&s->addr_version, version);
+    atomic_thread_fence(memory_order_release);
+    memcpy(&s->addr, addr, sizeof(*addr));
+    atomic_store_explicit(&s->addr_version, version + 1, memory_order_release);
+}
+
+// ---- slots that change hands ------------------------------------------------------------------
+
+void board_reset_server(struct board *b, uint32_t slot)
+{
+    lb_assert(board_total(b, board_server_slot(slot)) == 0);
+    memset(&b->server[slot], 0, sizeof(b->server[slot]));
+    memset(&b->suspect[slot], 0, sizeof(b->suspect[slot]));
+    for (uint32_t w = 0; w < b->dim.workers; w++)
+        memset(b->counters[w].servers[slot], 0, sizeof(b->counters[w].servers[slot]));
+}
+
+void board_reset_backend(struct board *b, uint32_t slot)
+{
+    lb_assert(board_total(b, board_queue_slot(b, slot)) == 0);
+    memset(&b->cursor[slot], 0, sizeof(b->cursor[slot]));
+    memset(&b->queue[slot], 0, sizeof(b->queue[slot]));
+    b->skipped[slot] = 0;
+    for (uint32_t w = 0; w < b->dim.workers; w++)
+        memset(b->counters[w].backends[slot], 0, sizeof(b->counters[w].backends[slot]));
+}
+
+void board_reset_frontend(struct board *b, uint32_t slot)
+{
+    lb_assert(board_total(b, board_frontend_slot(b, slot)) == 0);
+    for (uint32_t w = 0; w < b->dim.workers; w++)
+        memset(&b->counters[w].frontends[slot], 0, sizeof(b->counters[w].frontends[slot]));
 }

@@ -6,24 +6,38 @@
 //   gauge total[slot]         every worker, atomic add             all
 //   gauge share[worker][slot] that worker; the supervisor after    supervisor
 //                             its death
-//   cursor[backend]           every worker, atomic add             workers
-//   skip_until[server] etc.   every worker                         all
-//   counters[worker][...]     that worker alone                    control
+//   cursor[backend].next      every worker, atomic add             workers
+//   cursor[backend].epoch     control                              workers
+//   queue[backend].ticket     every worker, atomic add             workers
+//   queue.head[worker][..]    that worker; the supervisor after    workers
+//                             its death
+//   server[slot]              control; the supervisor before the   all
+//                             slot is in use
+//   suspect[server]           every worker                         all
+//   counters[worker][...]     that worker alone; the supervisor    control
+//                             before the slot is in use
+//   generation[worker]        that worker                          supervisor
 //
-// A gauge counts what is in progress: requests at a server, connections of a frontend. Each has a
-// total over all workers and each worker's own share, so that a dead worker's share can be taken
-// back from the total. A worker that is killed between the two stores of a claim or a release
-// leaves the total one too high, never too low: a total that wrapped below zero would look like
-// four thousand million requests, and that server would never be picked again.
+// A gauge counts what is in progress: requests at a server, requests that wait in a backend's
+// queue, connections of a frontend. Each has a total over all workers and each worker's own share,
+// so that a dead worker's share can be taken back from the total. A worker that is killed between
+// the two stores of a claim or a release leaves the total one too high, never too low: a total
+// that wrapped below zero would look like four thousand million requests, and that server would
+// never be picked again.
+//
+// Servers, backends and frontends are named by slots. A slot stays with its object over reloads
+// (process/slots.h gives them out), so that counts, health and pools live on. The board has room
+// for more than the first configuration needs; untouched pages cost nothing.
 #ifndef EVLB_BOARD_H
 #define EVLB_BOARD_H
 
 #include <stdatomic.h>
 
+#include "base/addr.h"
 #include "core/end.h"
 
 struct board_dim {
-    uint32_t workers, servers, backends, frontends;
+    uint32_t workers, servers, backends, frontends; // slots, used or not
 };
 
 // Counters that only grow; one writer each. X(id, name)
@@ -40,7 +54,11 @@ struct board_dim {
 #define BACKEND_COUNTERS(X) \
     X(REQUESTS, "requests") \
     X(RETRIES, "retries") \
-    X(REDISPATCHES, "redispatches")
+    X(RETRIES_OVER_BUDGET, "retries_over_budget") \
+    X(REDISPATCHES, "redispatches") \
+    X(QUEUED, "queued") \
+    X(QUEUE_TIMEOUTS, "queue_timeouts") \
+    X(QUEUE_FULL, "queue_full")
 #define FRONTEND_COUNTERS(X) \
     X(CONNECTIONS, "connections") \
     X(REQUESTS, "requests") \
@@ -80,13 +98,51 @@ struct board_counters {
 };
 
 struct board_cursor {
-    _Alignas(64) _Atomic uint64_t next; // alone in its cache line
+    _Alignas(64) _Atomic uint64_t next; // alone in its cache line, with what is read beside it
+    _Atomic uint32_t epoch; // grows when state, weight, share, standby or address of any server of
+                            // the backend has changed: schedulers are built anew
 };
 
-// What real traffic has shown of a server that no check watches.
+struct board_queue {
+    _Alignas(64) _Atomic uint64_t ticket; // the last one given out; the first is 1
+};
+
+// The state of a server as control has decided it (control/servers.h). All zero: up, working, with
+// the weight and the address of the configuration.
+enum server_state {
+    SERVER_UP,
+    SERVER_STARTING, // up again, its share still growing (slow start)
+    SERVER_DOWN,
+    SERVER_DRAIN,      // no new work; what is in progress goes on, checks go on
+    SERVER_MAINT,      // no work, no checks
+    SERVER_UNRESOLVED, // its name has no address: counts as down
+    SERVER_STATES
+};
+
+struct board_server {
+    _Atomic uint32_t state;    // enum server_state
+    _Atomic uint32_t standby;  // 1: usable, but others are to work (failover)
+    _Atomic uint32_t weight;   // 1 + the weight in force; 0: as configured
+    _Atomic uint32_t withheld; // percent of the weight and of max-connections that a slow start
+                               // still holds back: 0..99
+    _Atomic uint64_t since_ms; // of the state, CLOCK_MONOTONIC; 0: since the start
+    // What an administrator has said; kept here so that it outlives the control process.
+    _Atomic uint32_t admin;          // enum server_admin
+    _Atomic uint64_t admin_until_ms; // when it ends by itself (--for); 0: never
+    // The address, when it is not the configuration's: written between two additions to the
+    // version, odd while being written. 0: never written.
+    _Atomic uint32_t addr_version;
+    struct addr addr; // len 0: none now
+};
+
+enum server_admin { ADMIN_READY, ADMIN_DRAIN, ADMIN_MAINT };
+
+// What real traffic has shown of a server.
 struct board_suspect {
     _Atomic uint64_t skip_until_ms; // CLOCK_MONOTONIC; 0: not skipped
     _Atomic uint32_t failures;      // skips in a row
+    _Atomic uint32_t errors;        // failures of real traffic in a row, over all workers
+    _Atomic uint32_t wants_check;   // 1: control should check it at once
 };
 
 struct board {
@@ -95,6 +151,11 @@ struct board {
     _Atomic uint32_t *share;       // [workers][share_stride]
     uint32_t share_stride;         // slots rounded up to whole cache lines
     struct board_cursor *cursor;   // [backends]
+    struct board_server *server;   // [servers]
+    struct board_queue *queue;     // [backends]
+    _Atomic uint64_t *queue_head;  // [workers][backends]: the smallest ticket that waits in this
+                                   // worker; 0: none does
+    _Atomic uint32_t *generation;  // [workers]: the oldest configuration that is still in use there
     struct board_suspect *suspect; // [servers]
     _Atomic uint32_t *skipped;     // [backends]: may be > 0 while any server has skip_until set: a
                                    // hint that lets a pick not look at suspects at all
@@ -110,13 +171,18 @@ static inline uint32_t board_frontend_slot(const struct board *b, uint32_t front
 {
     return b->dim.servers + frontend;
 }
+// Requests that wait in the queue of a backend.
+static inline uint32_t board_queue_slot(const struct board *b, uint32_t backend)
+{
+    return b->dim.servers + b->dim.frontends + backend;
+}
 static inline uint32_t board_process_slot(const struct board *b)
 {
-    return b->dim.servers + b->dim.frontends;
+    return b->dim.servers + b->dim.frontends + b->dim.backends;
 }
 static inline uint32_t board_slots(const struct board *b)
 {
-    return b->dim.servers + b->dim.frontends + 1;
+    return board_process_slot(b) + 1;
 }
 
 // Bytes of shared memory that a board of these dimensions needs.
@@ -140,6 +206,22 @@ static inline void board_claim(struct board *b, uint32_t worker, uint32_t slot)
                           memory_order_relaxed);
 }
 
+// The same, unless the total over all workers would be above `most`. False: nothing was claimed.
+static inline bool board_claim_below(struct board *b, uint32_t worker, uint32_t slot, uint32_t most)
+{
+    uint32_t total = atomic_load_explicit(&b->total[slot], memory_order_relaxed);
+    do {
+        if (total >= most)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&b->total[slot], &total, total + 1,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    _Atomic uint32_t *share = board_share(b, worker, slot);
+    atomic_signal_fence(memory_order_seq_cst); // the total first: see the top
+    atomic_store_explicit(share, atomic_load_explicit(share, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    return true;
+}
+
 static inline void board_release(struct board *b, uint32_t worker, uint32_t slot)
 {
     _Atomic uint32_t *share = board_share(b, worker, slot);
@@ -155,7 +237,26 @@ static inline uint32_t board_total(const struct board *b, uint32_t slot)
     return atomic_load_explicit(&b->total[slot], memory_order_relaxed);
 }
 
-// Takes a dead worker's shares back from all totals. Returns how many units that were.
+static inline _Atomic uint64_t *board_queue_head(const struct board *b, uint32_t worker,
+                                                 uint32_t backend)
+{
+    return &b->queue_head[(size_t)worker * b->dim.backends + backend];
+}
+
+// The address of a server that is not in the configuration: len 0 when it has none now. A writer
+// that died half way leaves the old address readable as "none".
+void board_addr_read(const struct board *b, uint32_t server, struct addr *out);
+// Only control.
+void board_addr_write(struct board *b, uint32_t server, const struct addr *addr);
+
+// A slot that gets a new owner begins like a fresh one: no state, no counts, no suspicion. Nothing
+// may use it any more (its gauge is zero).
+void board_reset_server(struct board *b, uint32_t slot);
+void board_reset_backend(struct board *b, uint32_t slot);
+void board_reset_frontend(struct board *b, uint32_t slot);
+
+// Takes a dead worker's shares and places in queues back from all totals. Returns how many units
+// that were.
 uint32_t board_reclaim(struct board *b, uint32_t worker);
 
 #endif

@@ -32,10 +32,12 @@ static void copy_weights(struct scheduler *s, struct arena *arena)
     }
 }
 
-struct scheduler *sched_build(struct arena *arena, const struct backend *backend)
+struct scheduler *sched_new(const struct backend *backend)
 {
     lb_assert((size_t)backend->balance < ARRAY_LEN(algorithms));
+    struct arena *arena = arena_new();
     struct scheduler *s = arena_alloc(arena, sizeof(*s));
+    s->arena = arena;
     s->ops = algorithms[backend->balance];
     s->backend = backend;
     s->servers = backend->servers;
@@ -47,13 +49,19 @@ struct scheduler *sched_build(struct arena *arena, const struct backend *backend
     return s;
 }
 
-const struct server *sched_pick(const struct scheduler *s, struct board *board,
-                                const struct pick *p)
+void sched_free(struct scheduler *s)
+{
+    if (s != NULL)
+        arena_free(s->arena);
+}
+
+enum pick_result sched_pick(struct scheduler *s, struct board *board, const struct pick *p,
+                            const struct server **server)
 {
     static const unsigned rounds[] = {REFUSE_AVOIDED | REFUSE_SKIPPED, REFUSE_AVOIDED,
                                       REFUSE_SKIPPED, 0};
     if (s->total_weight == 0)
-        return NULL;
+        return PICK_NONE;
     unsigned present = p->n_avoid > 0 ? REFUSE_AVOIDED : 0;
     if (atomic_load_explicit(&board->skipped[s->backend->index], memory_order_relaxed) > 0)
         present |= REFUSE_SKIPPED;
@@ -62,10 +70,25 @@ const struct server *sched_pick(const struct scheduler *s, struct board *board,
             continue; // would be the same as a later round
         struct pick_round a = {.board = board, .pick = p, .refuse = rounds[i]};
         uint32_t place = s->ops->pick(s, &a);
-        if (place != SCHED_NONE)
-            return &s->servers[place];
+        if (place != SCHED_NONE) {
+            *server = &s->servers[place];
+            return PICK_OK;
+        }
     }
-    return NULL;
+    return PICK_NONE;
+}
+
+uint32_t sched_limit(const struct board *board, const struct server *server)
+{
+    (void)board;
+    return server->max_connections > 0 ? server->max_connections : UINT32_MAX;
+}
+
+void sched_address(const struct board *board, const struct server *server, struct addr *out)
+{
+    board_addr_read(board, server->index, out);
+    if (out->len == 0)
+        *out = server->addr;
 }
 
 uint32_t sched_scan(const struct scheduler *s, const struct pick_round *a, uint32_t start)

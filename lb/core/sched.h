@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Which server gets the next request: a pure function of the scheduler (immutable, built with the
-// configuration), the board's words, and the pick. One algorithm per sched_*.c.
+// Which server gets the next request: a function of the scheduler, the board's words, and the pick.
+// What can be prepared (order of round robin, hash ring, who works) is built anew when the epoch of
+// the backend on the board has moved. One algorithm per sched_*.c.
 #ifndef EVLB_SCHED_H
 #define EVLB_SCHED_H
 
@@ -21,13 +22,28 @@ struct pick {
 
 struct scheduler;
 
-// Built into `arena`; freed with it. `backend` must live as long.
-struct scheduler *sched_build(struct arena *arena, const struct backend *backend) MUST_CHECK;
+// `backend` must live as long. Frees with sched_free().
+struct scheduler *sched_new(const struct backend *backend) MUST_CHECK;
+void sched_free(struct scheduler *s);
 
-// The server, or NULL when the backend has none with a weight above 0 and an address. When all
-// usable servers are being skipped (suspect.h) the skipping is ignored: a last resort beats none.
-// Claims nothing.
-const struct server *sched_pick(const struct scheduler *s, struct board *board,
-                                const struct pick *p) MUST_CHECK;
+enum pick_result {
+    PICK_OK,
+    PICK_FULL, // every server that could be picked has as much work as it may have
+    PICK_NONE, // no server is usable: all are down, drained, of weight 0, without address
+};
+
+// Chooses among the servers that work; when all of these are avoided or skipped (suspect.h), among
+// the standby ones in the order of failover; when all are skipped, the skipping is ignored: a last
+// resort beats none. A server that is down, drained, in maintenance or full is never taken. Claims
+// nothing: the caller does so with board_claim_below() of sched_limit() and picks again when that
+// fails.
+enum pick_result sched_pick(struct scheduler *s, struct board *board, const struct pick *p,
+                            const struct server **server) MUST_CHECK;
+
+// How many requests the server may have in progress now (max-connections, less while it starts);
+// UINT32_MAX: no limit.
+uint32_t sched_limit(const struct board *board, const struct server *server);
+// The address to connect to: the board's when there is one, else the configuration's. len 0: none.
+void sched_address(const struct board *board, const struct server *server, struct addr *out);
 
 #endif

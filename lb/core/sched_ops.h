@@ -36,6 +36,7 @@ struct hash_ring;
 
 // Servers are named by their place in the backend, 0..n-1.
 struct scheduler {
+    struct arena *arena; // owns it and all it points to
     const struct sched_ops *ops;
     const struct backend *backend;
     const struct server *servers; // of the backend

@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/panic.h"
 #include "control/control.h"
-#include "core/message.h"
+#include "io/channel.h"
 #include "process/logger.h"
 #include "process/sandbox.h"
 #include "process/sanitizer.h"
@@ -89,8 +89,12 @@ static void close_others(int *keep, size_t n)
 static void begin_descriptors(const struct tree *t, const struct child *c, int channel)
 {
     uint32_t n_listen = c->kind == CHILD_WORKER ? t->listeners->per_worker : 0, n = 0;
-    int *keep = xcalloc(n_listen + 4, sizeof(*keep));
+    uint32_t workers = t->shared->workers;
+    int *keep = xcalloc(n_listen + workers + 5, sizeof(*keep));
     keep[n++] = channel;
+    keep[n++] = t->shared->control_wake;
+    for (uint32_t i = 0; i < workers; i++)
+        keep[n++] = t->shared->worker_wake[i];
     keep[n++] = t->shared->wake_fd;
     if (c->kind == CHILD_LOGGER) {
         keep[n++] = t->log_pipe[0];
@@ -148,6 +152,8 @@ static int run_worker(const struct tree *t, const struct child *c, int channel)
         .id = c->id,
         .listen_fds = listeners_of_worker(t->listeners, c->id),
         .channel_fd = channel,
+        .wake_fds = s->worker_wake,
+        .control_wake_fd = s->control_wake,
         .access_log = s->access_log != NULL ? &s->access_log[c->id] : NULL,
         .max_connections = t->limits.max_connections,
     };
@@ -162,6 +168,8 @@ static int run_control(const struct tree *t, int channel)
         .board = t->shared->board,
         .table = t->shared->table,
         .channel_fd = channel,
+        .wake_fds = t->shared->worker_wake,
+        .control_wake_fd = t->shared->control_wake,
         .admin_fd = t->admin_fd,
     };
     return control_run(&setup);

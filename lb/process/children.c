@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "core/message.h"
+#include "io/channel.h"
 #include "io/loop.h"
 #include "process/tree.h"
 

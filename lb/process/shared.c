@@ -68,6 +68,28 @@ static void lay_out(struct shared *s, const struct config *config)
     lb_assert(at <= (char *)s->memory + s->bytes);
 }
 
+static void close_wakes(struct shared *s, uint32_t workers)
+{
+    for (uint32_t i = 0; i < workers; i++) {
+        if (s->worker_wake[i] >= 0)
+            (void)close(s->worker_wake[i]);
+    }
+    if (s->control_wake >= 0)
+        (void)close(s->control_wake);
+    free(s->worker_wake);
+}
+
+static bool open_wakes(struct shared *s, uint32_t workers)
+{
+    s->worker_wake = xmalloc(workers * sizeof(*s->worker_wake));
+    bool fine = (s->control_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) >= 0;
+    for (uint32_t i = 0; i < workers; i++)
+        fine = (s->worker_wake[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) >= 0 && fine;
+    if (!fine)
+        close_wakes(s, workers);
+    return fine;
+}
+
 struct shared *shared_new(const struct config *config, uint32_t workers)
 {
     int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -80,6 +102,12 @@ struct shared *shared_new(const struct config *config, uint32_t workers)
         return NULL;
     }
     struct shared *s = xcalloc(1, sizeof(*s));
+    if (!open_wakes(s, workers)) {
+        (void)munmap(memory, bytes);
+        (void)close(wake_fd);
+        free(s);
+        return NULL;
+    }
     s->memory = memory;
     s->bytes = bytes;
     s->workers = workers;
@@ -94,6 +122,7 @@ void shared_free(struct shared *s)
         return;
     (void)munmap(s->memory, s->bytes);
     (void)close(s->wake_fd);
+    close_wakes(s, s->workers);
     free(s->worker_log);
     free(s->access_log);
     free(s);

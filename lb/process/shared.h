@@ -17,6 +17,8 @@ struct shared {
     struct process_table *table;
     struct ring_sleep *sleep;                // of the logger
     int wake_fd;                             // what wakes it
+    int *worker_wake;                        // [workers] eventfds: "look at the board again"
+    int control_wake;                        // the same for control
     struct ring supervisor_log, control_log; // operational lines
     struct ring *worker_log;                 // [workers], operational lines
     struct ring *access_log;                 // [workers]; NULL: there is no access log

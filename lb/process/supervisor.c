@@ -26,7 +26,7 @@
 
 #include "base/log.h"
 #include "base/panic.h"
-#include "core/message.h"
+#include "io/channel.h"
 #include "io/loop.h"
 #include "process/admin_socket.h"
 #include "process/resolve.h"

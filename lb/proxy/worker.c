@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "core/message.h"
+#include "io/channel.h"
 #include "io/sock.h"
 #include "proxy/listener.h"
 #include "proxy/session.h"
@@ -86,10 +86,9 @@ void worker_init(struct worker *w, const struct worker_setup *setup, struct ev_l
     rng_seed(&w->rng, (uint64_t)clock_wall_ms() * 1000003u + w->id);
     list_init(&w->sessions);
     timer_init(&w->drain_timer, on_drain_over);
-    w->arena = arena_new();
     w->schedulers = xcalloc(c->n_backends, sizeof(*w->schedulers));
     for (uint32_t i = 0; i < c->n_backends; i++)
-        w->schedulers[i] = sched_build(w->arena, &c->backends[i]);
+        w->schedulers[i] = sched_new(&c->backends[i]);
     w->idle = xcalloc(c->n_servers, sizeof(*w->idle));
     for (uint32_t i = 0; i < c->n_servers; i++)
         list_init(&w->idle[i].idle);
@@ -110,8 +109,9 @@ void worker_free(struct worker *w)
     loop_end_turn(&w->loop);
     free(w->listeners);
     free(w->idle);
+    for (uint32_t i = 0; i < w->config->n_backends; i++)
+        sched_free(w->schedulers[i]);
     free(w->schedulers);
-    arena_free(w->arena);
 }
 
 int worker_run(const struct worker_setup *setup)

@@ -13,7 +13,10 @@ struct worker_setup {
     uint32_t id;              // 0..workers-1
     const int *listen_fds;    // this worker's sockets, non-blocking and listening: one per
                               // listen, frontends in order, their listens in order
-    int channel_fd;           // to the supervisor (core/message.h), non-blocking
+    int channel_fd;           // to the supervisor (io/channel.h), non-blocking
+    const int *wake_fds;      // eventfds of all workers, its own among them: written to tell one
+                              // that the board has news; NULL: none (simulations)
+    int control_wake_fd;      // the same for control; -1: none
     struct ring *access_log;  // NULL: no access log
     uint32_t max_connections; // of the process tree; always > 0
 };

@@ -89,7 +89,6 @@ struct worker {
     uint32_t max_connections; // of the process tree
     struct rng rng;
     struct ring *access_log;       // NULL: off
-    struct arena *arena;           // schedulers
     struct scheduler **schedulers; // by backend index
     struct idle_pool *idle;        // by server index
     struct listener *listeners;

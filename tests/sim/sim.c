@@ -32,8 +32,11 @@ struct sim *sim_new(const char *yaml)
     assert_non_null(memory);
     memset(memory, 0, bytes);
     t->board = board_init(memory, &dim);
-    t->setup = (struct worker_setup){
-        .config = t->config, .board = t->board, .channel_fd = -1, .max_connections = 1000};
+    t->setup = (struct worker_setup){.config = t->config,
+                                     .board = t->board,
+                                     .channel_fd = -1,
+                                     .control_wake_fd = -1,
+                                     .max_connections = 1000};
     worker_init(&t->w, &t->setup, NULL);
     rng_seed(&t->w.rng, 1);
     t->w.dial = sim_dial;

@@ -62,7 +62,7 @@ static inline void fixture_servers(struct fixture *f, enum balance balance, uint
 
 static inline void fixture_build(struct fixture *f)
 {
-    f->sched = sched_build(f->arena, &f->backend);
+    f->sched = sched_new(&f->backend);
 }
 
 static inline void fixture_open(struct fixture *f, enum balance balance, uint32_t n,
@@ -74,6 +74,7 @@ static inline void fixture_open(struct fixture *f, enum balance balance, uint32_
 
 static inline void fixture_close(struct fixture *f)
 {
+    sched_free(f->sched);
     assert_int_equal(munmap(f->board, f->board_size), 0);
     arena_free(f->arena);
 }
@@ -81,8 +82,10 @@ static inline void fixture_close(struct fixture *f)
 // The place of the server that was picked, -1 for none.
 static inline int fixture_pick(struct fixture *f)
 {
-    const struct server *s = sched_pick(f->sched, f->board, &f->pick);
-    return s != NULL ? (int)(s - f->backend.servers) : -1;
+    const struct server *s = NULL;
+    if (sched_pick(f->sched, f->board, &f->pick, &s) != PICK_OK)
+        return -1;
+    return (int)(s - f->backend.servers);
 }
 
 static inline int fixture_pick_key(struct fixture *f, uint64_t key)

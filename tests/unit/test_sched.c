@@ -173,12 +173,16 @@ static void uses_the_servers_own_slots(void **state)
     struct backend second = f.backend;
     second.servers += 2;
     second.n_servers = 3;
-    struct scheduler *s = sched_build(f.arena, &second);
+    struct scheduler *s = sched_new(&second);
+    const struct server *server;
     for (uint32_t i = 0; i < 5; i++)
         fixture_load(&f, i, i == 4 ? 1 : 2);
-    assert_ptr_equal(sched_pick(s, f.board, &f.pick), &f.backend.servers[4]);
+    assert_int_equal(sched_pick(s, f.board, &f.pick, &server), PICK_OK);
+    assert_ptr_equal(server, &f.backend.servers[4]);
     fixture_suspect(&f, 4);
-    assert_ptr_not_equal(sched_pick(s, f.board, &f.pick), &f.backend.servers[4]);
+    assert_int_equal(sched_pick(s, f.board, &f.pick, &server), PICK_OK);
+    assert_ptr_not_equal(server, &f.backend.servers[4]);
+    sched_free(s);
     fixture_close(&f);
 }
 

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// A configuration as bytes: everything that a load read (files, patterns, environment), the
+// overlay, and the slots of its objects. The supervisor records one while it loads; children load
+// the same configuration from it without opening a file, so that all processes agree.
+#ifndef EVLB_BUNDLE_H
+#define EVLB_BUNDLE_H
+
+#include "base/buf.h"
+#include "conf/load.h"
+
+struct bundle; // a recording
+
+struct bundle *bundle_new(void) MUST_CHECK;
+void bundle_free(struct bundle *b);
+// A source that reads from `from` and notes every answer in the bundle. `from` and the bundle live
+// as long as it.
+struct config_source bundle_record(struct bundle *b, const struct config_source *from) MUST_CHECK;
+// The recording and the slots of a loaded configuration (servers, backends, frontends in their
+// order), as bytes that bundle_load() reads. False: out of memory.
+bool bundle_write(const struct bundle *b, const struct config *config, struct buf *out) MUST_CHECK;
+
+// The configuration that was recorded, with its slots. NULL: the bytes are no bundle of this
+// version, or it does not load (`f` says why).
+struct config *bundle_load(struct str bytes, struct findings *f) MUST_CHECK;
+// A source that answers from the bytes alone. False: they are no bundle.
+bool bundle_source(struct str bytes, struct arena *a, struct config_source *out) MUST_CHECK;
+
+#endif

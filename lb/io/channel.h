@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// What supervisor and children say to each other over their SOCK_SEQPACKET pair: one struct per
+// packet, perhaps with descriptors. A child whose channel reaches its end has lost its supervisor
+// and ends at once.
+//
+//   supervisor                                   control              worker
+//       |<------------- READY --------------------'--------------------'|
+//       |  LISTENERS* CONFIG (bundle) ------------>---------------------->|   a reload
+//       |<------------- TAKEN (generation) --------'---------------------'|
+//       |<------------- RELEASED (generation) ---------------------------'|   no session uses an
+//       |                                          |                      |   older one any more
+//       |<-- ASK (what, text) ---------------------'                      |   reload, restart, ...
+//       |--- ANSWER (id, status, text) ----------->|                      |
+//       |<-- QUERY (id) ---------------------------'                      |   ctl sessions
+//       |--- QUERY (id) ------------------------------------------------->|
+//       |<-- ANSWER (id, text) ------------------------------------------'|
+//       |--- ANSWER (id, worker, text) ----------->|                      |
+#ifndef EVLB_CHANNEL_H
+#define EVLB_CHANNEL_H
+
+#include "base/base.h"
+#include "base/str.h"
+
+enum message_type {
+    MSG_READY = 1, // child: serving
+    MSG_DRAIN,     // supervisor: take no new connections, finish what is there, then exit 0;
+                   // arg = ms until the rest is cut, 0: no limit
+    MSG_STOP,      // supervisor: exit 0 at once
+    MSG_LISTENERS, // supervisor -> worker: fds[i] is the listening socket with number id[i]; comes
+                   // before the CONFIG that uses it
+    MSG_CONFIG,    // supervisor: arg = generation, fds[0] = a sealed memfd (conf/bundle.h)
+    MSG_TAKEN,     // child: arg = generation, status 0: it is in force here
+    MSG_RELEASED,  // worker: arg = the oldest generation that something still uses
+    MSG_ASK,       // control -> supervisor: arg = enum ask, request = a number of control's own,
+                   // fds[0] = its text, if any
+    MSG_QUERY,     // control -> supervisor -> each worker: arg = enum query, request as above
+    MSG_ANSWER,    // the answer to an ASK or QUERY: request, status, fds[0] = its text, if any;
+                   // arg = the worker; n_more = answers to the same request still to come
+    MSG_LOG_LEVEL, // supervisor: arg = enum log_level
+};
+
+enum ask {
+    ASK_RELOAD,         // read the files again; the answer's text: what was done, or the findings
+    ASK_OVERLAY,        // the same with the text of a new overlay (conf/overlay.h)
+    ASK_RESTART_WORKER, // value = which; its sessions are drained first
+    ASK_UPGRADE,        // start the binary anew on the same sockets
+    ASK_LOG_LEVEL,      // value = enum log_level
+    ASK_LOG_REOPEN,
+};
+
+enum query { QUERY_SESSIONS };
+
+#define CHANNEL_FDS_MAX 64
+
+struct message {
+    uint32_t type, arg;
+    uint32_t request, status, value, n_more;
+    uint32_t n_fds;
+    uint32_t id[CHANNEL_FDS_MAX];
+};
+
+// Sends one, with its n_fds descriptors (which stay open here). 0 or -errno; -EAGAIN: the other
+// side does not read.
+int channel_send(int fd, const struct message *m, const int *fds) MUST_CHECK;
+// Receives one; fds[0..m->n_fds) belong to the caller. 1: got one; 0: nothing there; -EPIPE: the
+// other side is gone; other -errno.
+int channel_receive(int fd, struct message *m, int fds[CHANNEL_FDS_MAX]) MUST_CHECK;
+// A sealed memfd that holds the text, or -errno. For fds[0] of a message.
+int channel_text(struct str text) MUST_CHECK;
+// Maps such a memfd for reading and closes it. False: it is not one. channel_text_done() unmaps.
+bool channel_text_map(int fd, struct str *text) MUST_CHECK;
+void channel_text_done(struct str text);
+
+#endif

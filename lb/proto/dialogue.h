@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// A health check as a conversation: bytes in, bytes out, and a verdict at its end. Each protocol is
+// one dialogue_*.c; pure: no clock, no socket. The owner (control/checks.c) connects, calls step()
+// once with nothing, sends what it wants sent, and calls it again whenever bytes or the end of the
+// connection have come.
+#ifndef EVLB_DIALOGUE_H
+#define EVLB_DIALOGUE_H
+
+#include "base/buf.h"
+#include "base/str.h"
+
+#define DIALOGUE_REASON 96
+#define DIALOGUE_IN_MAX 32768 // the owner keeps at most so many bytes that were not used yet
+
+enum dialogue_step {
+    DIALOGUE_MORE,   // needs more bytes from the server
+    DIALOGUE_PASSED, // the server is fine; what is in `out` is a farewell and may be lost
+    DIALOGUE_FAILED, // `reason` says why: "status 503, expected 200-399"
+};
+
+struct dialogue;
+
+// `in`: what has come and was not used yet; `used`: how much of it is done with. `eof`: nothing
+// comes any more. Appends what is to be sent to `out`.
+typedef enum dialogue_step dialogue_step_fn(struct dialogue *d, struct str in, bool eof,
+                                            size_t *used, struct buf *out,
+                                            char reason[DIALOGUE_REASON]);
+
+// The first member of every protocol's state.
+struct dialogue {
+    dialogue_step_fn *step;
+};
+
+struct dialogue_field {
+    struct str name, value;
+};
+struct dialogue_range {
+    uint16_t from, to;
+};
+
+// GET /healthz HTTP/1.1, Connection: close. Strings live as long as the dialogue.
+struct dialogue_http {
+    struct dialogue base;
+    struct str method, path, host;
+    const struct dialogue_field *fields;
+    const struct dialogue_range *statuses;
+    uint32_t n_fields, n_statuses;
+    struct str body;              // must come within the first DIALOGUE_IN_MAX bytes; empty: any
+    struct dialogue_field header; // name empty: none
+    uint32_t phase;
+};
+void dialogue_http_init(struct dialogue_http *d);
+
+// Sends `send`, waits for `expect` anywhere in the answer (empty: for the connection alone).
+struct dialogue_text {
+    struct dialogue base;
+    struct str send, expect;
+    bool sent;
+};
+void dialogue_text_init(struct dialogue_text *d);
+
+enum dialogue_role { DIALOGUE_ANY, DIALOGUE_WRITABLE, DIALOGUE_REPLICA };
+
+// Handshake, login (mysql_native_password, caching_sha2_password; an empty password needs neither),
+// then the role and the lag are asked for.
+struct dialogue_mysql {
+    struct dialogue base;
+    struct str user, password;
+    enum dialogue_role role;
+    uint32_t max_lag_ms;
+    uint32_t phase;
+    uint32_t scratch[16]; // of dialogue_mysql.c
+};
+void dialogue_mysql_init(struct dialogue_mysql *d);
+
+// Startup message; with a password: cleartext, md5 or SCRAM-SHA-256; then pg_is_in_recovery().
+struct dialogue_postgres {
+    struct dialogue base;
+    struct str user, password, database;
+    enum dialogue_role role;
+    uint32_t phase;
+    char scratch[512]; // of dialogue_postgres.c
+};
+void dialogue_postgres_init(struct dialogue_postgres *d);
+
+// AUTH when there is a password, PING, and ROLE when a role is wanted.
+struct dialogue_redis {
+    struct dialogue base;
+    struct str user, password;
+    enum dialogue_role role;
+    uint32_t phase;
+};
+void dialogue_redis_init(struct dialogue_redis *d);
+
+// 220, EHLO, 250, QUIT.
+struct dialogue_smtp {
+    struct dialogue base;
+    struct str helo;
+    uint32_t phase;
+};
+void dialogue_smtp_init(struct dialogue_smtp *d);
+
+#endif

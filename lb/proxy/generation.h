@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// A configuration in use by a worker, with what was built from it. The newest is w->now; an older
+// one lives while an exchange, a layer-4 session or a listener that is no longer in the
+// configuration still uses it.
+#ifndef EVLB_GENERATION_H
+#define EVLB_GENERATION_H
+
+#include "conf/config.h"
+#include "core/sched.h"
+
+struct worker;
+
+struct generation {
+    uint32_t number; // counts from 1
+    uint32_t refs;
+    const struct config *config;
+    bool owns_config;                // loaded by this worker: freed with the generation
+    struct scheduler **schedulers;   // by backend slot; NULL: none of this generation
+    const struct server **server_at; // by server slot; NULL: none of this generation
+    struct generation *older;
+    struct arena *arena;
+};
+
+// Builds one around a configuration; it becomes w->now. Idle server connections of servers that
+// are not in it are closed, the others belong to their new struct server from here on.
+bool generation_begin(struct worker *w, const struct config *config, uint32_t number,
+                      bool owns_config) MUST_CHECK;
+struct generation *generation_hold(struct worker *w);
+// The last holder of an old one frees it.
+void generation_drop(struct worker *w, struct generation *g);
+
+#endif
