@@ -192,6 +192,7 @@ struct listen {
     struct addr addr;
     bool v6_only;      // false for "[::]:80" written as bare "80": both families
     bool accept_proxy; // a PROXY header is mandatory
+    uint32_t number;   // of its socket: kept over reloads while the address stays (process/)
     struct conf_mark mark;
 };
 

@@ -54,9 +54,10 @@ bool findings_format_parse(const char *name, enum findings_format *format) MUST_
 
 // Where the bytes come from. The functions return 0 or -errno. `ctx` is theirs.
 struct config_source {
-    const char *root; // a file, a directory (all its *.yaml), "-" for standard input; with `text`
-                      // set only the name that messages use
-    struct str text;  // the root's content when p is set: no file is read for it
+    const char *root;   // a file, a directory (all its *.yaml), "-" for standard input; with `text`
+                        // set only the name that messages use
+    struct str text;    // the root's content when p is set: no file is read for it
+    struct str overlay; // lines of conf/overlay.h that stand over the files; empty: none
     void *ctx;
     // The whole file into `a`. A directory is -EISDIR.
     int (*read_file)(void *ctx, const char *path, struct arena *a, struct str *content);
