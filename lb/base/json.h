@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Writing JSON: the one place that knows how a text is escaped, and a small writer over a buffer
-// that puts the commas. There is no reader: evlb takes in YAML only.
+// that puts the commas. The reader is json_read.h.
 #ifndef EVLB_JSON_H
 #define EVLB_JSON_H
 

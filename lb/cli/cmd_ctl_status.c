@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // `evlb ctl status`: what a running evlb is doing, from GET /v1/status (docs/admin-api.md): as a
 // table of at most 80 columns, or as it came with --format=json.
+#include "base/json_read.h"
 #include "cli/ctl_client.h"
-#include "cli/json_read.h"
 #include "cli/source.h"
 #include "cli/table.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The JSON reader: values, look-ups, and that every malformed or cut text is refused.
-#include "cli/json_read.h"
+#include "base/json_read.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

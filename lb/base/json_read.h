@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Reading JSON (RFC 8259): what a running evlb answered, as a tree.
-#ifndef EVLB_CLI_JSON_READ_H
-#define EVLB_CLI_JSON_READ_H
+// Reading JSON (RFC 8259) as a tree: what was asked of the admin API, and what it answered.
+#ifndef EVLB_JSON_READ_H
+#define EVLB_JSON_READ_H
 
 #include "base/arena.h"
 #include "base/str.h"

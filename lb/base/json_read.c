@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A strict JSON reader for `evlb ctl`, recursive with a depth limit. The text comes from another
-// process: anything malformed is refused, nothing is asserted.
-#include "cli/json_read.h"
+// A strict JSON reader for the admin API and `evlb ctl`, recursive with a depth limit. The text
+// comes from another process: anything malformed is refused, nothing is asserted.
+#include "base/json_read.h"
 
 struct cursor {
     const char *p, *end;
