@@ -17,7 +17,9 @@ void bundle_free(struct bundle *b);
 struct config_source bundle_record(struct bundle *b, const struct config_source *from) MUST_CHECK;
 // The recording and the slots of a loaded configuration (servers, backends, frontends in their
 // order), as bytes that bundle_load() reads. False: out of memory.
-bool bundle_write(const struct bundle *b, const struct config *config, struct buf *out) MUST_CHECK;
+// `source` is the one that was loaded from: its root, text and overlay are part of it.
+bool bundle_write(struct bundle *b, const struct config_source *source, struct config *config,
+                  struct buf *out) MUST_CHECK;
 
 // The configuration that was recorded, with its slots. NULL: the bytes are no bundle of this
 // version, or it does not load (`f` says why).

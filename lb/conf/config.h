@@ -200,7 +200,7 @@ struct frontend {
     struct str name;
     uint32_t index;
     enum mode mode;
-    const struct listen *listens;
+    struct listen *listens;
     uint32_t n_listens;
     const struct route *routes; // at least one; the last of mode tcp is a plain backend
     uint32_t n_routes;

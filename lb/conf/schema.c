@@ -288,7 +288,7 @@ static const struct row defaults_rows[] = {
 };
 
 static const struct row frontend_rows[] = {
-    {"listen", .type = VALUE_LISTENS, SLOT(struct frontend_draft, frontend.listens, const struct listen *),
+    {"listen", .type = VALUE_LISTENS, SLOT(struct frontend_draft, frontend.listens, struct listen *),
      COUNT(struct frontend_draft, frontend.n_listens), .object = &object_listen,
      .flags = ROW_REQUIRED, SINCE, .example = "[80, \"[::1]:8080\"]",
      .doc = "Where clients connect to. A bare port is all addresses, IPv4 and IPv6."},

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+#include "conf/bundle.h"
+
+#include "conf_test.h"
+
+static const struct memory_file files[] = {
+    {"evlb.yaml", "include: [conf.d/*.yaml]\nfrontends:\n"
+                  "  web: {listen: ['${PORT}', 81], backend: app}\n"
+                  "log: {level: '${LEVEL:-warning}'}\n"},
+    {"conf.d/app.yaml", "backends:\n  app: {servers: {a: '${HOST}:80', b: 10.0.0.2:80}}\n"},
+    {"conf.d/more.yaml", "backends:\n  more: {servers: ['${file:/host}:8080']}\n"},
+    {"/host", "10.0.0.9\n"},
+    {NULL, NULL},
+};
+static const char *const env[] = {"PORT", "8080", "HOST", "10.0.0.1", NULL};
+
+struct recorded {
+    struct memory memory;
+    struct config_source source;
+    struct bundle *bundle;
+    struct config *config;
+    struct buf bytes;
+};
+
+static void record(struct recorded *r)
+{
+    struct findings f;
+    memset(r, 0, sizeof(*r));
+    r->memory = (struct memory){files, env};
+    r->source = memory_source(&r->memory, "evlb.yaml", NULL);
+    r->bundle = bundle_new();
+    struct config_source recording = bundle_record(r->bundle, &r->source);
+    findings_init(&f);
+    r->config = config_load(&recording, &f);
+    assert_non_null(r->config);
+    findings_free(&f);
+    r->config->servers[0].index = 17;
+    r->config->servers[2].index = 4;
+    r->config->backends[1].index = 9;
+    r->config->frontends[0].index = 5;
+    r->config->frontends[0].listens[1].number = 77;
+    assert_true(bundle_write(r->bundle, &r->source, r->config, &r->bytes));
+}
+
+static void forget(struct recorded *r)
+{
+    arena_free(r->config->arena);
+    bundle_free(r->bundle);
+    buf_release(&r->bytes);
+}
+
+static struct config *load(const char *p, size_t n)
+{
+    struct findings f;
+    findings_init(&f);
+    struct config *c = bundle_load((struct str){p, n}, &f);
+    findings_free(&f);
+    return c;
+}
+
+static void plays_what_was_recorded(void **state)
+{
+    (void)state;
+    struct recorded r;
+    char address[ADDR_TEXT];
+    record(&r);
+    size_t n = buf_len(&r.bytes);
+    char *copy = xmalloc(n);
+    memcpy(copy, buf_head(&r.bytes), n);
+    struct config *c = load(copy, n);
+    memset(copy, 'x', n); // nothing of the configuration may point into the bytes
+    free(copy);
+    assert_non_null(c);
+    assert_int_equal(c->n_servers, 3);
+    assert_int_equal(c->log_level, LOG_WARNING);
+    addr_format(&c->servers[0].addr, address);
+    assert_string_equal(address, "10.0.0.1:80");
+    addr_format(&c->servers[2].addr, address);
+    assert_string_equal(address, "10.0.0.9:8080");
+    assert_string_equal(c->backends[1].name.p, "more");
+    assert_string_equal(c->backends[1].mark.file, "conf.d/more.yaml");
+    assert_int_equal(c->servers[0].index, 17);
+    assert_int_equal(c->servers[1].index, 1);
+    assert_int_equal(c->servers[2].index, 4);
+    assert_int_equal(c->backends[1].index, 9);
+    assert_int_equal(c->frontends[0].index, 5);
+    assert_int_equal(c->frontends[0].listens[1].number, 77);
+    arena_free(c->arena);
+    forget(&r);
+}
+
+static void refuses_bytes_that_are_no_bundle(void **state)
+{
+    (void)state;
+    struct recorded r;
+    record(&r);
+    size_t n = buf_len(&r.bytes);
+    for (size_t cut = 0; cut < n; cut++) {
+        char *copy = xmalloc(cut + 1); // exactly so long that the sanitizer sees a step beyond
+        memcpy(copy, buf_head(&r.bytes), cut);
+        assert_null(load(copy, cut));
+        free(copy);
+    }
+    forget(&r);
+}
+
+static void survives_any_flipped_byte(void **state)
+{
+    (void)state;
+    struct recorded r;
+    record(&r);
+    size_t n = buf_len(&r.bytes);
+    for (size_t at = 0; at < n; at++) {
+        for (int bit = 0; bit < 8; bit += 7) {
+            char *copy = xmalloc(n);
+            memcpy(copy, buf_head(&r.bytes), n);
+            copy[at] = (char)(copy[at] ^ (1 << bit));
+            struct config *c = load(copy, n);
+            if (c != NULL)
+                arena_free(c->arena);
+            free(copy);
+        }
+    }
+    forget(&r);
+}
+
+static int changing_reads;
+static int changing_file(void *ctx, const char *path, struct arena *a, struct str *content)
+{
+    (void)ctx;
+    if (strcmp(path, "evlb.yaml") == 0)
+        *content = arena_str(
+            a, STR("listen: 80\nservers: ['10.0.0.${file:/n}:80', '10.0.0.${file:/n}:81']\n"));
+    else
+        *content = arena_str(a, changing_reads++ == 0 ? STR("1") : STR("2"));
+    return 0;
+}
+
+static void reads_every_file_once(void **state)
+{
+    (void)state;
+    struct memory memory = {NULL, NULL};
+    struct config_source source = memory_source(&memory, "evlb.yaml", NULL);
+    source.read_file = changing_file;
+    struct bundle *b = bundle_new();
+    struct config_source recording = bundle_record(b, &source);
+    struct findings f;
+    findings_init(&f);
+    struct config *c = config_load(&recording, &f);
+    assert_non_null(c);
+    assert_int_equal(changing_reads, 1);
+    assert_string_equal(c->servers[1].host.len > 0 ? c->servers[1].host.p : "", "10.0.0.1");
+    arena_free(c->arena);
+    findings_free(&f);
+    bundle_free(b);
+}
+
+static void keeps_text_and_overlay(void **state)
+{
+    (void)state;
+    struct memory memory = {NULL, NULL};
+    struct config_source source = memory_source(&memory, "command line", NULL), played;
+    source.text = STR("listen: 80\nservers: [10.0.0.1:80]\n");
+    source.overlay = STR("add default/x 10.0.0.2:80\n");
+    struct bundle *b = bundle_new();
+    struct config_source recording = bundle_record(b, &source);
+    struct findings f;
+    findings_init(&f);
+    struct config *c = config_load(&recording, &f);
+    assert_non_null(c);
+    struct buf out = {0};
+    assert_true(bundle_write(b, &source, c, &out));
+    struct arena *a = arena_new();
+    assert_true(bundle_source((struct str){buf_head(&out), buf_len(&out)}, a, &played));
+    assert_true(str_eq(played.text, source.text));
+    assert_true(str_eq(played.overlay, source.overlay));
+    assert_string_equal(played.root, "command line");
+    arena_free(a);
+    buf_release(&out);
+    arena_free(c->arena);
+    findings_free(&f);
+    bundle_free(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plays_what_was_recorded),
+        cmocka_unit_test(refuses_bytes_that_are_no_bundle),
+        cmocka_unit_test(survives_any_flipped_byte),
+        cmocka_unit_test(reads_every_file_once),
+        cmocka_unit_test(keeps_text_and_overlay),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
