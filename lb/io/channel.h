@@ -33,15 +33,20 @@ enum message_type {
     MSG_RELEASED,  // worker: arg = the oldest generation that something still uses
     MSG_ASK,       // control -> supervisor: arg = enum ask, request = a number of control's own,
                    // fds[0] = its text, if any
-    MSG_QUERY,     // control -> supervisor -> each worker: arg = enum query, request as above
-    MSG_ANSWER,    // the answer to an ASK or QUERY: request, status, fds[0] = its text, if any;
-                   // arg = the worker; n_more = answers to the same request still to come
+    MSG_QUERY,     // control -> supervisor -> each worker: arg = enum query, request as above,
+                   // value = at most so many of each worker
+    MSG_ANSWER,    // the answer to an ASK or QUERY: request, status (0: done), fds[0] = its text,
+                   // if any; arg = the worker, value = how many it has in all; n_more = answers to
+                   // the same request still to come (a worker that dies meanwhile counts as one
+                   // without text)
     MSG_LOG_LEVEL, // supervisor: arg = enum log_level
 };
 
 enum ask {
     ASK_RELOAD,         // read the files again; the answer's text: what was done, or the findings
-    ASK_OVERLAY,        // the same with the text of a new overlay (conf/overlay.h)
+    ASK_OVERLAY,        // the same with one more line of conf/overlay.h, the text, which the
+                        // supervisor adds (overlay_add()) to the overlay that it keeps; when that
+                        // fails, the overlay stays as it was
     ASK_RESTART_WORKER, // value = which; its sessions are drained first
     ASK_UPGRADE,        // start the binary anew on the same sockets
     ASK_LOG_LEVEL,      // value = enum log_level
