@@ -8,6 +8,7 @@
 //                             its death
 //   cursor[backend].next      every worker, atomic add             workers
 //   cursor[backend].epoch     control                              workers
+//   cursor[backend].switched  control                              control
 //   queue[backend].ticket     every worker, atomic add             workers
 //   queue.head[worker][..]    that worker; the supervisor after    workers
 //                             its death
@@ -101,6 +102,7 @@ struct board_cursor {
     _Alignas(64) _Atomic uint64_t next; // alone in its cache line, with what is read beside it
     _Atomic uint32_t epoch; // grows when state, weight, share, standby or address of any server of
                             // the backend has changed: schedulers are built anew
+    _Atomic uint32_t switched; // 1: who works is an administrator's choice (failover.h)
 };
 
 struct board_queue {
@@ -121,7 +123,7 @@ enum server_state {
 
 struct board_server {
     _Atomic uint32_t state;    // enum server_state
-    _Atomic uint32_t standby;  // 1: usable, but others are to work (failover)
+    _Atomic uint32_t standby;  // 1: others are to work (failover), whether it is usable or not
     _Atomic uint32_t weight;   // 1 + the weight in force; 0: as configured
     _Atomic uint32_t withheld; // percent of the weight and of max-connections that a slow start
                                // still holds back: 0..99

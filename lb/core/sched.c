@@ -78,6 +78,28 @@ enum pick_result sched_pick(struct scheduler *s, struct board *board, const stru
     return PICK_NONE;
 }
 
+uint32_t sched_weight(const struct board *board, const struct server *server)
+{
+    uint32_t word =
+        atomic_load_explicit(&board->server[server->index].weight, memory_order_relaxed);
+    return word > 0 ? word - 1 : server->weight;
+}
+
+static bool has_address(const struct board *board, const struct server *server)
+{
+    struct addr addr;
+    sched_address(board, server, &addr);
+    return addr.len > 0;
+}
+
+bool sched_usable(const struct board *board, const struct server *server)
+{
+    uint32_t state =
+        atomic_load_explicit(&board->server[server->index].state, memory_order_acquire);
+    return (state == SERVER_UP || state == SERVER_STARTING) && sched_weight(board, server) > 0 &&
+           has_address(board, server);
+}
+
 uint32_t sched_limit(const struct board *board, const struct server *server)
 {
     (void)board;
@@ -86,9 +108,10 @@ uint32_t sched_limit(const struct board *board, const struct server *server)
 
 void sched_address(const struct board *board, const struct server *server, struct addr *out)
 {
-    board_addr_read(board, server->index, out);
-    if (out->len == 0)
+    if (atomic_load_explicit(&board->server[server->index].addr_version, memory_order_relaxed) == 0)
         *out = server->addr;
+    else
+        board_addr_read(board, server->index, out);
 }
 
 uint32_t sched_scan(const struct scheduler *s, const struct pick_round *a, uint32_t start)

@@ -40,10 +40,17 @@ enum pick_result {
 enum pick_result sched_pick(struct scheduler *s, struct board *board, const struct pick *p,
                             const struct server **server) MUST_CHECK;
 
+// Whether it may get work at all now, working or standing by: up or starting, with a weight in
+// force above 0 and an address.
+bool sched_usable(const struct board *board, const struct server *server);
+// The weight in force: the board's when one was set there, else the configuration's. Without what a
+// slow start withholds.
+uint32_t sched_weight(const struct board *board, const struct server *server);
 // How many requests the server may have in progress now (max-connections, less while it starts);
 // UINT32_MAX: no limit.
 uint32_t sched_limit(const struct board *board, const struct server *server);
-// The address to connect to: the board's when there is one, else the configuration's. len 0: none.
+// The address to connect to: the board's when one was ever written there (len 0 then: none now),
+// else the configuration's. len 0: none.
 void sched_address(const struct board *board, const struct server *server, struct addr *out);
 
 #endif
