@@ -2,12 +2,15 @@
 // A health check as a conversation: bytes in, bytes out, and a verdict at its end. Each protocol is
 // one dialogue_*.c; pure: no clock, no socket. The owner (control/checks.c) connects, calls step()
 // once with nothing, sends what it wants sent, and calls it again whenever bytes or the end of the
-// connection have come.
+// connection have come. `out` always has room for a whole buffer (base/buf.h) at the first step.
 #ifndef EVLB_DIALOGUE_H
 #define EVLB_DIALOGUE_H
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "proto/h1_body.h"
+#include "proto/h1_head.h"
+#include "proto/search.h"
 
 #define DIALOGUE_REASON 96
 #define DIALOGUE_IN_MAX 32768 // the owner keeps at most so many bytes that were not used yet
@@ -20,8 +23,8 @@ enum dialogue_step {
 
 struct dialogue;
 
-// `in`: what has come and was not used yet; `used`: how much of it is done with. `eof`: nothing
-// comes any more. Appends what is to be sent to `out`.
+// `in`: what has come and was not used yet (never NULL, not at the first step either); `used`: how
+// much of it is done with. `eof`: nothing comes any more. Appends what is to be sent to `out`.
 typedef enum dialogue_step dialogue_step_fn(struct dialogue *d, struct str in, bool eof,
                                             size_t *used, struct buf *out,
                                             char reason[DIALOGUE_REASON]);
@@ -38,16 +41,22 @@ struct dialogue_range {
     uint16_t from, to;
 };
 
-// GET /healthz HTTP/1.1, Connection: close. Strings live as long as the dialogue.
+// GET /healthz HTTP/1.1, Connection: close. Passes when the answer is complete (or its body longer
+// than DIALOGUE_IN_MAX) and all that is expected of it holds. Strings live as long as the dialogue.
 struct dialogue_http {
     struct dialogue base;
     struct str method, path, host;
-    const struct dialogue_field *fields;
+    const struct dialogue_field *fields; // of the request; one given here replaces our own
     const struct dialogue_range *statuses;
     uint32_t n_fields, n_statuses;
     struct str body;              // must come within the first DIALOGUE_IN_MAX bytes; empty: any
-    struct dialogue_field header; // name empty: none
+    struct dialogue_field header; // the answer must have it; name empty: none; value empty: any
+    // of dialogue_http.c
     uint32_t phase;
+    uint32_t body_bytes;
+    struct h1_scan scan;
+    struct h1_body framing;
+    struct search search;
 };
 void dialogue_http_init(struct dialogue_http *d);
 
@@ -55,7 +64,9 @@ void dialogue_http_init(struct dialogue_http *d);
 struct dialogue_text {
     struct dialogue base;
     struct str send, expect;
-    bool sent;
+    bool sent; // of dialogue_text.c, as is the rest
+    bool answered;
+    struct search search;
 };
 void dialogue_text_init(struct dialogue_text *d);
 
