@@ -5,6 +5,7 @@
 #include "io/conn.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -66,6 +67,11 @@ int conn_connect_state(struct conn *c)
     if (c->ready == CONN_WRITE)
         return 0;
     return c->transport->pending_error(c);
+}
+
+bool conn_is_broken(struct conn *c)
+{
+    return c->transport->broken(c);
 }
 
 void conn_finish(struct conn *c)
@@ -164,6 +170,14 @@ static int plain_pending_error(struct conn *c)
     return getpeername(c->watcher.fd, (struct sockaddr *)&peer, &len) == 0 ? 0 : EINPROGRESS;
 }
 
+// POLLHUP would not do: it is also there when both sides have ended in order, with bytes still to
+// be read.
+static bool plain_broken(struct conn *c)
+{
+    struct pollfd p = {.fd = c->watcher.fd};
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLERR) != 0;
+}
+
 static void plain_finish(struct conn *c)
 {
     (void)shutdown(c->watcher.fd, SHUT_WR);
@@ -197,6 +211,7 @@ const struct transport transport_plain = {
     .sendv = plain_sendv,
     .peek = plain_peek,
     .pending_error = plain_pending_error,
+    .broken = plain_broken,
     .finish = plain_finish,
     .watch = plain_watch,
     .close = plain_close,

@@ -34,6 +34,7 @@ struct transport {
     enum io (*sendv)(struct conn *c, const struct iovec *iov, int n, size_t total, size_t *sent);
     enum io (*peek)(struct conn *c);      // IO_OK: bytes are waiting
     int (*pending_error)(struct conn *c); // of a connect: 0 done, EINPROGRESS, or what went wrong
+    bool (*broken)(struct conn *c);       // reset, also while older bytes wait to be read
     void (*finish)(struct conn *c);       // ends our direction in order (FIN)
     // Tells the loop which events to report.
     void (*watch)(struct conn *c, struct loop *l, int events);
@@ -65,6 +66,10 @@ enum io conn_peek(struct conn *c) MUST_CHECK;
 // How a connect stands, after an event: 0 done, EINPROGRESS, or what went wrong. No system call
 // when the event itself has told (an error is reported as readable and writable at once).
 int conn_connect_state(struct conn *c) MUST_CHECK;
+// True when the connection is broken (reset, given up by the kernel), even while bytes from before
+// that are still to be read: the loop says nothing about a connection that it does not watch, and
+// one that is not read for now may not be watched.
+bool conn_is_broken(struct conn *c) MUST_CHECK;
 void conn_finish(struct conn *c);
 // Says which events the owner waits for. Asking for more than is watched tells the loop at once;
 // less is told only when an event arrives that nobody waits for (a keep-alive connection then needs

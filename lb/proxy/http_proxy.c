@@ -780,6 +780,11 @@ static enum step timed_out(struct exchange *x)
     return refuse(x, end_info(cause)->status, cause, end_info(cause)->sentence);
 }
 
+static bool uploads(const struct exchange *x)
+{
+    return x->state >= HS_SEND && !x->up.done;
+}
+
 void http_timeout(struct session *s)
 {
     struct exchange *x = s->work;
@@ -793,7 +798,8 @@ void http_timeout(struct session *s)
         return;
     }
     if (w->loop.now_ms < x->deadline_ms) { // the answer is taking its time
-        http_watch_client(x);
+        if (!http_look_at_client(x))
+            (void)cut(x, uploads(x) ? END_CLIENT_CLOSED_DATA : steps[x->state].client_left);
         return;
     }
     if (timed_out(x) == STEP_GO)

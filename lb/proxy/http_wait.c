@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Waiting. Runs in workers, called by the steps of http_proxy.c. A client whose answer comes
 // quickly is never registered with the loop (that would be two system calls); one that has waited
-// for WATCH_CLIENT_MS is, so that its leaving is noticed.
+// for WATCH_CLIENT_MS is, so that its leaving is noticed; where its bytes wait unread, so that they
+// would wake us again and again, a look every CLIENT_LOOK_MS finds out whether it has broken off.
 #include "proxy/http_wait.h"
 
 #define WATCH_CLIENT_MS 100u // an answer that takes longer: notice it when the client leaves
@@ -10,10 +11,11 @@
 void http_set_deadline(struct exchange *x, uint64_t due_ms)
 {
     struct session *s = x->s;
-    uint64_t soon = x->w->loop.now_ms + WATCH_CLIENT_MS;
     x->deadline_ms = due_ms;
-    bool watched = x->watch_client || (s->client.watched & CONN_READ);
-    timer_set(&x->w->loop.wheel, &s->timer, watched ? due_ms : MIN_OF(due_ms, soon));
+    if (x->look_ms == 0)
+        x->look_ms = x->w->loop.now_ms + WATCH_CLIENT_MS;
+    int told = s->client.watched & (x->watch_client ? CONN_READ | CONN_WRITE : CONN_READ);
+    timer_set(&x->w->loop.wheel, &s->timer, told ? due_ms : MIN_OF(due_ms, x->look_ms));
 }
 
 // True while the client is watched for its end alone. One that is still to send more of this
@@ -31,13 +33,17 @@ enum step http_wait_on(struct exchange *x)
     return STEP_WAIT;
 }
 
-void http_watch_client(struct exchange *x)
+bool http_look_at_client(struct exchange *x)
 {
     struct conn *c = &x->s->client;
     x->watch_client = true;
+    x->look_ms = x->w->loop.now_ms + CLIENT_LOOK_MS;
     if (watches_client(x))
         conn_want(c, &x->w->loop, c->wanted | CONN_READ);
+    if (c->watched == 0 && conn_is_broken(c))
+        return false;
     http_set_deadline(x, x->deadline_ms);
+    return true;
 }
 
 enum step http_wait_for(struct exchange *x, int client, int server, uint32_t ms)

@@ -12,8 +12,10 @@ enum step http_wait_for(struct exchange *x, int client, int server, uint32_t ms)
 // Goes on waiting as before, but no longer for a client that has said what it had to say: its bytes
 // stay where they are, and would wake us again and again.
 enum step http_wait_on(struct exchange *x);
-// The answer is taking its time: from now on the client is watched for its end.
-void http_watch_client(struct exchange *x);
+// The answer is taking its time: from now on the client is watched for its end. One that cannot be
+// watched, as it is not read (its upload waits for the server, its next request for this one), is
+// looked at from time to time. False: it is gone.
+bool http_look_at_client(struct exchange *x) MUST_CHECK;
 // A keep-alive client is watched anyway, any other once it has waited long: when it says something
 // while its whole request is here, looks whether that is a next request or its end. False: it is
 // gone.

@@ -6,6 +6,10 @@
 #include "io/flow.h"
 #include "proxy/worker_state.h"
 
+// How often a client at work that the loop does not watch is looked at: nobody else would tell that
+// it has broken off.
+#define CLIENT_LOOK_MS 400u
+
 // Takes over an accepted socket and begins to serve it. The gauges of the process and of the
 // frontend have been claimed for it. False: out of memory; the socket is closed, the gauges are
 // released.

@@ -30,6 +30,8 @@ struct tcp_session {
     struct upstream *server;
     struct flow up, down; // client to server, server to client
     uint64_t begin_ms, pick_ms, connected_ms;
+    uint64_t deadline_ms; // of the current wait
+    uint64_t look_ms;     // when to look at a client that the loop does not watch
     bool half_closed, client_slow;
 };
 
@@ -49,11 +51,16 @@ static const struct tcp_step {
     enum step (*step)(struct tcp_session *t);
     unsigned next;                     // states that may follow
     enum end_cause timeout;            // what its timer means
+    enum end_cause client_left;
 } steps[TS_COUNT] = {
-    [TS_PREREAD] = {"reading the PROXY header", st_preread, TO(PICK),             END_CLIENT_TIMEOUT_REQUEST},
-    [TS_PICK]    = {"choosing a server",        st_pick,    TO(CONNECT),          END_INTERNAL},
-    [TS_CONNECT] = {"connecting",               st_connect, TO(RELAY) | TO(PICK), END_SERVER_CONNECT_TIMEOUT},
-    [TS_RELAY]   = {"relaying",                 st_relay,   0,                    END_TUNNEL_IDLE},
+    [TS_PREREAD] = {"reading the PROXY header", st_preread, TO(PICK),
+                    END_CLIENT_TIMEOUT_REQUEST, END_CLIENT_CLOSED_IDLE},
+    [TS_PICK]    = {"choosing a server",        st_pick,    TO(CONNECT),
+                    END_INTERNAL,               END_CLIENT_CLOSED_CONNECT},
+    [TS_CONNECT] = {"connecting",               st_connect, TO(RELAY) | TO(PICK),
+                    END_SERVER_CONNECT_TIMEOUT, END_CLIENT_CLOSED_CONNECT},
+    [TS_RELAY]   = {"relaying",                 st_relay,   0,
+                    END_TUNNEL_IDLE,            END_CLIENT_CLOSED_DATA},
 };
 // clang-format on
 
@@ -66,14 +73,24 @@ static enum step go(struct tcp_session *t, enum tcp_state next)
 
 static void guard(struct tcp_session *t, uint32_t ms)
 {
-    struct worker *w = t->s->w;
-    timer_set(&w->loop.wheel, &t->s->timer, w->loop.now_ms + ms);
+    t->deadline_ms = t->s->w->loop.now_ms + ms;
+}
+
+static void set_timer(struct tcp_session *t)
+{
+    uint64_t due = t->deadline_ms;
+    if (t->s->client.watched == 0)
+        due = MIN_OF(due, t->look_ms);
+    timer_set(&t->s->w->loop.wheel, &t->s->timer, due);
 }
 
 static void drive(struct tcp_session *t)
 {
-    while (steps[t->state].step(t) == STEP_GO)
+    enum step r;
+    while ((r = steps[t->state].step(t)) == STEP_GO)
         continue;
+    if (r == STEP_WAIT)
+        set_timer(t);
 }
 
 void tcp_begin(struct session *s)
@@ -91,6 +108,7 @@ void tcp_begin(struct session *s)
     flow_init(&t->up);
     flow_init(&t->down);
     t->begin_ms = w->loop.now_ms;
+    t->look_ms = t->begin_ms + CLIENT_LOOK_MS;
     t->attempt.backend = s->listener->frontend->routes[0].backend;
     guard(t, s->listener->frontend->timeout.request);
     drive(t);
@@ -378,10 +396,26 @@ void tcp_abort(struct session *s, enum end_cause cause)
     release(s->work, cause);
 }
 
+// Bytes that the server does not take wait unread behind the client: that it is gone shows only
+// here.
+static void look_at_client(struct tcp_session *t)
+{
+    struct session *s = t->s;
+    t->look_ms = s->w->loop.now_ms + CLIENT_LOOK_MS;
+    if (s->client.watched == 0 && conn_is_broken(&s->client))
+        (void)end(t, steps[t->state].client_left);
+    else
+        set_timer(t);
+}
+
 void tcp_timeout(struct session *s)
 {
     struct tcp_session *t = s->work;
     enum end_cause cause = steps[t->state].timeout;
+    if (s->w->loop.now_ms < t->deadline_ms) {
+        look_at_client(t);
+        return;
+    }
     if (t->state == TS_CONNECT) { // or connected long ago, and nobody has said anything since
         t->server->conn.ready = CONN_READ;
         enum step next =

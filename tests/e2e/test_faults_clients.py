@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Clients that are slow, endless, or gone: the others are served meanwhile, the server's side is
 released, nothing is left behind."""
+import contextlib
 import socket
 import threading
 import time
@@ -236,6 +237,38 @@ def test_a_client_that_leaves_releases_the_server_within_a_second(evlb, origin, 
         c.reset() if how == "reset" else c.close()
     assert eventually(lambda: origin.count()["active"] == 0, 1.5)
     assert lb.get("/").status == 200
+    lb.wait_idle()
+
+
+def stall(c, head):
+    """Sends until nothing more is taken."""
+    c.send(head)
+    c.sock.settimeout(0.3)
+    with contextlib.suppress(socket.timeout):
+        while True:
+            c.sock.send(b"x" * 65536)
+
+
+@pytest.mark.parametrize("query", ["read=slow", "no-read=1&never=1"])
+def test_a_reset_in_an_upload_that_nobody_reads_releases_the_server(evlb, origin, query):
+    """Fault 23: what the client has sent waits unread, so only a look finds the reset behind it."""
+    lb = evlb(ONE, a=origin)
+    c = lb.client()
+    stall(c, post(f"/?{query}", "Content-Length: 500000000"))
+    assert origin.count()["active"] == 1
+    c.reset()
+    assert eventually(lambda: lb.access_log(), 1.5)
+    assert lb.access_log()[0]["end"] == "client-closed-data"
+    lb.wait_idle()
+
+
+def test_a_reset_of_a_tcp_client_that_nobody_reads_releases_the_server(evlb, sim):
+    lb = evlb(TCP, a=sim("a", mode="tcp-sink", options=["--read-rate", "1k"])["a"])
+    c = lb.client()
+    stall(c, b"x")
+    c.reset()
+    assert eventually(lambda: lb.access_log(), 1.5)
+    assert lb.access_log()[0]["end"] == "client-closed-data"
     lb.wait_idle()
 
 

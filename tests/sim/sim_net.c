@@ -210,6 +210,14 @@ static int mem_pending_error(struct conn *c)
     return p->connecting ? EINPROGRESS : 0;
 }
 
+static bool mem_broken(struct conn *c)
+{
+    struct sim_peer *p = peer_of(c);
+    size_t most = 1;
+    enum io r;
+    return faulted(p, &most, &r, c) ? r == IO_ERR : p->error != 0;
+}
+
 static void mem_finish(struct conn *c)
 {
     struct sim_peer *p = peer_of(c);
@@ -244,6 +252,7 @@ const struct transport transport_mem = {
     .sendv = mem_sendv,
     .peek = mem_peek,
     .pending_error = mem_pending_error,
+    .broken = mem_broken,
     .finish = mem_finish,
     .watch = mem_watch,
     .close = mem_close,

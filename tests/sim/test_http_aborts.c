@@ -126,6 +126,41 @@ static void test_in_upload(void **state)
     sim_free(t);
 }
 
+// While the server takes nothing more, and the client's bytes wait unread: noticed all the same,
+// even when the server takes a little now and then. Also with a next request waiting.
+static void test_in_stalled_upload(void **state)
+{
+    (void)state;
+    static char body[100001];
+    memset(body, 'x', sizeof(body) - 1);
+    for (int answering = 0; answering < 2; answering++) {
+        struct sim *t = sim_new(ONE);
+        t->window = 5000;
+        sim_send(t, CLIENT, POST("/", "100000"));
+        sim_send(t, CLIENT, body);
+        sim_run(t);
+        if (answering)
+            sim_send(t, SERVER, "HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\nx");
+        sim_advance(t, 1000);
+        assert_int_equal(t->w.exchanges, 1);
+        sim_reset(t, CLIENT);
+        for (int i = 0; i < 10; i++) {
+            sim_window(t, SERVER, 10);
+            sim_advance(t, 50);
+        }
+        sim_expect_end(t, END_CLIENT_CLOSED_DATA);
+        sim_expect_state(t, SERVER, SIM_RST);
+        sim_free(t);
+    }
+    struct sim *t = sim_new(ONE);
+    sim_send(t, CLIENT, GET("/") GET("/next"));
+    sim_advance(t, 1000);
+    sim_reset(t, CLIENT);
+    sim_advance(t, 500);
+    sim_expect_end(t, END_CLIENT_CLOSED_WAIT);
+    sim_free(t);
+}
+
 // In an upload whose answer has begun: both are over.
 static void test_in_upload_during_answer(void **state)
 {
@@ -210,6 +245,7 @@ int main(void)
         cmocka_unit_test(test_half_close_while_waiting),
         cmocka_unit_test(test_half_close_and_long_answer),
         cmocka_unit_test(test_in_upload),
+        cmocka_unit_test(test_in_stalled_upload),
         cmocka_unit_test(test_in_upload_during_answer),
         cmocka_unit_test(test_during_answer),
         cmocka_unit_test(test_in_tunnel),

@@ -265,6 +265,27 @@ static void test_resets(void **state)
     sim_free(t);
 }
 
+// While its bytes wait for a server that takes no more: noticed within a second.
+static void test_reset_of_a_stalled_client(void **state)
+{
+    (void)state;
+    static char much[60001];
+    memset(much, 'x', sizeof(much) - 1);
+    for (int hang = 0; hang < 2; hang++) {
+        struct sim *t = sim_new(TCP);
+        t->window = 5000;
+        t->dial[0] = hang ? DIAL_HANG : DIAL_OK;
+        sim_send(t, CLIENT, much);
+        sim_advance(t, 1000);
+        assert_int_equal(t->w.exchanges, 1);
+        sim_reset(t, CLIENT);
+        sim_advance(t, 500);
+        sim_expect_end(t, hang ? END_CLIENT_CLOSED_CONNECT : END_CLIENT_CLOSED_DATA);
+        sim_expect_state(t, SERVER, SIM_RST);
+        sim_free(t);
+    }
+}
+
 static void test_proxy_header_out(void **state)
 {
     (void)state;
@@ -420,6 +441,7 @@ int main(void)
         cmocka_unit_test(test_client_leaves_while_connecting),
         cmocka_unit_test(test_fin_timeouts),
         cmocka_unit_test(test_resets),
+        cmocka_unit_test(test_reset_of_a_stalled_client),
         cmocka_unit_test(test_proxy_header_out),
         cmocka_unit_test(test_proxy_header_in),
         cmocka_unit_test(test_bad_proxy_headers),
