@@ -27,7 +27,7 @@ bool attempt_pick(struct attempt *a, struct worker *w)
     if (a->n_avoid > 0)
         memcpy(p.avoid, a->avoid, sizeof(p.avoid));
     const struct server *s;
-    if (sched_pick(w->schedulers[a->backend->index], w->board, &p, &s) != PICK_OK)
+    if (sched_pick(a->generation->schedulers[a->backend->index], w->board, &p, &s) != PICK_OK)
         return false;
     if (a->n_avoid > 0 && s->index != a->avoid[a->n_avoid - 1])
         w->count->backends[a->backend->index][BACKEND_REDISPATCHES]++;

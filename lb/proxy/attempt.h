@@ -5,9 +5,11 @@
 #define EVLB_ATTEMPT_H
 
 #include "core/end.h"
+#include "proxy/generation.h"
 #include "proxy/worker_state.h"
 
 struct attempt {
+    struct generation *generation; // held by the owner: backend and servers are its
     const struct backend *backend;
     const struct server *server; // claimed; NULL: none
     const struct server *last;   // claimed last, for the log

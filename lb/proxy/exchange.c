@@ -15,6 +15,8 @@ static void begin(struct exchange *x, struct session *s)
 {
     x->s = s;
     x->w = s->w;
+    x->attempt.generation = generation_hold(s->listener->generation);
+    x->frontend = s->listener->frontend;
     x->begin_ms = s->w->loop.now_ms;
     x->idle_ms = (int32_t)MIN_OF(x->begin_ms - s->since_ms, (uint64_t)INT32_MAX);
     x->keep_limit_ms = UINT32_MAX;
@@ -42,6 +44,7 @@ static void forget(struct exchange *x)
     x->text = NULL;
     flow_release(&x->down);
     buf_release(&x->up.first);
+    generation_drop(x->w, x->attempt.generation);
 }
 
 void exchange_reset(struct exchange *x)
@@ -86,7 +89,7 @@ const struct http_head *exchange_head(struct exchange *x)
     if (w->request_head_owner == x &&
         parsed->method_text.p == buf_head(&x->up.buf) + parsed->skipped)
         return parsed;
-    const struct http_limits *l = &x->s->listener->frontend->limits;
+    const struct http_limits *l = &x->frontend->limits;
     const struct h1_limits limits = {l->head_bytes, l->fields, l->uri_bytes};
     struct h1_scan scan = {0};
     enum http_error error;
@@ -128,7 +131,7 @@ void exchange_note_head(struct exchange *x, const struct http_head *h)
     x->text->user_agent = note(x->text, field_value(h, FIELD_USER_AGENT), 512);
     x->text->referer = note(x->text, field_value(h, FIELD_REFERER), 512);
     x->text->request_id = STR_NONE;
-    if (session_trusts_peer(x->s))
+    if (session_trusts_peer(x->s, x->frontend))
         x->text->request_id = note(x->text, field_value(h, FIELD_X_REQUEST_ID), 128);
 }
 
@@ -140,7 +143,7 @@ static void write_line(const struct exchange *x, enum end_cause cause, uint64_t 
     struct access_record r = {
         .ended_ms = clock_wall_ms(),
         .client = &x->s->peer,
-        .frontend = x->s->listener->frontend->name,
+        .frontend = x->frontend->name,
         .backend = x->attempt.backend != NULL ? x->attempt.backend->name : STR_NONE,
         .server = x->attempt.last != NULL ? x->attempt.last->name : STR_NONE,
         .proto = x->minor > 0 ? "HTTP/1.1" : "HTTP/1.0",
@@ -170,7 +173,7 @@ static void write_line(const struct exchange *x, enum end_cause cause, uint64_t 
 void exchange_account(struct exchange *x, enum end_cause cause)
 {
     struct worker *w = x->w;
-    struct frontend_counters *f = &w->count->frontends[x->s->listener->frontend->index];
+    struct frontend_counters *f = &w->count->frontends[x->frontend->index];
     uint64_t body = x->up.passed > x->head_sent_bytes ? x->up.passed - x->head_sent_bytes : 0;
     uint64_t bytes_in = x->head_bytes + body;
     f->n[FRONTEND_REQUESTS]++;

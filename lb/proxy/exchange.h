@@ -32,6 +32,7 @@ struct exchange_text {
 struct exchange {
     struct session *s;
     struct worker *w;
+    const struct frontend *frontend; // of attempt.generation
     enum http_state state;
     uint8_t minor; // of the request: HTTP/1.minor
     uint8_t response_minor;

@@ -7,6 +7,7 @@
 
 #include "conf/config.h"
 #include "core/sched.h"
+#include "io/loop.h"
 
 struct worker;
 
@@ -19,14 +20,17 @@ struct generation {
     const struct server **server_at; // by server slot; NULL: none of this generation
     struct generation *older;
     struct arena *arena;
+    struct grave grave;
 };
 
 // Builds one around a configuration; it becomes w->now. Idle server connections of servers that
-// are not in it are closed, the others belong to their new struct server from here on.
+// are not in it are closed, the others belong to their new struct server from here on. False: the
+// board has no room for it; nothing has changed, and the configuration stays the caller's.
 bool generation_begin(struct worker *w, const struct config *config, uint32_t number,
                       bool owns_config) MUST_CHECK;
-struct generation *generation_hold(struct worker *w);
-// The last holder of an old one frees it.
+// One more holder.
+struct generation *generation_hold(struct generation *g);
+// One less; the last holder of an old one frees it at the end of the turn.
 void generation_drop(struct worker *w, struct generation *g);
 
 #endif

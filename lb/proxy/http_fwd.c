@@ -124,7 +124,7 @@ bool http_fwd_logs_in_connection(const struct http_head *h)
 
 static bool hidden_by_rules(const struct exchange *x, struct str name)
 {
-    const struct header_ops *f = &x->s->listener->frontend->headers;
+    const struct header_ops *f = &x->frontend->headers;
     const struct header_ops *b = &x->attempt.backend->headers;
     return op_hides(f->request, f->n_request, name) || op_hides(b->request, b->n_request, name);
 }
@@ -206,14 +206,15 @@ static bool take_request_field(struct request_writer *r, const struct http_field
 static void add_host(struct request_writer *r)
 {
     char text[ADDR_TEXT];
-    const struct addr *a = &r->x->attempt.server->addr;
+    struct addr a;
     struct str host = r->h->authority;
     if ((host.len > 0 && !r->absolute) || !ours_to_write(r, STR("Host")))
         return;
-    if (host.len == 0 && a->sa.sa_family == AF_UNIX)
-        host = STR("localhost");
-    else if (host.len == 0)
-        host = (struct str){text, addr_format(a, text)};
+    if (host.len == 0) {
+        sched_address(r->x->w->board, r->x->attempt.server, &a);
+        host = a.sa.sa_family == AF_UNIX ? STR("localhost")
+                                         : (struct str){text, addr_format(&a, text)};
+    }
     h1_out_field(r->o, STR("Host"), host);
 }
 
@@ -299,15 +300,15 @@ static void add_connection(struct request_writer *r)
 
 bool http_fwd_request(struct exchange *x, const struct http_head *h)
 {
-    const struct header_ops *f = &x->s->listener->frontend->headers;
+    const struct header_ops *f = &x->frontend->headers;
     const struct header_ops *b = &x->attempt.backend->headers;
     bool length_written = false;
     struct request_writer r = {.x = x,
                                .h = h,
                                .o = &x->w->out,
                                .rules = f->n_request + b->n_request > 0,
-                               .trusted = x->s->listener->frontend->n_trusted > 0 &&
-                                          session_trusts_peer(x->s),
+                               .trusted = x->frontend->n_trusted > 0 &&
+                                          session_trusts_peer(x->s, x->frontend),
                                .absolute = h->path.p != h->target.p && h->authority.len > 0};
     h1_out_reset(r.o);
     add_request_line(&r, h->minor == 1 && h->path.p == h->target.p);
@@ -383,7 +384,7 @@ static void add_response_line(struct exchange *x, const struct http_head *h, con
 
 bool http_fwd_response(struct exchange *x, const struct http_head *h, const char *raw)
 {
-    const struct header_ops *f = &x->s->listener->frontend->headers;
+    const struct header_ops *f = &x->frontend->headers;
     const struct header_ops *b = &x->attempt.backend->headers;
     bool rules = f->n_response + b->n_response > 0 && h->status >= 200;
     bool length_written = false;

@@ -145,7 +145,7 @@ static enum step wait_for_head(struct exchange *x)
     if (buf_len(&x->up.buf) == 0)
         return back_to_idle(x);
     (void)http_wait_for(x, CONN_READ, 0, 0);
-    http_set_deadline(x, from + s->listener->frontend->timeout.request);
+    http_set_deadline(x, from + x->frontend->timeout.request);
     return STEP_WAIT;
 }
 
@@ -190,9 +190,9 @@ static enum step refuse_head(struct exchange *x, enum http_error error)
 static enum step st_head(struct exchange *x)
 {
     struct session *s = x->s;
-    const struct http_limits *l = &s->listener->frontend->limits;
+    const struct http_limits *l = &x->frontend->limits;
     const struct h1_limits limits = {l->head_bytes, l->fields, l->uri_bytes};
-    switch (session_read_proxy(s, &x->up)) {
+    switch (session_read_proxy(s, x->frontend, &x->up)) {
     case PROXY_READ_DONE:
         break;
     case PROXY_READ_WAIT:
@@ -228,7 +228,7 @@ static enum step st_head(struct exchange *x)
 static enum step answer_route(struct exchange *x, const struct http_head *h)
 {
     const struct route *r = x->route;
-    x->client_keeps = x->client_keeps && x->up.done && !x->w->draining;
+    x->client_keeps = x->client_keeps && x->up.done && !session_is_last(x->s);
     if (r->action == ROUTE_DENY)
         return refuse(x, r->status, END_DENIED, "this request is not allowed here");
     switch (http_reply_redirect(x, h)) {
@@ -293,8 +293,10 @@ static struct upstream *take_idle(struct exchange *x)
 static struct upstream *take_pinned(struct exchange *x)
 {
     struct upstream *u = x->s->pinned;
-    if (u == NULL || x->fresh_only || x->attempt.server != NULL ||
-        u->server->backend != x->attempt.backend)
+    if (u == NULL || x->fresh_only || x->attempt.server != NULL)
+        return NULL;
+    const struct server *server = x->attempt.generation->server_at[u->server->index];
+    if (server == NULL || server->backend != x->attempt.backend)
         return NULL;
     x->s->pinned = NULL;
     x->pin = true;
@@ -302,9 +304,10 @@ static struct upstream *take_pinned(struct exchange *x)
         upstream_close(u, false);
         return NULL;
     }
+    u->server = server;
     u->holder = x;
     u->on_ready = server_ready;
-    attempt_claim(&x->attempt, x->w, u->server);
+    attempt_claim(&x->attempt, x->w, server);
     return u;
 }
 
@@ -463,7 +466,7 @@ static enum step begin_response(struct exchange *x, const struct http_head *h)
     if (!http_fwd_coding_passes(x, h))
         return refuse(x, 502, END_BAD_RESPONSE,
                       "the answer has a transfer coding that cannot pass");
-    if (h->framing == BODY_UNTIL_CLOSE || decode || !x->up.done || x->w->draining)
+    if (h->framing == BODY_UNTIL_CLOSE || decode || !x->up.done || session_is_last(x->s))
         x->client_keeps = false;
     if (!http_fwd_response(x, h, buf_head(&f->buf)))
         return refuse(x, 502, END_BAD_RESPONSE, "the server's answer is too large");
@@ -517,7 +520,7 @@ static enum step read_response(struct exchange *x)
 {
     struct worker *w = x->w;
     struct conn *server = &x->server->conn;
-    const struct http_limits *l = &x->s->listener->frontend->limits;
+    const struct http_limits *l = &x->frontend->limits;
     const struct h1_limits limits = {l->head_bytes, l->fields, l->uri_bytes};
     struct buf *b = &x->down.buf;
     int fills = 0;
@@ -583,7 +586,7 @@ static enum step st_wait(struct exchange *x)
         x->client_slow = true;
     }
     return http_wait_for(x, client, server,
-                         x->client_slow ? x->s->listener->frontend->timeout.client
+                         x->client_slow ? x->frontend->timeout.client
                                         : x->attempt.backend->timeout.server);
 }
 
@@ -591,7 +594,7 @@ static enum step st_wait(struct exchange *x)
 
 static enum step st_stream(struct exchange *x)
 {
-    const struct timeouts *ft = &x->s->listener->frontend->timeout;
+    const struct timeouts *ft = &x->frontend->timeout;
     int client = 0, server = 0;
     enum upload u = http_pump_up(x); // when it cannot go on, the answer still can
     enum flow_result r = flow_pump(&x->down, &x->server->conn, &x->s->client);
@@ -633,7 +636,7 @@ static enum step st_stream(struct exchange *x)
 
 static enum step st_tunnel(struct exchange *x)
 {
-    const struct timeouts *ft = &x->s->listener->frontend->timeout;
+    const struct timeouts *ft = &x->frontend->timeout;
     struct relay_wants wants;
     switch (relay_pump(&x->up, &x->down, &x->s->client, &x->server->conn, &wants)) {
     case RELAY_WAIT:
@@ -665,7 +668,7 @@ static enum step refuse(struct exchange *x, uint16_t status, enum end_cause caus
     if (x->server != NULL)
         upstream_close(x->server, true);
     x->server = NULL;
-    x->client_keeps = x->client_keeps && x->up.done && !x->w->draining;
+    x->client_keeps = x->client_keeps && x->up.done && !session_is_last(x->s);
     if (http_reply_error(x, status, cause, sentence) != REPLY_READY)
         return cut(x, END_OUT_OF_MEMORY);
     return go(x, HS_REPLY);
@@ -680,7 +683,7 @@ static enum step st_reply(struct exchange *x)
         if (!http_client_is_there(x))
             break;
         x->client_slow = true;
-        return http_wait_for(x, CONN_WRITE, 0, x->s->listener->frontend->timeout.client);
+        return http_wait_for(x, CONN_WRITE, 0, x->frontend->timeout.client);
     case IO_EOF:
     case IO_ERR:
         break;
@@ -771,7 +774,7 @@ static enum step timed_out(struct exchange *x)
         cause = x->client_slow ? END_CLIENT_TIMEOUT_DATA : END_SERVER_TIMEOUT_DATA;
     if (x->client_fin && !x->head_sent)
         return cut(x, now->client_left);
-    log_debug("frontend '%s': timed out while %s", x->s->listener->frontend->name.p, now->doing);
+    log_debug("frontend '%s': timed out while %s", x->frontend->name.p, now->doing);
     if (x->state == HS_CONNECT)
         return connect_failed(x, cause);
     if (x->head_sent || x->state == HS_REPLY || end_info(cause)->status == 0)

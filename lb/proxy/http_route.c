@@ -42,7 +42,7 @@ void http_hash_key(struct exchange *x, const struct http_head *h)
 
 const struct route *http_find_route(struct exchange *x, const struct http_head *h, bool *bad)
 {
-    const struct frontend *f = x->s->listener->frontend;
+    const struct frontend *f = x->frontend;
     char host[256], path[HTTP_PATH_MAX];
     size_t host_len = 0, path_len = 0;
     *bad = false;

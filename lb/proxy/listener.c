@@ -5,6 +5,11 @@
 // - beyond max-connections, and while descriptors are out, the listener is not watched at all:
 //   clients wait in the kernel's queue, and a level-triggered loop does not spin;
 // - each connection is served at once, in the same turn, before it is known to the loop.
+//
+// A reload points a listener to its new frontend. One that is not configured any more takes what
+// waits in the kernel's queue, closes its socket, and stays for the sessions that point to it:
+// these are served with the configuration that it had last. Invariant: in worker->listeners exactly
+// while configured (gone is not set).
 #include "proxy/listener.h"
 
 #include <unistd.h>
@@ -12,6 +17,7 @@
 #include "base/log.h"
 #include "base/panic.h"
 #include "io/sock.h"
+#include "proxy/generation.h"
 #include "proxy/session.h"
 #include "proxy/upstream.h"
 
@@ -44,11 +50,11 @@ static void on_resume(struct timer *t)
     watch(l, true);
 }
 
-static void unclaim(const struct listener *l)
+static void unclaim(struct worker *w, uint32_t frontend)
 {
-    struct board *b = l->w->board;
-    board_release(b, l->w->id, board_process_slot(b));
-    board_release(b, l->w->id, board_frontend_slot(b, l->frontend->index));
+    struct board *b = w->board;
+    board_release(b, w->id, board_process_slot(b));
+    board_release(b, w->id, board_frontend_slot(b, frontend));
 }
 
 // Claims a place for one more connection. False: a limit is reached.
@@ -63,18 +69,36 @@ static bool claim(struct listener *l)
     if (board_total(b, process) <= l->w->max_connections &&
         (most == 0 || board_total(b, frontend) <= most))
         return true;
-    unclaim(l);
+    unclaim(l->w, l->frontend->index);
     return false;
 }
 
-void listener_release(const struct listener *l)
+static void bury(struct grave *g)
+{
+    free(container_of(g, struct listener, grave));
+}
+
+static void free_when_unused(struct listener *l)
+{
+    if (!l->gone || l->n_sessions > 0 || l->watcher.fd >= 0)
+        return;
+    generation_drop(l->w, l->generation);
+    loop_bury(&l->w->loop, &l->grave, bury);
+}
+
+void listener_release(struct listener *l, uint32_t frontend)
 {
     struct worker *w = l->w;
-    unclaim(l);
-    for (uint32_t i = 0; i < w->n_listeners; i++) {
-        if (w->listeners[i].paused)
-            timer_set(&w->loop.wheel, &w->listeners[i].resume, w->loop.now_ms);
+    unclaim(w, frontend);
+    LIST_EACH(node, &w->listeners)
+    {
+        struct listener *other = list_entry(node, struct listener, node);
+        if (other->paused)
+            timer_set(&w->loop.wheel, &other->resume, w->loop.now_ms);
     }
+    lb_assert(l->n_sessions > 0);
+    l->n_sessions--;
+    free_when_unused(l);
 }
 
 // Accepts one. False: stop for this turn.
@@ -91,7 +115,7 @@ static bool accept_one(struct listener *l)
             l->w->count->worker[WORKER_REFUSED_SESSIONS]++;
         return true;
     }
-    unclaim(l);
+    unclaim(l->w, l->frontend->index);
     enum sock_failure why = sock_failure(-fd);
     if (why == SOCK_NONE)
         return false;
@@ -119,13 +143,20 @@ static void on_acceptable(struct ev_loop *ev, ev_io *watcher, int events)
         l->batch = MAX_OF(taken, 1u);
 }
 
-void listener_init(struct listener *l, struct worker *w, const struct frontend *f,
-                   const struct listen *listen)
+struct listener *listener_new(struct worker *w, const struct frontend *f,
+                              const struct listen *listen)
 {
-    *l = (struct listener){.w = w, .frontend = f, .listen = listen, .batch = 1};
+    struct listener *l = xcalloc(1, sizeof(*l));
+    l->w = w;
+    l->generation = generation_hold(w->now);
+    l->frontend = f;
+    l->listen = listen;
+    l->batch = 1;
+    list_append(&w->listeners, &l->node);
     timer_init(&l->resume, on_resume);
     ev_io_init(&l->watcher, on_acceptable, -1, EV_READ);
     l->watcher.data = l;
+    return l;
 }
 
 void listener_start(struct listener *l, int fd)
@@ -134,15 +165,51 @@ void listener_start(struct listener *l, int fd)
     watch(l, true);
 }
 
-void listener_stop(struct listener *l)
+void listener_point(struct listener *l, const struct frontend *f, const struct listen *listen)
 {
+    struct generation *before = l->generation;
+    l->generation = generation_hold(l->w->now);
+    l->frontend = f;
+    l->listen = listen;
+    generation_drop(l->w, before);
+}
+
+int listener_take_socket(struct listener *l)
+{
+    int fd = l->watcher.fd;
     watch(l, false);
-    if (l->watcher.fd >= 0) {
-        while (accept_one(l)) // the kernel has accepted these for us
-            continue;
-        (void)close(l->watcher.fd);
-        ev_io_set(&l->watcher, -1, EV_READ);
-    }
+    ev_io_set(&l->watcher, -1, EV_READ);
     timer_clear(&l->resume);
     l->paused = false;
+    return fd;
+}
+
+static void close_socket(struct listener *l)
+{
+    int fd = listener_take_socket(l);
+    if (fd >= 0)
+        (void)close(fd);
+}
+
+void listener_stop(struct listener *l)
+{
+    while (l->watcher.fd >= 0 && accept_one(l)) // the kernel has accepted these for us
+        continue;
+    close_socket(l);
+}
+
+void listener_retire(struct listener *l)
+{
+    l->gone = true; // before it takes the last ones: they learn that there will be no next request
+    list_remove(&l->node);
+    listener_stop(l);
+    free_when_unused(l);
+}
+
+void listener_free(struct listener *l)
+{
+    l->gone = true;
+    list_remove(&l->node);
+    close_socket(l);
+    free_when_unused(l);
 }

@@ -9,6 +9,7 @@
 #include "base/pool.h"
 #include "io/sock.h"
 #include "proto/proxy_hdr.h"
+#include "proxy/generation.h"
 #include "proxy/http_proxy.h"
 #include "proxy/listener.h"
 #include "proxy/tcp_proxy.h"
@@ -27,17 +28,20 @@ bool session_begin(struct listener *l, const struct transport *t, int fd, const 
 {
     struct worker *w = l->w;
     struct session *s = pool_get_zeroed(&sessions);
+    l->n_sessions++;
     if (s == NULL) {
         struct conn c;
         conn_init(&c, t, fd, on_client);
         conn_close(&c, &w->loop, true);
-        listener_release(l);
+        listener_release(l, l->frontend->index);
         return false;
     }
     conn_init(&s->client, t, fd, on_client);
     timer_init(&s->timer, on_timer);
     s->w = w;
     s->listener = l;
+    s->frontend = l->frontend->index;
+    s->proxied = !l->listen->accept_proxy;
     s->peer = *peer;
     s->since_ms = w->loop.now_ms;
     list_append(&w->sessions, &s->node);
@@ -67,7 +71,7 @@ void session_close(struct session *s, bool reset)
     free(s->local);
     if (s->pinned != NULL)
         upstream_close(s->pinned, false);
-    listener_release(s->listener);
+    listener_release(s->listener, s->frontend);
     loop_bury(&w->loop, &s->grave, bury);
     if (w->drained && w->n_sessions == 0)
         loop_break(&w->loop);
@@ -85,6 +89,11 @@ void session_pin(struct session *s, struct upstream *u)
 {
     if (s->pinned != NULL) // to another backend
         upstream_close(s->pinned, false);
+    s->pinned = NULL;
+    if (!upstream_renew(u)) {
+        upstream_close(u, false);
+        return;
+    }
     s->pinned = u;
     u->holder = s;
     u->on_ready = pinned_ready;
@@ -93,7 +102,7 @@ void session_pin(struct session *s, struct upstream *u)
 
 void session_idle(struct session *s)
 {
-    if (s->w->draining) {
+    if (session_is_last(s)) {
         session_close(s, false);
         return;
     }
@@ -151,14 +160,46 @@ static void on_timer(struct timer *t)
         http_timeout(s);
 }
 
+static void close_if_idle(struct session *s)
+{
+    bool fresh = s->requests == 0 && s->w->loop.now_ms - s->since_ms < FRESH_MS;
+    if (s->work == NULL && !s->lingering && !fresh)
+        session_close(s, false);
+}
+
 void session_drain_all(struct worker *w)
 {
     LIST_EACH(node, &w->sessions)
     {
+        close_if_idle(list_entry(node, struct session, node));
+    }
+}
+
+// From now on the frontend that its listener points to counts it.
+static void move_claim(struct session *s)
+{
+    struct board *b = s->w->board;
+    uint32_t frontend = s->listener->frontend->index;
+    if (s->frontend == frontend)
+        return;
+    board_claim(b, s->w->id, board_frontend_slot(b, frontend));
+    board_release(b, s->w->id, board_frontend_slot(b, s->frontend));
+    s->frontend = frontend;
+}
+
+void session_reload_all(struct worker *w)
+{
+    LIST_EACH(node, &w->sessions)
+    {
         struct session *s = list_entry(node, struct session, node);
-        bool fresh = s->requests == 0 && w->loop.now_ms - s->since_ms < FRESH_MS;
-        if (s->work == NULL && !s->lingering && !fresh)
-            session_close(s, false);
+        if (s->pinned != NULL && !upstream_renew(s->pinned)) {
+            upstream_close(s->pinned, false);
+            s->pinned = NULL;
+        }
+        if (s->listener->gone)
+            close_if_idle(s);
+        else
+            move_claim(s);
     }
 }
 
@@ -191,12 +232,12 @@ static enum proxy_read take_proxy(struct session *s, struct flow *in, const stru
     return PROXY_READ_DONE;
 }
 
-enum proxy_read session_read_proxy(struct session *s, struct flow *in)
+enum proxy_read session_read_proxy(struct session *s, const struct frontend *f, struct flow *in)
 {
     struct proxy_hdr hdr;
-    if (s->proxied || !s->listener->listen->accept_proxy)
+    if (s->proxied)
         return PROXY_READ_DONE;
-    if (!session_trusts_peer(s))
+    if (!session_trusts_peer(s, f))
         return PROXY_READ_BAD;
     for (;;) {
         if (buf_len(&in->buf) > 0) {
@@ -223,9 +264,8 @@ void session_local(const struct session *s, union ip_addr *out)
         sock_local(s->client.watcher.fd, out);
 }
 
-bool session_trusts_peer(const struct session *s)
+bool session_trusts_peer(const struct session *s, const struct frontend *f)
 {
-    const struct frontend *f = s->listener->frontend;
     for (uint32_t i = 0; i < f->n_trusted; i++) {
         if (cidr_contains(&f->trusted[i], &s->peer))
             return true;

@@ -24,20 +24,32 @@ void session_close(struct session *s, bool reset);
 // Ends our direction, throws away what still comes for a while, then closes: a close with unread
 // input would send RST and destroy the answer on its way (RFC 9112 section 9.6).
 void session_linger(struct session *s);
+// True when no further request will be served on this connection: the worker is stopping, or the
+// listener is not configured any more.
+static inline bool session_is_last(const struct session *s)
+{
+    return s->w->draining || s->listener->gone;
+}
 // The worker is stopping: closes what is idle, tells the rest.
 void session_drain_all(struct worker *w);
+// The configuration was changed: closes idle sessions of listeners that are gone, gives up pinned
+// connections to servers that are.
+void session_reload_all(struct worker *w);
 void session_close_all(struct worker *w);
 
-// The session becomes the holder of an idle server connection that nobody else may use.
+// The session becomes the holder of an idle server connection that nobody else may use. It is
+// closed when its server is gone meanwhile.
 void session_pin(struct session *s, struct upstream *u);
 
 enum proxy_read { PROXY_READ_DONE, PROXY_READ_WAIT, PROXY_READ_BAD, PROXY_READ_EOF };
-// Reads the mandatory PROXY header into `in` and takes it off. Also DONE when the listener wants
-// none.
-enum proxy_read session_read_proxy(struct session *s, struct flow *in) MUST_CHECK;
+// Reads the mandatory PROXY header into `in` and takes it off. Also DONE when the listener wanted
+// none when the client came. `f`: as in session_trusts_peer().
+enum proxy_read session_read_proxy(struct session *s, const struct frontend *f,
+                                   struct flow *in) MUST_CHECK;
 // The address that the client connected to.
 void session_local(const struct session *s, union ip_addr *out);
-// True when the peer is one whose forwarding headers are believed.
-bool session_trusts_peer(const struct session *s);
+// True when the peer is one whose forwarding headers are believed. `f`: the frontend of the work in
+// progress, perhaps of an older generation than the listener's.
+bool session_trusts_peer(const struct session *s, const struct frontend *f);
 
 #endif

@@ -25,6 +25,7 @@ enum tcp_state { TS_PREREAD, TS_PICK, TS_CONNECT, TS_RELAY, TS_COUNT };
 
 struct tcp_session {
     struct session *s;
+    const struct frontend *frontend; // of attempt.generation
     enum tcp_state state;
     struct attempt attempt;
     struct upstream *server;
@@ -109,8 +110,10 @@ void tcp_begin(struct session *s)
     flow_init(&t->down);
     t->begin_ms = w->loop.now_ms;
     t->look_ms = t->begin_ms + CLIENT_LOOK_MS;
-    t->attempt.backend = s->listener->frontend->routes[0].backend;
-    guard(t, s->listener->frontend->timeout.request);
+    t->attempt.generation = generation_hold(s->listener->generation);
+    t->frontend = s->listener->frontend;
+    t->attempt.backend = t->frontend->routes[0].backend;
+    guard(t, t->frontend->timeout.request);
     drive(t);
 }
 
@@ -129,7 +132,7 @@ static void server_ready(void *holder)
 static enum step st_preread(struct tcp_session *t)
 {
     struct session *s = t->s;
-    switch (session_read_proxy(s, &t->up)) {
+    switch (session_read_proxy(s, t->frontend, &t->up)) {
     case PROXY_READ_DONE:
         return go(t, TS_PICK);
     case PROXY_READ_WAIT:
@@ -294,7 +297,7 @@ static enum step st_connect(struct tcp_session *t)
 
 static uint32_t relay_timeout(const struct tcp_session *t)
 {
-    const struct timeouts *f = &t->s->listener->frontend->timeout;
+    const struct timeouts *f = &t->frontend->timeout;
     const struct timeouts *b = &t->attempt.backend->timeout;
     if (t->half_closed)
         return t->client_slow ? f->client_fin : b->server_fin;
@@ -331,7 +334,7 @@ static enum step st_relay(struct tcp_session *t)
 static void account(const struct tcp_session *t, enum end_cause cause)
 {
     struct worker *w = t->s->w;
-    const struct frontend *f = t->s->listener->frontend;
+    const struct frontend *f = t->frontend;
     struct frontend_counters *c = &w->count->frontends[f->index];
     c->n[FRONTEND_REQUESTS]++;
     c->n[FRONTEND_BYTES_IN] += t->up.passed;
@@ -376,6 +379,7 @@ static void release(struct tcp_session *t, enum end_cause cause)
     if (t->server != NULL)
         upstream_close(t->server, cause != END_OK);
     attempt_end(&t->attempt, w);
+    generation_drop(w, t->attempt.generation);
     flow_release(&t->up);
     flow_release(&t->down);
     s->work = NULL;

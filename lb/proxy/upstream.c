@@ -2,6 +2,8 @@
 // Server connections and the idle pool. Run in workers; called by http_proxy.c and tcp_proxy.c.
 // Idle ones stay registered with the loop, so that a server that closes is seen at once; what comes
 // from a server that was not asked is never read as an answer: the connection is closed.
+// After a reload an idle connection belongs to its server in the new configuration; one that comes
+// back from an exchange of an older one is kept only when its server is still there.
 // Invariants: holder == NULL exactly while it is in its server's idle list; the idle timer is left
 // running while in use and only looks at the state when it fires.
 #include "proxy/upstream.h"
@@ -10,6 +12,7 @@
 
 #include "base/pool.h"
 #include "io/sock.h"
+#include "proxy/generation.h"
 
 #define IDLE_PER_SERVER_MAX 16384u // more than were ever in use at once there never are
 
@@ -22,6 +25,12 @@ static void leave_idle(struct upstream *u)
     u->w->idle[u->server->index].count--;
 }
 
+static void close_idle(struct upstream *u)
+{
+    leave_idle(u);
+    upstream_close(u, false);
+}
+
 static void on_server(struct conn *c)
 {
     struct upstream *u = container_of(c, struct upstream, conn);
@@ -31,8 +40,7 @@ static void on_server(struct conn *c)
         u->on_ready(u->holder);
         return;
     }
-    leave_idle(u); // the server closed it, or spoke unasked
-    upstream_close(u, false);
+    close_idle(u); // the server closed it, or spoke unasked
 }
 
 static void on_idle_timer(struct timer *t)
@@ -44,32 +52,58 @@ static void on_idle_timer(struct timer *t)
         timer_set(&u->w->loop.wheel, t, due);
         return;
     }
-    leave_idle(u);
-    upstream_close(u, false);
+    close_idle(u);
+}
+
+static uint32_t addr_version(const struct worker *w, const struct server *server)
+{
+    return atomic_load_explicit(&w->board->server[server->index].addr_version,
+                                memory_order_acquire);
+}
+
+// The name of the server means another address now than when the connection was made.
+static bool has_moved(const struct upstream *u)
+{
+    return u->addr_version != addr_version(u->w, u->server);
 }
 
 struct upstream *upstream_take_idle(struct worker *w, const struct server *server, void *holder,
                                     void (*on_ready)(void *holder))
 {
     struct idle_pool *p = &w->idle[server->index];
-    if (p->count == 0)
-        return NULL;
-    struct upstream *u = list_entry(p->idle.next, struct upstream, node);
-    leave_idle(u);
-    u->holder = holder;
-    u->on_ready = on_ready;
-    u->uses++;
-    return u;
+    while (p->count > 0) {
+        struct upstream *u = list_entry(p->idle.next, struct upstream, node);
+        leave_idle(u);
+        if (has_moved(u)) {
+            upstream_close(u, false);
+            continue;
+        }
+        u->server = server;
+        u->holder = holder;
+        u->on_ready = on_ready;
+        u->uses++;
+        return u;
+    }
+    return NULL;
+}
+
+// Connects to where the server is now. Returns the descriptor or -errno.
+static int dial(struct worker *w, const struct server *server, bool has_data)
+{
+    struct addr addr;
+    sched_address(w->board, server, &addr);
+    return addr.len > 0 ? w->dial(w, &addr, has_data) : -EHOSTUNREACH;
 }
 
 struct upstream *upstream_connect(struct worker *w, const struct server *server, void *holder,
                                   void (*on_ready)(void *holder), bool has_data, int *error)
 {
     struct upstream *u = pool_get_zeroed(&upstreams);
-    int fd = u != NULL ? w->dial(w, &server->addr, has_data) : -ENOMEM;
+    uint32_t version = addr_version(w, server); // before the address itself is read
+    int fd = u != NULL ? dial(w, server, has_data) : -ENOMEM;
     if (fd < 0 && u != NULL && sock_failure(-fd) == SOCK_EXHAUSTED) { // idle ones give theirs up
         upstream_close_idle(w);
-        fd = w->dial(w, &server->addr, has_data);
+        fd = dial(w, server, has_data);
     }
     if (fd < 0) {
         *error = -fd;
@@ -86,18 +120,30 @@ struct upstream *upstream_connect(struct worker *w, const struct server *server,
     u->holder = holder;
     u->on_ready = on_ready;
     u->uses = 1;
+    u->addr_version = version;
     u->idle_limit_ms = server->backend->timeout.idle;
     w->n_upstreams++;
     w->count->servers[server->index][SERVER_CONNECTIONS]++;
     return u;
 }
 
+bool upstream_renew(struct upstream *u)
+{
+    const struct server *server = u->w->now->server_at[u->server->index];
+    if (server == NULL || server->backend->reuse == REUSE_NEVER || has_moved(u))
+        return false;
+    u->server = server;
+    u->idle_limit_ms = MIN_OF(u->idle_limit_ms, server->backend->timeout.idle);
+    return true;
+}
+
 void upstream_keep(struct upstream *u, uint32_t limit_ms)
 {
     struct worker *w = u->w;
     struct idle_pool *p = &w->idle[u->server->index];
+    bool usable = upstream_renew(u) && !w->draining && !u->private;
     u->idle_limit_ms = MIN_OF(u->idle_limit_ms, limit_ms);
-    if (w->draining || u->private || u->idle_limit_ms == 0 || p->count >= IDLE_PER_SERVER_MAX) {
+    if (!usable || u->idle_limit_ms == 0 || p->count >= IDLE_PER_SERVER_MAX) {
         upstream_close(u, false);
         return;
     }
@@ -126,11 +172,22 @@ void upstream_close(struct upstream *u, bool reset)
 
 void upstream_close_idle(struct worker *w)
 {
-    for (uint32_t i = 0; i < w->config->n_servers; i++) {
-        while (w->idle[i].count > 0) {
-            struct upstream *u = list_entry(w->idle[i].idle.next, struct upstream, node);
-            leave_idle(u);
-            upstream_close(u, false);
+    for (uint32_t i = 0; i < w->board->dim.servers; i++) {
+        LIST_EACH(node, &w->idle[i].idle)
+        {
+            close_idle(list_entry(node, struct upstream, node));
+        }
+    }
+}
+
+void upstream_renew_idle(struct worker *w)
+{
+    for (uint32_t i = 0; i < w->board->dim.servers; i++) {
+        LIST_EACH(node, &w->idle[i].idle)
+        {
+            struct upstream *u = list_entry(node, struct upstream, node);
+            if (!upstream_renew(u))
+                close_idle(u);
         }
     }
 }

@@ -11,16 +11,18 @@
 #include "base/log.h"
 #include "io/channel.h"
 #include "io/sock.h"
+#include "proxy/generation.h"
 #include "proxy/listener.h"
 #include "proxy/session.h"
 #include "proxy/upstream.h"
 #include "proxy/worker_state.h"
 
-static void say(struct worker *w, enum message_type type)
+void worker_say(struct worker *w, uint32_t type, uint32_t arg, uint32_t status)
 {
-    const struct message m = {.type = type};
-    if (send(w->channel.fd, &m, sizeof(m), MSG_NOSIGNAL) < 0)
-        log_debug("cannot tell the supervisor: %s", strerror(errno));
+    const struct message m = {.type = type, .arg = arg, .status = status};
+    int error = channel_send(w->channel.fd, &m, NULL);
+    if (error < 0)
+        log_debug("cannot tell the supervisor: %s", strerror(-error));
 }
 
 static void on_drain_over(struct timer *t)
@@ -35,8 +37,10 @@ void worker_drain(struct worker *w, uint32_t ms)
 {
     if (!w->draining) {
         w->draining = true;
-        for (uint32_t i = 0; i < w->n_listeners; i++)
-            listener_stop(&w->listeners[i]);
+        LIST_EACH(node, &w->listeners)
+        {
+            listener_stop(list_entry(node, struct listener, node));
+        }
         upstream_close_idle(w);
         session_drain_all(w);
         w->drained = true;
@@ -70,12 +74,30 @@ static int dial(struct worker *w, const struct addr *to, bool has_data)
     return sock_connect(to, has_data);
 }
 
-void worker_init(struct worker *w, const struct worker_setup *setup, struct ev_loop *ev)
+static void init_pools(struct worker *w)
+{
+    w->idle = xcalloc(w->board->dim.servers, sizeof(*w->idle));
+    for (uint32_t i = 0; i < w->board->dim.servers; i++)
+        list_init(&w->idle[i].idle);
+}
+
+static void init_listeners(struct worker *w, const struct worker_setup *setup)
 {
     const struct config *c = setup->config;
+    const int *fd = setup->listen_fds;
+    for (uint32_t i = 0; i < c->n_frontends; i++) {
+        for (uint32_t k = 0; k < c->frontends[i].n_listens; k++) {
+            struct listener *l = listener_new(w, &c->frontends[i], &c->frontends[i].listens[k]);
+            if (fd != NULL)
+                listener_start(l, *fd++);
+        }
+    }
+}
+
+void worker_init(struct worker *w, const struct worker_setup *setup, struct ev_loop *ev)
+{
     memset(w, 0, sizeof(*w));
     loop_init(&w->loop, ev);
-    w->config = c;
     w->board = setup->board;
     w->count = &setup->board->counters[setup->id];
     w->id = setup->id;
@@ -85,33 +107,27 @@ void worker_init(struct worker *w, const struct worker_setup *setup, struct ev_l
     w->transport = &transport_plain;
     rng_seed(&w->rng, (uint64_t)clock_wall_ms() * 1000003u + w->id);
     list_init(&w->sessions);
+    list_init(&w->listeners);
     timer_init(&w->drain_timer, on_drain_over);
-    w->schedulers = xcalloc(c->n_backends, sizeof(*w->schedulers));
-    for (uint32_t i = 0; i < c->n_backends; i++)
-        w->schedulers[i] = sched_new(&c->backends[i]);
-    w->idle = xcalloc(c->n_servers, sizeof(*w->idle));
-    for (uint32_t i = 0; i < c->n_servers; i++)
-        list_init(&w->idle[i].idle);
-    for (uint32_t i = 0; i < c->n_frontends; i++)
-        w->n_listeners += c->frontends[i].n_listens;
-    w->listeners = xcalloc(w->n_listeners, sizeof(*w->listeners));
-    struct listener *l = w->listeners;
-    for (uint32_t i = 0; i < c->n_frontends; i++) {
-        for (uint32_t j = 0; j < c->frontends[i].n_listens; j++, l++)
-            listener_init(l, w, &c->frontends[i], &c->frontends[i].listens[j]);
-    }
+    ev_io_init(&w->channel, on_channel, setup->channel_fd, EV_READ);
+    init_pools(w);
+    bool fits = generation_begin(w, setup->config, setup->generation, false);
+    lb_assert(fits); // the board was made for it
+    init_listeners(w, setup);
 }
 
 void worker_free(struct worker *w)
 {
     session_close_all(w);
+    LIST_EACH(node, &w->listeners)
+    {
+        listener_free(list_entry(node, struct listener, node));
+    }
     upstream_close_idle(w);
+    generation_drop(w, w->now);
+    lb_assert(w->now == NULL);
     loop_end_turn(&w->loop);
-    free(w->listeners);
     free(w->idle);
-    for (uint32_t i = 0; i < w->config->n_backends; i++)
-        sched_free(w->schedulers[i]);
-    free(w->schedulers);
 }
 
 int worker_run(const struct worker_setup *setup)
@@ -123,11 +139,8 @@ int worker_run(const struct worker_setup *setup)
         return 1;
     }
     worker_init(&w, setup, ev);
-    for (uint32_t i = 0; i < w.n_listeners; i++)
-        listener_start(&w.listeners[i], setup->listen_fds[i]);
-    ev_io_init(&w.channel, on_channel, setup->channel_fd, EV_READ);
     ev_io_start(ev, &w.channel);
-    say(&w, MSG_READY);
+    worker_say(&w, MSG_READY, 0, 0);
     loop_run(&w.loop);
     worker_free(&w);
     ev_loop_destroy(ev);

@@ -9,6 +9,7 @@
 
 struct worker_setup {
     const struct config *config; // lives longer than the worker
+    uint32_t generation;         // its number
     struct board *board;
     uint32_t id;              // 0..workers-1
     const int *listen_fds;    // this worker's sockets, non-blocking and listening: one per

@@ -17,6 +17,7 @@
 #include "proto/h1_out.h"
 #include "proxy/worker.h"
 
+struct generation;
 struct worker;
 
 // What a step of tcp_proxy.c or http_proxy.c did.
@@ -26,14 +27,21 @@ enum step {
     STEP_END,  // the work is over and freed
 };
 
+// A listening socket. Stays over reloads with its connections, as long as its number and the mode
+// of its frontend do; only what it points to changes.
 struct listener {
     struct worker *w;
+    struct generation *generation; // held: `frontend` and `listen` are its
     const struct frontend *frontend;
     const struct listen *listen;
+    struct list node; // in worker->listeners; alone when gone
     ev_io watcher;
     struct timer resume; // while paused: out of descriptors, or a limit is reached
     uint32_t batch;      // connections accepted per event; follows the load
+    uint32_t n_sessions; // that point here
     bool paused;
+    bool gone; // not configured any more: freed with its last session
+    struct grave grave;
 };
 
 // One client connection, from accept to the end. Kept small: an idle keep-alive client is this
@@ -43,16 +51,17 @@ struct session {
     struct timer timer; // the one timeout that guards the current state
     struct list node;   // in worker->sessions; in the graveyard at the end
     struct worker *w;
-    const struct listener *listener;
+    struct listener *listener;
     void *work;              // exchange or tcp_session in progress; NULL: idle
     struct upstream *pinned; // idle server connection that only this client may use; mostly NULL
     union ip_addr *local;    // where the client connected to, said by a PROXY header; NULL: ask
     union ip_addr peer;      // the client, as a PROXY header said or as accepted
+    uint32_t frontend;       // slot of the frontend whose gauge counts it
     uint32_t requests;       // begun on this connection
     uint32_t lingered;       // bytes thrown away while lingering
     uint64_t since_ms;       // of the current idle period
     struct grave grave;
-    bool proxied;   // the PROXY header has been read
+    bool proxied;   // the PROXY header has been read, or none is wanted
     bool lingering; // answered; only waits for the client to close
     bool dead;      // closed; waits for the end of the turn
 };
@@ -64,10 +73,11 @@ struct upstream {
     struct timer timer; // ends it when idle for too long
     struct list node;   // in idle_pool.idle, or alone
     struct worker *w;
-    const struct server *server;
-    void *holder; // NULL: idle
+    const struct server *server; // of the holder's generation; of w->now when idle or pinned
+    void *holder;                // NULL: idle
     void (*on_ready)(void *holder);
     uint32_t uses;          // exchanges begun on it
+    uint32_t addr_version;  // of the server's address on the board, when it was made
     uint32_t idle_limit_ms; // how long it may stay idle
     uint64_t idle_since_ms;
     struct grave grave;
@@ -82,18 +92,17 @@ struct idle_pool {
 
 struct worker {
     struct loop loop;
-    const struct config *config;
+    struct generation *now; // the configuration for all that begins; older ones hang on it
     struct board *board;
     struct board_counters *count; // this worker's own
     uint32_t id;
     uint32_t max_connections; // of the process tree
     struct rng rng;
-    struct ring *access_log;       // NULL: off
-    struct scheduler **schedulers; // by backend index
-    struct idle_pool *idle;        // by server index
-    struct listener *listeners;
-    uint32_t n_listeners, n_sessions, n_upstreams;
+    struct ring *access_log; // NULL: off
+    struct idle_pool *idle;  // by server slot
+    struct list listeners;   // those that are configured
     struct list sessions;
+    uint32_t n_sessions, n_upstreams;
     uint32_t retrying;  // exchanges that are in a retry now, against the budget
     uint32_t exchanges; // in progress
     bool draining;      // no new connections, no keeping of old ones
@@ -116,6 +125,8 @@ void worker_init(struct worker *w, const struct worker_setup *setup, struct ev_l
 // Takes no new connections, closes what is idle, ends when the rest is over or after `ms` (0: no
 // limit).
 void worker_drain(struct worker *w, uint32_t ms);
+// Tells the supervisor.
+void worker_say(struct worker *w, uint32_t type, uint32_t arg, uint32_t status);
 // Closes and frees all that it holds.
 void worker_free(struct worker *w);
 

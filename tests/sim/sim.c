@@ -33,6 +33,7 @@ struct sim *sim_new(const char *yaml)
     memset(memory, 0, bytes);
     t->board = board_init(memory, &dim);
     t->setup = (struct worker_setup){.config = t->config,
+                                     .generation = 1,
                                      .board = t->board,
                                      .channel_fd = -1,
                                      .control_wake_fd = -1,
@@ -85,7 +86,7 @@ void sim_free(struct sim *t)
 
 int sim_connect(struct sim *t)
 {
-    struct listener *l = &t->w.listeners[0];
+    struct listener *l = list_entry(t->w.listeners.next, struct listener, node);
     int peer = CLIENT_N(t->n_clients++);
     union ip_addr from = {.v4 = {.sin_family = AF_INET, .sin_port = htons(4000)}};
     from.v4.sin_addr.s_addr = htonl(0x7f000001u);

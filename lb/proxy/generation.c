@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// Generations: the configurations that a worker uses at one time. Run in workers: worker.c begins
+// the first, reload.c each further one; sessions, exchanges and listeners hold and drop them.
+//
+//   w->now --> newest --older--> ... --older--> oldest in use
+//
+// An old one is taken out of the row, wherever it stands, when its last holder drops it, so that
+// one long tunnel keeps one configuration in memory and not all that came after it. It is freed at
+// the end of the turn: whoever dropped it may still be looking at its frontend or backend.
+// Invariant: refs is 1 (w->now) plus one per listener, exchange and layer-4 session that uses it;
+// board->generation of this worker is the number of the last one in the row.
+#include "proxy/generation.h"
+
+#include "io/channel.h"
+#include "proxy/upstream.h"
+
+// Whether the board has room for everything that the configuration names.
+static bool fits(const struct config *c, const struct board_dim *dim)
+{
+    bool good = true;
+    for (uint32_t i = 0; i < c->n_servers; i++)
+        good &= c->servers[i].index < dim->servers;
+    for (uint32_t i = 0; i < c->n_backends; i++)
+        good &= c->backends[i].index < dim->backends;
+    for (uint32_t i = 0; i < c->n_frontends; i++)
+        good &= c->frontends[i].index < dim->frontends;
+    return good;
+}
+
+static struct generation *build(const struct config *c, const struct board_dim *dim)
+{
+    struct arena *arena = arena_new();
+    struct generation *g = arena_alloc(arena, sizeof(*g));
+    g->arena = arena;
+    g->config = c;
+    g->schedulers = arena_alloc(arena, dim->backends * sizeof(*g->schedulers));
+    for (uint32_t i = 0; i < c->n_backends; i++)
+        g->schedulers[c->backends[i].index] = sched_new(&c->backends[i]);
+    g->server_at = arena_alloc(arena, dim->servers * sizeof(*g->server_at));
+    for (uint32_t i = 0; i < c->n_servers; i++)
+        g->server_at[c->servers[i].index] = &c->servers[i];
+    return g;
+}
+
+static uint32_t oldest(const struct worker *w)
+{
+    const struct generation *g = w->now;
+    while (g->older != NULL)
+        g = g->older;
+    return g->number;
+}
+
+static void note_oldest(struct worker *w)
+{
+    atomic_store(&w->board->generation[w->id], oldest(w));
+}
+
+bool generation_begin(struct worker *w, const struct config *config, uint32_t number,
+                      bool owns_config)
+{
+    if (!fits(config, &w->board->dim))
+        return false;
+    struct generation *g = build(config, &w->board->dim), *before = w->now;
+    g->number = number;
+    g->owns_config = owns_config;
+    g->refs = 1;
+    g->older = before;
+    w->now = g;
+    note_oldest(w);
+    upstream_renew_idle(w);
+    if (before != NULL)
+        generation_drop(w, before);
+    return true;
+}
+
+struct generation *generation_hold(struct generation *g)
+{
+    lb_assert(g->refs > 0);
+    g->refs++;
+    return g;
+}
+
+static void bury(struct grave *grave)
+{
+    struct generation *g = container_of(grave, struct generation, grave);
+    for (uint32_t i = 0; i < g->config->n_backends; i++)
+        sched_free(g->schedulers[g->config->backends[i].index]);
+    if (g->owns_config)
+        arena_free(g->config->arena);
+    arena_free(g->arena);
+}
+
+void generation_drop(struct worker *w, struct generation *g)
+{
+    lb_assert(g->refs > 0);
+    if (--g->refs > 0)
+        return;
+    struct generation **at = &w->now;
+    while (*at != g)
+        at = &(*at)->older;
+    *at = g->older;
+    loop_bury(&w->loop, &g->grave, bury);
+    if (w->now == NULL) // the worker itself ends
+        return;
+    note_oldest(w);
+    worker_say(w, MSG_RELEASED, oldest(w), 0);
+}
