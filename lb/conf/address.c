@@ -132,9 +132,17 @@ enum address_result address_parse_listen(struct str text, struct address *out)
     return any ? any_address(out) : r;
 }
 
+static enum address_result parse_srv(struct str name, struct address *out)
+{
+    *out = (struct address){.host = name, .srv = true};
+    return address_is_host_name(name) ? ADDRESS_OK : ADDRESS_BAD_SRV;
+}
+
 enum address_result address_parse_server(struct str text, struct address *out)
 {
     uint16_t port;
+    if (str_starts(text, STR("srv:")))
+        return parse_srv((struct str){text.p + 4, text.len - 4}, out);
     enum address_result r = parse(text, out);
     if (r == ADDRESS_NO_PORT && parse_port(text, &port)) {
         out->port = port;

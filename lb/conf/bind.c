@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "conf/bind_health.h"
 #include "conf/interpolate.h"
 
 static bind_fn *const binders[VALUE_TYPES] = {
@@ -35,8 +36,16 @@ static bind_fn *const binders[VALUE_TYPES] = {
     [VALUE_HASH_ON] = bind_hash_on,
     [VALUE_HEADERS] = bind_headers,
     [VALUE_ACCESS_LOG] = bind_access_log,
-    // include is read by include.c; listen, servers, routes and the sections as a whole by
-    // bind_front.c and bind_back.c
+    [VALUE_RETRY_ON] = bind_retry_on,
+    [VALUE_IP] = bind_ip,
+    [VALUE_DNS_SERVERS] = bind_dns_servers,
+    [VALUE_METHOD] = bind_method,
+    [VALUE_TARGET] = bind_target,
+    [VALUE_LINE] = bind_line,
+    [VALUE_FIELD] = bind_one_field,
+    [VALUE_FIELDS] = bind_field_map,
+    // include is read by include.c; `expect` of a check by bind_health.c; listen, servers, routes
+    // and the sections as a whole by bind_front.c and bind_back.c
 };
 
 static void set_topic(struct binder *b, struct finding *x, const struct row *row)
@@ -319,7 +328,10 @@ static void bind_nested(struct binder *b, const struct row *row, const struct ch
     }
     bool scratch = (row->flags & ROW_SCRATCH) != 0;
     void *slot = scratch ? arena_alloc(b->arena, o->size) : (char *)target + row->offset;
-    bind_object(b, o, &inner, slot);
+    if (o == &object_health)
+        bind_health(b, &inner, slot);
+    else
+        bind_object(b, o, &inner, slot);
 }
 
 static void bind_default(struct binder *b, const struct row *row, void *target)

@@ -62,6 +62,12 @@ bool bind_text(struct binder *b, const struct row *row, struct node *n,
 uint32_t bind_items(struct node **n, struct node ***items);
 // True for letters, digits, '_', '.', '-', at most NAME_MAX_BYTES; otherwise there is a finding.
 bool bind_name(struct binder *b, struct node *key, const char *what) MUST_CHECK;
+// A token that is not one of the fields that frame a message; otherwise there is a finding.
+bool bind_is_field_name(struct binder *b, const struct row *row, struct node *n,
+                        struct str s) MUST_CHECK;
+// Text without line breaks and control characters; otherwise there is a finding about `what`.
+bool bind_is_line(struct binder *b, const struct row *row, struct node *n, struct str s,
+                  const char *what) MUST_CHECK;
 void bind_report_unknown(struct binder *b, struct finding *x, const struct suggestion *s);
 
 // ---- kinds of values --------------------------------------------------------------------------
@@ -70,7 +76,9 @@ typedef void bind_fn(struct binder *b, const struct row *row, struct node *n, vo
 bind_fn bind_bool, bind_number, bind_duration, bind_size, bind_enum, bind_fixed, bind_plain_text;
 bind_fn bind_path, bind_account, bind_nets, bind_access_log, bind_headers;
 bind_fn bind_listen_address, bind_hosts, bind_paths, bind_redirect;
-bind_fn bind_backend_name, bind_server_address, bind_hash_on;
+bind_fn bind_backend_name, bind_server_address, bind_hash_on, bind_retry_on;
+bind_fn bind_ip, bind_dns_servers, bind_method, bind_target, bind_line, bind_one_field,
+    bind_field_map;
 
 // The slot of a row in its target.
 #define SLOT_OF(type, row, target) ((type *)(void *)((char *)(target) + (row)->offset))

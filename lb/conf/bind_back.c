@@ -2,9 +2,9 @@
 // Backends and their servers. Called by bind_all() before the frontends, whose routes refer to
 // them.
 //
-// Invariants: config->servers is one array; the servers of a backend are consecutive in it, in the
-// order of the file; index = position. A server or backend that is wrong keeps its place, so that
-// what refers to it is judged as usual (the load fails anyway).
+// Invariants: config->servers is one array that never moves; the servers of a backend are
+// consecutive in it, in the order of the file; index = position. A server or backend that is wrong
+// keeps its place, so that what refers to it is judged as usual (the load fails anyway).
 #include "conf/bind.h"
 
 #include <stdio.h>
@@ -31,6 +31,8 @@ static const char *address_fault(enum address_result r)
         return "is a URL";
     case ADDRESS_WORDS:
         return "has something behind the address";
+    case ADDRESS_BAD_SRV:
+        return "is not the name of an SRV record";
     case ADDRESS_OK:
     case ADDRESS_NAME:
     case ADDRESS_BAD_HOST:
@@ -59,6 +61,8 @@ static void fix_address(struct binder *b, struct finding *x, struct node *n, enu
         FIX(b, x, "begin each server with '- '");
     else if (r == ADDRESS_WORDS)
         FIX(b, x, "write {address: %.*s, weight: ...}", SHOW(first));
+    else if (r == ADDRESS_BAD_SRV)
+        FIX(b, x, "write srv:_http._tcp.example.com; the ports come from DNS");
     else
         FIX(b, x, "write 10.0.0.1:80, \"[::1]:80\", name:80 or unix:/PATH");
 }
@@ -86,13 +90,15 @@ void bind_server_address(struct binder *b, const struct row *row, struct node *n
     server->addr = a.addr;
     server->host = a.host.len > 0 ? arena_str(b->arena, a.host) : STR_NONE;
     server->port = a.port;
+    server->srv = a.srv;
     server->mark = node_mark(n);
 }
 
-static void bind_server(struct binder *b, struct server *server, struct node *own,
-                        struct node *defaults)
+static void bind_server(struct binder *b, struct server *server, struct node *own)
 {
-    struct chain c = {.own = own, .defaults = defaults, .at = own->at};
+    struct chain c = {.own = own, .at = own->at};
+    c.defaults = node_get(b->backends[server->backend->index], "server-defaults");
+    c.global = node_get(node_get(b->tree, "defaults"), "server-defaults");
     server->mark = node_mark(own);
     if (own->kind == NODE_LIST) {
         struct finding *x = bind_bad(b, NULL, own, "config.type",
@@ -119,14 +125,55 @@ static uint32_t count_servers(struct node *n)
     return n == NULL || n->poisoned ? 0 : n->kind == NODE_SCALAR ? !node_is_empty(n) : n->count;
 }
 
+// How many struct servers one entry can become, before its address is read.
+static uint32_t room_of(const struct backend *backend, struct node *own)
+{
+    const struct node *address = bind_get(&object_server, own, "address");
+    bool maybe_srv = address != NULL && address->kind == NODE_SCALAR &&
+                     (str_starts(address->text, STR("srv:")) ||
+                      str_find(address->text, '$') < address->text.len);
+    return backend->resolve == RESOLVE_ALL || maybe_srv ? SERVER_PLACES : 1;
+}
+
+static uint32_t room_of_servers(const struct backend *backend, struct node *n)
+{
+    uint32_t count = count_servers(n), room = 0;
+    for (uint32_t i = 0; i < count; i++)
+        room += room_of(backend, n->kind == NODE_MAP    ? n->entries[i].value
+                                 : n->kind == NODE_LIST ? n->items[i]
+                                                        : n);
+    return room;
+}
+
+// A name with several addresses: the first place is bound, the others are like it.
+static void add_places(struct binder *b, struct backend *backend, struct server *first)
+{
+    struct str name = first->name;
+    if (first->host.len == 0 || first->addr.len > 0 ||
+        (backend->resolve != RESOLVE_ALL && !first->srv))
+        return;
+    first->n_places = SERVER_PLACES;
+    for (uint16_t i = 0; i < SERVER_PLACES; i++) {
+        struct server *s = first + i;
+        *s = *first;
+        s->place = i;
+        s->index = first->index + i;
+        s->name = str_of(arena_printf(b->arena, "%.*s.%u", STR_FMT(name), i + 1u));
+    }
+    backend->n_servers += SERVER_PLACES - 1;
+    b->root->config.n_servers += SERVER_PLACES - 1;
+}
+
 static void add_server(struct binder *b, struct backend *backend, struct str name, struct node *own)
 {
     struct server *s = &backend->servers[backend->n_servers];
     s->name = name;
     s->index = b->root->config.n_servers++;
+    s->n_places = 1;
     s->backend = backend;
     backend->n_servers++;
-    bind_server(b, s, own, node_get(b->backends[backend->index], "server-defaults"));
+    bind_server(b, s, own);
+    add_places(b, backend, s);
 }
 
 static void bind_servers(struct binder *b, struct backend *backend, struct node *n)
@@ -218,9 +265,6 @@ static void bind_backend(struct binder *b, struct str name, struct node *key, st
     backend->mark = node_mark(key);
     b->backends[c->n_backends++] = own;
     bind_object(b, &object_backend, &chain, backend);
-    struct node *servers = bind_get(&object_backend, own, "servers");
-    if (count_servers(servers) > 0)
-        bind_servers(b, backend, servers);
     map_put(&c->backend_by_name, backend->name, backend);
 }
 
@@ -238,14 +282,6 @@ static struct node *section(struct binder *b, const char *key)
     x->topic = key;
     FIX(b, x, "write %s: %s", key, row->example);
     return NULL;
-}
-
-static uint32_t count_all_servers(struct binder *b, struct node *backends)
-{
-    uint32_t total = count_servers(node_get(b->tree, "servers"));
-    for (uint32_t i = 0; backends != NULL && i < backends->count; i++)
-        total += count_servers(bind_get(&object_backend, backends->entries[i].value, "servers"));
-    return total;
 }
 
 static bool usable_backend(struct binder *b, struct entry *e)
@@ -269,6 +305,22 @@ static void report_default_twice(struct binder *b, struct node *key, struct node
     NOTE(b, x, "the short form is at %s:%u", list->at.file->name, list->at.line);
 }
 
+// When all backends are known, so that the array of servers has its final place.
+static void bind_all_servers(struct binder *b)
+{
+    struct config *c = &b->root->config;
+    uint32_t room = 0;
+    for (uint32_t i = 0; i < c->n_backends; i++)
+        room +=
+            room_of_servers(&c->backends[i], bind_get(&object_backend, b->backends[i], "servers"));
+    c->servers = arena_alloc(b->arena, (room + 1) * sizeof(*c->servers));
+    for (uint32_t i = 0; i < c->n_backends; i++) {
+        struct node *servers = bind_get(&object_backend, b->backends[i], "servers");
+        if (count_servers(servers) > 0)
+            bind_servers(b, &c->backends[i], servers);
+    }
+}
+
 void bind_backends(struct binder *b)
 {
     struct config *c = &b->root->config;
@@ -277,7 +329,6 @@ void bind_backends(struct binder *b)
     uint32_t count = (backends != NULL ? backends->count : 0) + 1;
     c->backends = arena_alloc(b->arena, count * sizeof(*c->backends));
     b->backends = arena_alloc(b->arena, count * sizeof(*b->backends));
-    c->servers = arena_alloc(b->arena, (count_all_servers(b, backends) + 1) * sizeof(*c->servers));
     c->backend_by_name.arena = b->arena;
     if (short_form != NULL)
         bind_backend(b, STR("default"), short_form->key, b->tree);
@@ -288,4 +339,5 @@ void bind_backends(struct binder *b)
         else if (usable_backend(b, e))
             bind_backend(b, e->key->text, e->key, e->value);
     }
+    bind_all_servers(b);
 }

@@ -44,6 +44,7 @@ static void report_listen(struct binder *b, const struct row *row, struct node *
     case ADDRESS_OK:
     case ADDRESS_PORT_ONLY:
     case ADDRESS_BAD_HOST:
+    case ADDRESS_BAD_SRV:
         FIX(b, x, "write 80, 10.0.0.1:80, \"[::1]:80\" or unix:/PATH");
         break;
     }

@@ -60,43 +60,50 @@ static const char *const of_responses[] = {"Server",
                                            "Age",
                                            NULL};
 
+bool bind_is_field_name(struct binder *b, const struct row *row, struct node *n, struct str s)
+{
+    struct finding *x;
+    if (!is_token(s)) {
+        x = bind_bad(b, row, n, "config.header-name", "'%.*s' is not the name of a header field",
+                     SHOW(s));
+        FIX(b, x, "use letters, digits and '-'");
+        return false;
+    }
+    if (!is_in(s, framing))
+        return true;
+    x = bind_bad(b, row, n, "config.header-framing",
+                 "'%.*s' frames the message and belongs to evlb", SHOW(s));
+    FIX(b, x, "remove it: evlb writes it as the connection needs it");
+    return false;
+}
+
 static bool check_name(struct headers_draft *d, struct node *name, struct str s,
                        enum header_action action)
 {
     struct binder *b = d->binder;
-    struct finding *x;
-    if (!is_token(s)) {
-        x = bind_bad(b, d->row, name, "config.header-name",
-                     "'%.*s' is not the name of a header field", SHOW(s));
-        FIX(b, x, "use letters, digits and '-'");
-    } else if (is_in(s, framing)) {
-        x = bind_bad(b, d->row, name, "config.header-framing",
-                     "'%.*s' frames the message and belongs to evlb", SHOW(s));
-        FIX(b, x, "remove it: evlb writes it as the connection needs it");
-    } else if (str_caseeq(s, STR("Host")) && action == HEADER_ADD) {
-        x = bind_bad(b, d->row, name, "config.header-framing",
-                     "a second 'Host' would make the request invalid");
-        FIX(b, x, "use set: {Host: ...}");
-    } else if (str_caseeq(s, STR("Host")) && action == HEADER_REMOVE) {
-        x = bind_bad(b, d->row, name, "config.header-framing",
-                     "a request without 'Host' is invalid");
-        FIX(b, x, "use set: {Host: ...}");
-    } else {
+    if (!bind_is_field_name(b, d->row, name, s))
+        return false;
+    if (!str_caseeq(s, STR("Host")) || action == HEADER_SET)
         return true;
-    }
+    struct finding *x =
+        bind_bad(b, d->row, name, "config.header-framing",
+                 action == HEADER_ADD ? "a second 'Host' would make the request invalid"
+                                      : "a request without 'Host' is invalid");
+    FIX(b, x, "use set: {Host: ...}");
     return false;
 }
 
-static bool check_value(struct headers_draft *d, struct node *value, struct str s)
+bool bind_is_line(struct binder *b, const struct row *row, struct node *n, struct str s,
+                  const char *what)
 {
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.p[i];
         if ((c >= 0x20 || c == '\t') && c != 0x7F)
             continue;
-        struct finding *x = bind_bad(
-            d->binder, d->row, value, "config.header-value", "a header value cannot hold %s",
-            c == '\r' || c == '\n' ? "a line break" : "a control character");
-        FIX(d->binder, x, "write it on one line");
+        struct finding *x =
+            bind_bad(b, row, n, "config.header-value", "%s cannot hold %s", what,
+                     c == '\r' || c == '\n' ? "a line break" : "a control character");
+        FIX(b, x, "write it on one line");
         return false;
     }
     return true;
@@ -132,7 +139,8 @@ static void bind_field(struct headers_draft *d, struct ops *ops, struct entry *e
     for (uint32_t i = 0; i < n; i++) {
         struct str value;
         struct row row = {.key = e->key->text.p, .type = VALUE_TEXT};
-        if (!bind_text(d->binder, &row, items[i], &value) || !check_value(d, items[i], value))
+        if (!bind_text(d->binder, &row, items[i], &value) ||
+            !bind_is_line(d->binder, d->row, items[i], value, "a header value"))
             continue;
         // `set` with a list: the first replaces, the others are added
         enum header_action first = i > 0 ? HEADER_ADD : action;

@@ -6,10 +6,12 @@
 
 #include <stdio.h>
 
+#include "conf/address.h"
 #include "conf/interpolate.h"
 #include "conf/units.h"
 
 #define SOCKET_PATH_MAX 107
+#define DNS_PORT 53
 
 static bool is_one_of(struct str s, const char *const *words)
 {
@@ -223,6 +225,22 @@ void bind_enum(struct binder *b, const struct row *row, struct node *n, void *ta
 }
 _Static_assert(sizeof(enum mode) == sizeof(uint32_t), "bind_enum() writes 32 bits");
 
+// The words stand in the order of the bits.
+_Static_assert(RETRY_ON_CONNECT_FAILURE == 1 && RETRY_ON_TIMEOUT == 1 << 5, "see schema_back.c");
+
+void bind_retry_on(struct binder *b, const struct row *row, struct node *n, void *target)
+{
+    struct node **items;
+    uint32_t count = bind_items(&n, &items);
+    uint32_t bits = count > 0 ? RETRY_ON_CONNECT_FAILURE : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t word;
+        if (read_word(b, row, items[i], &word))
+            bits |= 1u << word;
+    }
+    *SLOT_OF(uint32_t, row, target) = bits;
+}
+
 void bind_fixed(struct binder *b, const struct row *row, struct node *n, void *target)
 {
     uint32_t index;
@@ -310,6 +328,57 @@ void bind_nets(struct binder *b, const struct row *row, struct node *n, void *ta
     for (uint32_t i = 0; i < count; i++)
         kept += read_net(b, row, items[i], &nets[kept]);
     *SLOT_OF(const struct cidr *, row, target) = nets;
+    *COUNT_OF(row, target) = kept;
+}
+
+// ---- addresses --------------------------------------------------------------------------------
+
+void bind_ip(struct binder *b, const struct row *row, struct node *n, void *target)
+{
+    struct str s, host;
+    if (!bind_text(b, row, n, &s))
+        return;
+    bool brackets = s.len > 2 && s.p[0] == '[' && s.p[s.len - 1] == ']';
+    host = brackets ? (struct str){s.p + 1, s.len - 2} : s;
+    if (addr_parse_ip(host, 0, SLOT_OF(struct addr, row, target)))
+        return;
+    struct address a;
+    struct finding *x =
+        bind_bad(b, row, n, "config.address", "'%.*s' is not an IP address", SHOW(s));
+    if (address_parse_server(s, &a) == ADDRESS_OK && a.addr.len > 0 && a.port > 0)
+        FIX(b, x, "write the port as a key of its own: {address: %.*s, port: %u}", STR_FMT(a.host),
+            a.port);
+    else
+        FIX(b, x, "write a number: 10.0.0.1 or \"::1\"");
+}
+
+static bool read_dns_server(struct binder *b, const struct row *row, struct node *n,
+                            struct addr *out)
+{
+    struct str s;
+    struct address a;
+    if (!bind_text(b, row, n, &s))
+        return false;
+    if (addr_parse_ip(s, DNS_PORT, out))
+        return true;
+    enum address_result r = address_parse_server(s, &a);
+    *out = a.addr;
+    if (r == ADDRESS_OK && a.addr.len > 0 && a.port > 0)
+        return true;
+    struct finding *x = bind_bad(b, row, n, "config.address",
+                                 "'%.*s' is not the address of a name server", SHOW(s));
+    FIX(b, x, "write a number, not a name: 10.0.0.53, 10.0.0.53:5353 or \"[::1]:53\"");
+    return false;
+}
+
+void bind_dns_servers(struct binder *b, const struct row *row, struct node *n, void *target)
+{
+    struct node **items;
+    uint32_t count = bind_items(&n, &items), kept = 0;
+    struct addr *servers = arena_alloc(b->arena, (count + 1) * sizeof(*servers));
+    for (uint32_t i = 0; i < count; i++)
+        kept += read_dns_server(b, row, items[i], &servers[kept]);
+    *SLOT_OF(const struct addr *, row, target) = servers;
     *COUNT_OF(row, target) = kept;
 }
 

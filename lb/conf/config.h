@@ -98,6 +98,7 @@ struct conf_mark {
 struct timeouts {
     uint32_t connect, client, server, request, keep_alive, tunnel, client_fin, server_fin, idle,
         queue;
+    uint32_t check; // the default of health.timeout_ms, which is the one to read
 };
 
 enum header_action { HEADER_SET, HEADER_ADD, HEADER_REMOVE };
@@ -113,6 +114,8 @@ struct header_ops {
     const struct header_op *request, *response;
     uint32_t n_request, n_response;
 };
+
+#define SERVER_PLACES 8 // most addresses of one name
 
 struct server {
     struct str name;

@@ -40,7 +40,7 @@ static const char *words_of(struct arena *a, const struct row *row)
 const char *emit_kind(struct arena *a, const struct row *row)
 {
     const char *how = value_kinds[row->type].how;
-    if (row->words != NULL)
+    if (row->words != NULL && row->type != VALUE_RETRY_ON)
         return arena_printf(a, "%s%s", row->words[1] != NULL ? "one of " : "", words_of(a, row));
     if (!has_limits(row))
         return how;

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "conf/bind_health.h"
 #include "conf/emit.h"
 #include "conf/loader.h"
 
@@ -69,13 +70,62 @@ static const char *nets_text(struct writer *w, const struct row *row, const void
     return arena_printf(w->arena, "[%s]", list);
 }
 
+static const char *retry_text(struct writer *w, const struct row *row, uint32_t bits)
+{
+    const char *list = "";
+    for (uint32_t i = 0; row->words[i] != NULL; i++) {
+        if ((bits >> i & 1) != 0)
+            list =
+                arena_printf(w->arena, "%s%s%s", list, list[0] != '\0' ? ", " : "", row->words[i]);
+    }
+    return arena_printf(w->arena, "[%s]", list);
+}
+
+static const char *ip_text(struct writer *w, const struct addr *a)
+{
+    char ip[ADDR_TEXT];
+    if (a->len == 0)
+        return NULL;
+    ip_format(&a->ip, ip);
+    return emit_scalar(w->arena, str_of(ip));
+}
+
+static const char *dns_servers_text(struct writer *w, const struct dns *dns)
+{
+    const char *list = "";
+    char text[ADDR_TEXT];
+    for (uint32_t i = 0; i < dns->n_servers; i++) {
+        addr_format(&dns->servers[i], text);
+        list = arena_printf(w->arena, "%s%s%s", list, i > 0 ? ", " : "",
+                            emit_scalar(w->arena, str_of(text)));
+    }
+    return dns->n_servers > 0 ? arena_printf(w->arena, "[%s]", list) : NULL;
+}
+
+static const char *field_text(struct writer *w, const struct field_pair *f)
+{
+    if (f->name.len == 0 || f->value.len == 0)
+        return f->name.len > 0 ? emit_scalar(w->arena, f->name) : NULL;
+    return emit_scalar(w->arena, str_of(arena_printf(w->arena, "%.*s: %.*s", STR_FMT(f->name),
+                                                     STR_FMT(f->value))));
+}
+
+static const char *field_map_text(struct writer *w, const struct field_pair *f, uint32_t n)
+{
+    const char *list = "";
+    for (uint32_t i = 0; i < n; i++)
+        list = arena_printf(w->arena, "%s%s%s: %s", list, i > 0 ? ", " : "",
+                            emit_scalar(w->arena, f[i].name), emit_scalar(w->arena, f[i].value));
+    return n > 0 ? arena_printf(w->arena, "{%s}", list) : NULL;
+}
+
 // The value of a simple row, or NULL when there is nothing to show.
 static const char *value_text(struct writer *w, const struct row *row, const void *target,
                               const struct node *from)
 {
-    if (from != NULL && from->secret)
-        return "\"***\"";
     struct str s;
+    if (from != NULL && (from->secret || (row->flags & ROW_SECRET) != 0))
+        return "\"***\"";
     switch ((int)row->type) {
     case VALUE_BOOL:
         return READ(bool, row, target) ? "true" : "false";
@@ -95,10 +145,25 @@ static const char *value_text(struct writer *w, const struct row *row, const voi
     case VALUE_TEXT:
     case VALUE_PATH:
     case VALUE_ACCOUNT:
+    case VALUE_METHOD:
+    case VALUE_TARGET:
+    case VALUE_LINE:
         s = READ(struct str, row, target);
         return s.len > 0 ? emit_scalar(w->arena, s) : NULL;
     case VALUE_NETS:
         return nets_text(w, row, target);
+    case VALUE_RETRY_ON:
+        return retry_text(w, row, READ(uint32_t, row, target));
+    case VALUE_IP:
+        return ip_text(w, &READ(struct addr, row, target));
+    case VALUE_DNS_SERVERS:
+        return dns_servers_text(w, target);
+    case VALUE_FIELD:
+        return field_text(w, &READ(struct field_pair, row, target));
+    case VALUE_FIELDS:
+        return field_map_text(
+            w, READ(const struct field_pair *, row, target),
+            *(const uint32_t *)(const void *)((const char *)target + row->count_offset));
     default:
         return NULL;
     }
@@ -115,8 +180,77 @@ static const struct node *from_of(struct writer *w, const struct object *o, cons
     return bound != NULL && row != NULL ? bound->from[row - o->rows] : NULL;
 }
 
+// ---- health -----------------------------------------------------------------------------------
+
+static const char *statuses_text(struct writer *w, const struct health *h)
+{
+    const char *list = "";
+    for (uint32_t i = 0; i < h->n_statuses; i++) {
+        const struct status_range *r = &h->statuses[i];
+        list = r->from == r->to
+                   ? arena_printf(w->arena, "%s%s%u", list, i > 0 ? ", " : "", r->from)
+                   : arena_printf(w->arena, "%s%s%u-%u", list, i > 0 ? ", " : "", r->from, r->to);
+    }
+    return h->n_statuses > 1 ? arena_printf(w->arena, "[%s]", list) : list;
+}
+
+static const char *expect_text(struct writer *w, const struct health *h)
+{
+    if (h->type == HEALTH_HTTP)
+        return statuses_text(w, h);
+    if (h->type == HEALTH_SEND_EXPECT)
+        return emit_scalar(w->arena, h->expect);
+    return health_roles[h->role];
+}
+
+// What was not said, but follows from something else: the value, and from what.
+static const char *derived_text(struct writer *w, const struct row *row, const struct health *h,
+                                const char **why)
+{
+    *why = "default";
+    if (row->type == VALUE_ENUM)
+        *why = h->type == HEALTH_TCP ? "default (mode http, several servers)" : "as its keys say";
+    else if (row->type == VALUE_DURATION && row->fallback == NULL)
+        *why = strcmp(row->key, "timeout") == 0 ? "timeout.check" : "as every";
+    else
+        return row->type == VALUE_U16 ? NULL : value_text(w, row, h, NULL);
+    return row->type == VALUE_ENUM ? row->words[h->type]
+                                   : emit_number(w->arena, row, READ(uint32_t, row, h));
+}
+
+static void put_health(struct writer *w, const struct health *h)
+{
+    const struct bound *bound = bind_origin(&w->l->binder, &object_health, h);
+    if (h->type == HEALTH_OFF) {
+        const struct node *from = bound->from[0];
+        put(w, from != NULL ? origin_of(w, from) : "default (mode tcp, or one server)",
+            "health: off");
+        return;
+    }
+    put(w, NULL, "health:");
+    w->indent += 2;
+    for (size_t i = 0; i < object_health.n_rows; i++) {
+        const struct row *row = &object_health.rows[i];
+        const struct node *from = bound->from[i];
+        const char *why = NULL, *text;
+        if (!health_has_key(h->type, str_of(row->key)))
+            continue;
+        if (row->type == VALUE_EXPECT)
+            text = expect_text(w, h);
+        else
+            text = from != NULL ? value_text(w, row, h, from) : derived_text(w, row, h, &why);
+        if (text != NULL)
+            put(w, why != NULL ? why : origin_of(w, from), "%s: %s", row->key, text);
+    }
+    w->indent -= 2;
+}
+
 static void put_nested(struct writer *w, const struct row *row, const void *target, enum mode mode)
 {
+    if (row->object == &object_health) {
+        put_health(w, (const void *)((const char *)target + row->offset));
+        return;
+    }
     put(w, NULL, "%s:", row->key);
     w->indent += 2;
     put_object(w, row->object, (const char *)target + row->offset, mode);
@@ -308,12 +442,45 @@ static void put_frontend(struct writer *w, const struct frontend *f)
 static const char *server_address(struct writer *w, const struct server *s)
 {
     char text[ADDR_TEXT];
+    if (s->srv)
+        return arena_printf(w->arena, "srv:%.*s", STR_FMT(s->host));
     if (s->addr.len > 0) {
         addr_format(&s->addr, text);
         return emit_scalar(w->arena, str_of(text));
     }
     struct str name = str_of(arena_printf(w->arena, "%.*s:%u", STR_FMT(s->host), s->port));
     return emit_scalar(w->arena, name);
+}
+
+// "weight: 1, tier: 1" and what else is set. Adds to *origin where each comes from, when that is
+// not the line of the server itself.
+static const char *server_settings(struct writer *w, const struct server *s, const char **origin)
+{
+    const struct bound *bound = bind_origin(&w->l->binder, &object_server, s);
+    const char *text = "";
+    for (size_t i = 0; i < object_server.n_rows; i++) {
+        const struct row *row = &object_server.rows[i];
+        const struct node *from = bound->from[i];
+        bool always = row->type == VALUE_U16 || strcmp(row->key, "tier") == 0;
+        const char *value = value_text(w, row, s, from);
+        if (value == NULL || row->type == VALUE_SERVER_ADDRESS || (from == NULL && !always))
+            continue;
+        text = arena_printf(w->arena, "%s, %s: %s", text, row->key, value);
+        if (from != NULL && strcmp(origin_of(w, from), *origin) != 0 &&
+            strstr(*origin, origin_of(w, from)) == NULL)
+            *origin = arena_printf(w->arena, "%s, %s: %s", *origin, row->key, origin_of(w, from));
+    }
+    return text;
+}
+
+static void put_server(struct writer *w, const struct server *s)
+{
+    const char *origin = origin_of_mark(w, &s->mark);
+    const char *settings = server_settings(w, s, &origin);
+    struct str name = s->name;
+    if (s->n_places > 1)
+        name.len -= 2; // ".1"
+    put(w, origin, "  %.*s: {address: %s%s}", STR_FMT(name), server_address(w, s), settings);
 }
 
 static const char *hash_text(struct writer *w, const struct backend *backend)
@@ -337,9 +504,8 @@ static void put_backend(struct writer *w, const struct backend *backend)
     put_headers(w, &backend->headers, from_of(w, &object_backend, backend, "headers"));
     put(w, NULL, "servers:");
     for (uint32_t i = 0; i < backend->n_servers; i++) {
-        const struct server *s = &backend->servers[i];
-        put(w, origin_of_mark(w, &s->mark), "  %.*s: {address: %s, weight: %u}", STR_FMT(s->name),
-            server_address(w, s), s->weight);
+        if (backend->servers[i].place == 0)
+            put_server(w, &backend->servers[i]);
     }
     w->indent -= 2;
 }
@@ -373,6 +539,7 @@ static void put_root(struct writer *w, const struct root *r)
     const struct row *row = schema_row(&object_timeouts, STR("shutdown"));
     put(w, origin_of(w, shutdown), "timeout: {shutdown: %s}",
         value_text(w, row, &r->timeout, shutdown));
+    put_nested(w, schema_row(&object_root, STR("dns")), r, MODE_HTTP);
     put_log(w, r);
     if (r->config.admin_socket.len > 0)
         put_nested(w, schema_row(&object_root, STR("admin")), r, MODE_HTTP);

@@ -66,7 +66,7 @@ static void put_type(const struct row *row, FILE *out)
 {
     if (row->type == VALUE_OBJECT)
         fprintf(out, "{\"$ref\": \"#/$defs/%s\"}", row->object->id);
-    else if (row->words != NULL)
+    else if (row->words != NULL && value_kinds[row->type].json == NULL)
         put_words(row, out);
     else if (value_kinds[row->type].json == NULL)
         put_number(row, out);
@@ -143,6 +143,8 @@ static void put_object(const struct object *o, FILE *out)
         put_type(schema_row(o, str_of(o->short_key)), out);
         fputs(", {\"$ref\": \"#/$defs/interpolated\"}, ", out);
     }
+    if (o == &object_health)
+        fputs("{\"type\": \"string\", \"pattern\": \"^[A-Z]+ +/\"}, ", out);
     put_map(only, true, out);
     if (o == &object_route)
         fputs(", \"oneOf\": [{\"required\": [\"backend\"]}, {\"required\": [\"redirect\"]}, "

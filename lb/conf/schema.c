@@ -5,43 +5,17 @@
 // Invariants: the member that an offset names has the type of the row (_Generic in the macros does
 // not compile otherwise); every default is text that the row's own binder accepts (a test binds
 // all of them); rows of the same key in several objects come from one macro.
-#include "conf/schema.h"
+#include "conf/schema_rows.h"
 
 #include <stdio.h>
 
-#define SLOT(T, member, want)                                                                      \
-    .offset = _Generic(((T *)0)->member, want : (uint32_t)offsetof(T, member))
-#define COUNT(T, member)                                                                           \
-    .count_offset = _Generic(((T *)0)->member, uint32_t : (uint32_t)offsetof(T, member))
-
-#define BOOL(T, m) .type = VALUE_BOOL, SLOT(T, m, bool)
-#define U32(T, m) .type = VALUE_U32, SLOT(T, m, uint32_t)
-#define U16(T, m) .type = VALUE_U16, SLOT(T, m, uint16_t)
-#define DURATION(T, m) .type = VALUE_DURATION, SLOT(T, m, uint32_t)
-#define SIZE(T, m) .type = VALUE_SIZE, SLOT(T, m, uint32_t)
-#define ENUM(T, m, E, w) .type = VALUE_ENUM, SLOT(T, m, enum E), .words = w
-#define TEXT(T, m) .type = VALUE_TEXT, SLOT(T, m, struct str)
-#define PATH(T, m) .type = VALUE_PATH, SLOT(T, m, struct str)
-#define ACCOUNT(T, m) .type = VALUE_ACCOUNT, SLOT(T, m, struct str)
-#define OBJECT(o, at) .type = VALUE_OBJECT, .object = &(o), .offset = (uint32_t)(at)
-#define NETS(T, m, n) .type = VALUE_NETS, SLOT(T, m, const struct cidr *), COUNT(T, n)
-#define LIMITS(lo, hi) .min = (lo), .max = (hi)
-#define SINCE .since = "0.1"
-#define PLANNED(k, text)                                                                           \
-    {                                                                                              \
-        .key = k, .type = VALUE_PLANNED, .doc = text                                               \
-    }
-
-#define DAY_MS 86400000u
-
 // clang-format off
-static const char *const modes[] = {"http", "tcp", NULL};
-static const char *const balances[] = {"round-robin", "least-conn", "random", "first", "hash", NULL};
-static const char *const reuses[] = {"safe", "always", "never", NULL};
-static const char *const proxy_versions[] = {"none", "v1", "v2", NULL};
+const char *const schema_modes[] = {"http", "tcp", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const versions[] = {"1", NULL};
-static const char *const hash_methods[] = {"consistent", NULL};
+
+#define RETRY_WORDS \
+    "\"connect-failure\", \"empty-response\", \"timeout\", 502, 503, 504, \"502\", \"503\", \"504\""
 
 const struct value_kind value_kinds[VALUE_TYPES] = {
     [VALUE_BOOL] = {"boolean", "true or false", "{\"type\": \"boolean\"}"},
@@ -84,6 +58,17 @@ const struct value_kind value_kinds[VALUE_TYPES] = {
         "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"items\": {\"type\": \"string\"}}]}"},
     [VALUE_ACCESS_LOG] = {"access log", "true, false, the path of a file, or {to: stderr} / {to: PATH}",
         "{\"anyOf\": [{\"type\": \"boolean\"}, {\"type\": \"string\"}, {\"$ref\": \"#/$defs/log_access\"}]}"},
+    [VALUE_RETRY_ON] = {"retry-on", "connect-failure, empty-response, 502, 503, 504, timeout (one or a list)",
+        "{\"anyOf\": [{\"enum\": [" RETRY_WORDS "]}, {\"type\": \"array\", \"items\": {\"enum\": [" RETRY_WORDS "]}}]}"},
+    [VALUE_IP] = {"IP address", "an address without a port: 10.0.0.1, ::1", "{\"type\": \"string\", \"minLength\": 2}"},
+    [VALUE_DNS_SERVERS] = {"name servers", "addresses, with a port unless it is 53: 10.0.0.53, \"[::1]:5353\" (one or a list)",
+        "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"items\": {\"type\": \"string\"}}]}"},
+    [VALUE_METHOD] = {"method", "a request method: GET, HEAD, OPTIONS", "{\"type\": \"string\", \"pattern\": \"^([A-Z]+$|.*\\\\$\\\\{)\"}"},
+    [VALUE_TARGET] = {"request path", "a path, with a query if need be: /healthz?full=1", "{\"type\": \"string\", \"pattern\": \"^(/|.*\\\\$\\\\{)\"}"},
+    [VALUE_LINE] = {"text", "a text on one line", "{\"type\": [\"string\", \"integer\"]}"},
+    [VALUE_FIELD] = {"field", "\"NAME: VALUE\", or NAME alone", "{\"type\": \"string\", \"minLength\": 1}"},
+    [VALUE_EXPECT] = {"expectation", "statuses (200, 200-399, [200, 204]), a text, or a role (writable, replica, any): as the type of check needs it",
+        "{\"anyOf\": [{\"type\": [\"string\", \"integer\"]}, {\"type\": \"array\", \"minItems\": 1, \"items\": {\"type\": [\"string\", \"integer\"]}}]}"},
     [VALUE_INCLUDE] = {"files", "a path or pattern relative to this file, or a list of these",
         "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"items\": {\"type\": \"string\"}}]}"},
     [VALUE_FRONTENDS] = {"frontends", "a map of names to frontends",
@@ -93,83 +78,10 @@ const struct value_kind value_kinds[VALUE_TYPES] = {
     [VALUE_PLANNED] = {"planned", "nothing yet", NULL},
 };
 
-// ---- keys that stand in several objects ----
-
-#define ROW_MODE(T, m, def, more) \
-    {"mode", ENUM(T, m, mode, modes), .fallback = def, .flags = more, SINCE, .example = "tcp", \
-     .doc = "http reads requests and balances each of them; tcp passes bytes on and balances " \
-            "connections. A backend has the mode of the frontends that use it; it may say so."}
-#define ROW_BALANCE(T) \
-    {"balance", ENUM(T, balance, balance, balances), .fallback = "round-robin", \
-     .flags = ROW_DEFAULTS, SINCE, .example = "least-conn", \
-     .doc = "How a server is chosen: round-robin in turn by weight; least-conn the one with the " \
-            "fewest requests (connections in mode tcp) for its weight; random the better of two " \
-            "draws; first the first in the list; hash by a key of the request (see hash)."}
-#define ROW_HASH(more) \
-    {"hash", OBJECT(object_hash, 0), .flags = ROW_DEFAULTS | (more), SINCE, .example = "{on: header X-User}", \
-     .doc = "What balance: hash looks at. Equal keys go to the same server; when a server comes or " \
-            "goes only its share moves."}
-#define ROW_RETRIES(T) \
-    {"retries", U32(T, retries), .fallback = "3", LIMITS(0, 100), .flags = ROW_DEFAULTS, SINCE, \
-     .example = "1", \
-     .doc = "How often a request is tried again, on another server when there is one: when its " \
-            "connection failed before it was sent; or when the server closed without a byte of an " \
-            "answer to a whole GET, HEAD, PUT, DELETE, OPTIONS or TRACE, which may be sent twice."}
-#define ROW_REUSE(T) \
-    {"reuse", ENUM(T, reuse, reuse, reuses), .fallback = "safe", .flags = ROW_DEFAULTS | ROW_HTTP, \
-     SINCE, .example = "always", \
-     .doc = "Whether idle server connections serve requests of other clients: safe only when the " \
-            "request can be repeated should the connection turn out dead; always; never."}
-#define ROW_SEND_PROXY(T) \
-    {"send-proxy", ENUM(T, send_proxy, proxy_version, proxy_versions), .fallback = "none", \
-     .flags = ROW_DEFAULTS, SINCE, .example = "v2", \
-     .doc = "Tells the server the client's address by a PROXY protocol header of that version. " \
-            "The server must expect it."}
-#define ROW_TRUSTED(T, more) \
-    {"trusted-proxies", NETS(T, trusted, n_trusted), .flags = more, SINCE, \
-     .example = "[10.0.0.0/8, \"fd00::/8\"]", \
-     .doc = "Peers whose X-Forwarded-* fields and PROXY headers are believed. Those of all others " \
-            "are dropped."}
-#define ROW_LIMITS(T, more) \
-    {"limits", OBJECT(object_limits, offsetof(T, limits)), .flags = (more) | ROW_HTTP, SINCE, \
-     .example = "{head: 64KiB}", .doc = "The largest request head that is accepted."}
-#define ROW_HEADERS(T) \
-    {"headers", .type = VALUE_HEADERS, SLOT(T, headers, struct header_ops), \
-     .object = &object_headers, .flags = ROW_HTTP, SINCE, \
-     .example = "{request: {set: {X-Env: prod}}, response: {remove: [Server]}}", \
-     .doc = "Changes to header fields, in the order written. Those of the frontend come before " \
-            "those of the backend."}
-
-#define INHERITED (ROW_DEFAULTS | ROW_GLOBAL)
-#define TIMEOUT(k, m, def, more, text) \
-    {k, DURATION(struct timeouts, m), .fallback = def, LIMITS(1, 24 * DAY_MS), \
-     .flags = INHERITED | (more), SINCE, .example = def, .doc = text}
-#define TIMEOUT_CONNECT TIMEOUT("connect", connect, "5s", 0, \
-    "To establish a connection to a server, each try by itself.")
-#define TIMEOUT_CLIENT TIMEOUT("client", client, "30s", 0, \
-    "How long a client may be silent while it is its turn.")
-#define TIMEOUT_SERVER TIMEOUT("server", server, "30s", 0, \
-    "How long a server may be silent while it is its turn: before the response and within it.")
-#define TIMEOUT_REQUEST TIMEOUT("request", request, "10s", ROW_HTTP, \
-    "From the first byte of a request to the end of its head.")
-#define TIMEOUT_KEEP_ALIVE TIMEOUT("keep-alive", keep_alive, "60s", ROW_HTTP, \
-    "How long an idle client connection is kept for its next request.")
-#define TIMEOUT_TUNNEL TIMEOUT("tunnel", tunnel, "1h", 0, \
-    "Silence in both directions: of a connection in mode tcp, of a WebSocket.")
-#define TIMEOUT_CLIENT_FIN TIMEOUT("client-fin", client_fin, "5s", 0, \
-    "How long a client may take to close after its half-close or ours.")
-#define TIMEOUT_SERVER_FIN TIMEOUT("server-fin", server_fin, "5s", 0, \
-    "How long a server may take to close after its half-close or ours.")
-#define TIMEOUT_IDLE TIMEOUT("idle", idle, "50s", ROW_HTTP, \
-    "How long an idle server connection is kept for reuse.")
-#define TIMEOUTS_PLANNED \
-    PLANNED("queue", "How long a request may wait for a free server."), \
-    PLANNED("tls-handshake", "To complete a TLS handshake."), \
-    PLANNED("check", "To complete a health check.")
-
 static const struct row timeout_rows[] = {
     TIMEOUT_CONNECT, TIMEOUT_CLIENT, TIMEOUT_SERVER, TIMEOUT_REQUEST, TIMEOUT_KEEP_ALIVE,
     TIMEOUT_TUNNEL, TIMEOUT_CLIENT_FIN, TIMEOUT_SERVER_FIN, TIMEOUT_IDLE,
+    TIMEOUT_QUEUE, TIMEOUT_CHECK,
     {"shutdown", DURATION(struct root_timeouts, shutdown), .fallback = "30s", LIMITS(0, DAY_MS),
      SINCE, .example = "2m",
      .doc = "How long a graceful stop waits for requests in progress. Only at the top level."},
@@ -177,7 +89,8 @@ static const struct row timeout_rows[] = {
 };
 static const struct row timeout_default_rows[] = {
     TIMEOUT_CONNECT, TIMEOUT_CLIENT, TIMEOUT_SERVER, TIMEOUT_REQUEST, TIMEOUT_KEEP_ALIVE,
-    TIMEOUT_TUNNEL, TIMEOUT_CLIENT_FIN, TIMEOUT_SERVER_FIN, TIMEOUT_IDLE, TIMEOUTS_PLANNED,
+    TIMEOUT_TUNNEL, TIMEOUT_CLIENT_FIN, TIMEOUT_SERVER_FIN, TIMEOUT_IDLE, TIMEOUT_QUEUE,
+    TIMEOUT_CHECK, TIMEOUTS_PLANNED,
 };
 static const struct row timeout_frontend_rows[] = {
     TIMEOUT_CLIENT, TIMEOUT_REQUEST, TIMEOUT_KEEP_ALIVE, TIMEOUT_TUNNEL, TIMEOUT_CLIENT_FIN,
@@ -185,7 +98,7 @@ static const struct row timeout_frontend_rows[] = {
 };
 static const struct row timeout_backend_rows[] = {
     TIMEOUT_CONNECT, TIMEOUT_SERVER, TIMEOUT_TUNNEL, TIMEOUT_SERVER_FIN, TIMEOUT_IDLE,
-    TIMEOUTS_PLANNED,
+    TIMEOUT_QUEUE, TIMEOUT_CHECK, TIMEOUTS_PLANNED,
 };
 
 static const struct row limit_rows[] = {
@@ -196,18 +109,6 @@ static const struct row limit_rows[] = {
      .flags = INHERITED, SINCE, .example = "200", .doc = "Number of header fields. Beyond it: 431."},
     {"uri", SIZE(struct http_limits, uri_bytes), .fallback = "8KiB", LIMITS(64, 1 << 20),
      .flags = INHERITED, SINCE, .example = "16KiB", .doc = "Length of the target. Beyond it: 414."},
-};
-
-static const struct row hash_rows[] = {
-    {"on", .type = VALUE_HASH_ON, SLOT(struct backend, hash_on, enum hash_on), .fallback = "client",
-     .flags = ROW_DEFAULTS, SINCE, .example = "header X-User",
-     .doc = "The key: client (its address), path (without query), uri (path and query), header NAME, "
-            "cookie NAME. A request without the header or cookie is balanced round robin. In mode "
-            "tcp only client."},
-    {"method", .type = VALUE_FIXED, .words = hash_methods, .fallback = "consistent",
-     .flags = ROW_DEFAULTS, SINCE, .example = "consistent",
-     .doc = "How the key selects a server. consistent: a server that comes or goes moves only its "
-            "own share."},
 };
 
 static const struct row header_op_rows[] = {
@@ -265,26 +166,9 @@ static const struct row root_rows[] = {
      .doc = "What is logged, and where to."},
     {"admin", OBJECT(object_admin, 0), SINCE, .example = "{socket: /run/evlb/ctl.sock}",
      .doc = "The control socket."},
+    {"dns", OBJECT(object_dns, offsetof(struct root, config.dns)), SINCE, .example = "{servers: [10.0.0.53]}",
+     .doc = "How the names of servers are resolved."},
     PLANNED("cluster", "Several balancers that stand in for each other."),
-};
-
-static const struct row defaults_rows[] = {
-    ROW_MODE(struct settings, mode, "http", 0),
-    ROW_BALANCE(struct settings),
-    ROW_HASH(ROW_SCRATCH),
-    ROW_RETRIES(struct settings),
-    ROW_REUSE(struct settings),
-    ROW_SEND_PROXY(struct settings),
-    ROW_TRUSTED(struct settings, 0),
-    {"timeout", OBJECT(object_timeouts_defaults, offsetof(struct settings, timeout)), SINCE,
-     .example = "{connect: 2s}", .doc = "Timeouts of frontends and backends."},
-    ROW_LIMITS(struct settings, 0),
-    PLANNED("health", "Health checks of the servers."),
-    PLANNED("failover", "Active-active or active-passive."),
-    PLANNED("failback", "Whether a recovered server takes over again."),
-    PLANNED("stick", "Keeps a client on its server."),
-    PLANNED("slow-start", "A recovered server gets its share little by little."),
-    PLANNED("server-defaults", "What all servers use."),
 };
 
 static const struct row frontend_rows[] = {
@@ -320,56 +204,6 @@ static const struct row frontend_rows[] = {
     PLANNED("tls", "Certificates: HTTPS."),
     PLANNED("limit", "Requests and connections per client."),
 };
-
-static const struct row backend_rows[] = {
-    {"servers", .type = VALUE_SERVERS, .object = &object_server,
-     SINCE, .example = "[10.0.0.11:8080, 10.0.0.12:8080]", .flags = ROW_REQUIRED,
-     .doc = "The servers. A list names them s1, s2, ...; a map gives them names."},
-    ROW_BALANCE(struct backend),
-    ROW_HASH(0),
-    ROW_MODE(struct backend, mode, NULL, 0),
-    {"server-defaults", OBJECT(object_server_defaults, 0), .flags = ROW_SCRATCH, SINCE, .example = "{weight: 10}",
-     .doc = "What the servers of this backend use when they do not say otherwise."},
-    ROW_RETRIES(struct backend),
-    ROW_REUSE(struct backend),
-    ROW_SEND_PROXY(struct backend),
-    {"timeout", OBJECT(object_timeouts_backend, offsetof(struct backend, timeout)),
-     .flags = INHERITED, SINCE, .example = "{connect: 1s, server: 2m}",
-     .doc = "How long servers may take."},
-    ROW_HEADERS(struct backend),
-    PLANNED("health", "Health checks of the servers."),
-    PLANNED("passive", "Health judged by real traffic."),
-    PLANNED("failover", "Active-active or active-passive."),
-    PLANNED("failback", "Whether a recovered server takes over again."),
-    PLANNED("failback-after", "How long a recovered server must be up before it takes over."),
-    PLANNED("on-server-down", "Whether the connections of a server that goes down are cut."),
-    PLANNED("stick", "Keeps a client on its server."),
-    PLANNED("slow-start", "A recovered server gets its share little by little."),
-    PLANNED("max-queue", "How many requests may wait for a free server."),
-    PLANNED("queue", "Requests that wait for a free server."),
-    PLANNED("retry-on", "What else is tried again."),
-    PLANNED("tls", "TLS to the servers."),
-};
-
-#define ROW_WEIGHT \
-    {"weight", U16(struct server, weight), .fallback = "1", LIMITS(0, 256), .flags = ROW_DEFAULTS, \
-     SINCE, .example = "2", \
-     .doc = "The server's share of the work compared with the others. 0: no new work."}
-#define SERVER_PLANNED \
-    PLANNED("tier", "1 is used first, 2 when no server of 1 is usable."), \
-    PLANNED("max-connections", "Requests at a time; more wait in the queue."), \
-    PLANNED("slow-start", "A recovered server gets its share little by little."), \
-    PLANNED("health", "A health check of its own."), \
-    PLANNED("tls", "TLS to this server.")
-
-static const struct row server_rows[] = {
-    {"address", .type = VALUE_SERVER_ADDRESS, SLOT(struct server, addr, struct addr), SINCE,
-     .example = "10.0.0.11:8080", .flags = ROW_REQUIRED,
-     .doc = "Where the server is. A name is resolved while evlb runs."},
-    ROW_WEIGHT,
-    SERVER_PLANNED,
-};
-static const struct row server_defaults_rows[] = {ROW_WEIGHT, SERVER_PLANNED};
 
 static const struct row listen_rows[] = {
     {"address", .type = VALUE_LISTEN_ADDRESS, SLOT(struct listen_draft, listen.addr, struct addr),
@@ -432,29 +266,28 @@ static const struct row admin_rows[] = {
     PLANNED("users", "Who may write over TCP."),
     PLANNED("token", "A token that may write over TCP."),
 };
-
-#define ROWS(r) .rows = r, .n_rows = ARRAY_LEN(r)
+static const struct row dns_rows[] = {
+    {"servers", .type = VALUE_DNS_SERVERS, SLOT(struct dns, servers, const struct addr *),
+     COUNT(struct dns, n_servers), SINCE, .example = "[10.0.0.53, \"[::1]:5353\"]",
+     .doc = "Name servers, port 53 unless said. Left out: those of /etc/resolv.conf."},
+    {"min-ttl", DURATION(struct dns, min_ttl_ms), .fallback = "1s", LIMITS(100, DAY_MS), SINCE,
+     .example = "5s", .doc = "An answer is used at least for so long, whatever it says of itself."},
+    {"max-ttl", DURATION(struct dns, max_ttl_ms), .fallback = "5m", LIMITS(100, DAY_MS), SINCE,
+     .example = "1m", .doc = "A name is asked for again at least so often."},
+    {"timeout", DURATION(struct dns, timeout_ms), .fallback = "2s", LIMITS(10, 60000), SINCE,
+     .example = "1s", .doc = "How long a name server may take. The last answer is used meanwhile."},
+};
 
 const struct object object_root = {"", "the top level", "root", ROWS(root_rows), .size = sizeof(struct root),
     .doc = "A file that has `listen` or `servers` at its top level is the short form for one frontend "
            "and one backend, both named `default`: then all keys of a frontend and of a backend may "
            "stand there too."};
-const struct object object_defaults = {"defaults", "'defaults'", "defaults", ROWS(defaults_rows), .size = sizeof(struct settings),
-    .doc = "What frontends and backends use when they do not say otherwise."};
 const struct object object_frontend = {"frontends.*", "a frontend", "frontends", ROWS(frontend_rows), .size = sizeof(struct frontend_draft),
     .doc = "Where clients arrive."};
-const struct object object_backend = {"backends.*", "a backend", "backends", ROWS(backend_rows), .size = sizeof(struct backend),
-    .short_key = "servers", .doc = "A group of servers that do the same work. A list in place of the map is its `servers`."};
-const struct object object_server = {"backends.*.servers.*", "a server", "server", ROWS(server_rows), .size = sizeof(struct server),
-    .short_key = "address", .doc = "An address in place of the map is its `address`."};
-const struct object object_server_defaults = {"backends.*.server-defaults", "'server-defaults'", "server_defaults", ROWS(server_defaults_rows),
-    .size = sizeof(struct server), .doc = "What the servers of the backend use when they do not say otherwise."};
 const struct object object_route = {"frontends.*.routes.*", "a route", "route", ROWS(route_rows), .size = sizeof(struct route_draft),
     .doc = "Conditions (`host`, `path`; all that are given must match) and one of `backend`, `redirect`, `deny`."};
 const struct object object_listen = {"frontends.*.listen.*", "'listen'", "listen", ROWS(listen_rows), .size = sizeof(struct listen_draft),
     .short_key = "address", .doc = "An address in place of the map is its `address`."};
-const struct object object_hash = {"backends.*.hash", "'hash'", "hash", ROWS(hash_rows), .size = sizeof(struct backend),
-    .short_key = "on", .doc = "A word in place of the map is its `on`."};
 const struct object object_headers = {"headers", "'headers'", "headers", ROWS(header_rows), .size = sizeof(struct header_ops),
     .doc = "Of a frontend or a backend. Values may not hold line breaks. Fields that frame the message "
            "(Content-Length, Transfer-Encoding, Connection, ...) belong to evlb."};
@@ -466,6 +299,8 @@ const struct object object_access = {"log.access", "'access'", "log_access", ROW
     .doc = "The long form of the access log."};
 const struct object object_admin = {"admin", "'admin'", "admin", ROWS(admin_rows), .size = sizeof(struct root),
     .doc = "The control socket."};
+const struct object object_dns = {"dns", "'dns'", "dns", ROWS(dns_rows), .size = sizeof(struct dns),
+    .doc = "How the names of servers are resolved."};
 const struct object object_limits = {"limits", "'limits'", "limits", ROWS(limit_rows), .size = sizeof(struct http_limits),
     .doc = "At the top level, in `defaults` or in a frontend."};
 const struct object object_timeouts = {"timeout", "'timeout'", "timeout", ROWS(timeout_rows), .size = sizeof(struct root_timeouts),
@@ -480,8 +315,9 @@ const struct object object_timeouts_backend = {"backends.*.timeout", "'timeout' 
 const struct object *const schema_objects[] = {
     &object_root, &object_timeouts, &object_limits, &object_defaults, &object_timeouts_defaults,
     &object_frontend, &object_listen, &object_route, &object_timeouts_frontend, &object_backend,
-    &object_server, &object_server_defaults, &object_hash, &object_timeouts_backend,
-    &object_headers, &object_header_ops, &object_log, &object_access, &object_admin, NULL,
+    &object_server, &object_server_defaults, &object_hash, &object_health,
+    &object_passive, &object_timeouts_backend, &object_headers, &object_header_ops, &object_log,
+    &object_access, &object_admin, &object_dns, NULL,
 };
 // clang-format on
 

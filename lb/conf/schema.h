@@ -34,6 +34,14 @@ enum value_type {
     VALUE_FIELDS,      // map of header name -> value
     VALUE_FIELD_NAMES, // list of header names
     VALUE_ACCESS_LOG,
+    VALUE_RETRY_ON,
+    VALUE_IP,          // an address without a port
+    VALUE_DNS_SERVERS, // list of addresses
+    VALUE_METHOD,      // of a request
+    VALUE_TARGET,      // path and query
+    VALUE_LINE,        // a text without control characters
+    VALUE_FIELD,       // "NAME: VALUE"
+    VALUE_EXPECT,      // statuses, a text or a role: bind_health.c
     VALUE_INCLUDE,
     VALUE_FRONTENDS,
     VALUE_BACKENDS,
@@ -47,6 +55,7 @@ enum row_flags {
     ROW_HTTP = 4,     // has no meaning in mode tcp
     ROW_RESTART = 8,  // a reload does not change it
     ROW_REQUIRED = 16,
+    ROW_SECRET = 64,  // never shown
     ROW_SCRATCH = 32, // a VALUE_OBJECT that is bound only to be checked: others inherit from it
 };
 
@@ -89,7 +98,13 @@ struct settings {
     enum balance balance;
     enum reuse reuse;
     enum proxy_version send_proxy;
-    uint32_t retries;
+    uint32_t retries, retry_on, failback_after_ms, max_queue, min_idle;
+    enum failover failover;
+    enum failback failback;
+    enum on_server_down on_server_down;
+    enum resolve resolve;
+    struct health health;
+    struct passive passive;
     struct timeouts timeout;
     struct http_limits limits;
     const struct cidr *trusted;
@@ -131,7 +146,10 @@ extern const struct object object_server, object_server_defaults, object_route, 
 extern const struct object object_hash, object_headers, object_header_ops, object_log;
 extern const struct object object_access, object_admin, object_limits;
 extern const struct object object_timeouts, object_timeouts_defaults, object_timeouts_frontend;
-extern const struct object object_timeouts_backend;
+extern const struct object object_timeouts_backend, object_health, object_passive, object_dns;
+
+// The words of enum role.
+extern const char *const health_roles[];
 
 // All of them, the top level first; NULL at the end.
 extern const struct object *const schema_objects[];

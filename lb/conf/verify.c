@@ -383,7 +383,7 @@ static void warn_duplicates(struct verifier *v, const struct backend *backend)
     struct map seen = {.arena = v->b->arena};
     for (uint32_t i = 0; i < backend->n_servers; i++) {
         struct server *s = &backend->servers[i], *first;
-        if (s->addr.len == 0 && s->host.len == 0)
+        if ((s->addr.len == 0 && s->host.len == 0) || s->place > 0)
             continue;
         struct str key = server_key(v->b->arena, s);
         first = map_get(&seen, key);
@@ -421,6 +421,16 @@ static void verify_hash(struct verifier *v, const struct backend *backend)
     }
 }
 
+// What the section left open: the type depends on the mode, which only the frontends know.
+static void complete_health(struct backend *backend)
+{
+    struct health *h = &backend->health;
+    if (h->type == HEALTH_TYPES)
+        h->type = backend->mode == MODE_HTTP && backend->n_servers > 1 ? HEALTH_TCP : HEALTH_OFF;
+    if (h->timeout_ms == 0)
+        h->timeout_ms = backend->timeout.check;
+}
+
 static void verify_limits(struct verifier *v)
 {
     for (uint32_t i = 0; i < v->config->n_frontends; i++) {
@@ -445,6 +455,7 @@ void verify(struct binder *b, const struct conf_file *files)
     verify_routes(&v);
     verify_limits(&v);
     for (uint32_t i = 0; i < v.config->n_backends; i++) {
+        complete_health(&v.config->backends[i]);
         warn_weights(&v, &v.config->backends[i]);
         warn_duplicates(&v, &v.config->backends[i]);
         verify_hash(&v, &v.config->backends[i]);

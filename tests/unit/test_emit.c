@@ -101,7 +101,7 @@ static void test_origins(void **state)
     assert_has(text, "\nuser: 8088                                  # env EVLB_TEST_PORT\n");
     assert_has(text, "\n    reuse: safe                             # default\n");
     assert_has(text, "\n    mode: http                              # as the frontends use it\n");
-    assert_has(text, "\n      s1: {address: 10.0.0.1:80, weight: 1} # t.yaml:4\n");
+    assert_has(text, "\n      s1: {address: 10.0.0.1:80, weight: 1, tier: 1} # t.yaml:4\n");
     free(text);
 }
 
@@ -166,7 +166,7 @@ static void test_keys(void **state)
     assert_key("limits.head", true, "from 1KiB to 1MiB");
     assert_key("workers", true, "a change needs a restart");
     assert_key("reuse", true, "only in mode http");
-    assert_key("health", true, "planned, not in this version yet");
+    assert_key("stick", true, "planned, not in this version yet");
     assert_key("listen", true, "  required\n");
     assert_key("frontends.*.routes.*", true, "keys:     host path");
     assert_key("backends.*", true, "keys:     servers balance");
@@ -188,7 +188,7 @@ static void test_list_of_keys(void **state)
     WRITTEN(text, config_list_keys(out));
     assert_has(text, "backends.*.servers.*.weight\n");
     assert_has(text, "workers\n");
-    assert_null(strstr(text, "health"));
+    assert_null(strstr(text, "stick"));
     free(text);
 }
 
@@ -224,7 +224,7 @@ static void test_schema_document(void **state)
     assert_has(text,
                "{\"enum\": [\"round-robin\", \"least-conn\", \"random\", \"first\", \"hash\"]}");
     assert_has(text, "{\"type\": \"integer\", \"minimum\": 0, \"maximum\": 256}");
-    assert_null(strstr(text, "\"health\":")); // planned keys are not valid
+    assert_null(strstr(text, "\"stick\":")); // planned keys are not valid
     free(text);
 }
 
