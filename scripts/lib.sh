@@ -7,7 +7,7 @@ LOGS=$ROOT/build/test-logs
 export ROOT LOGS
 
 # Debian 12's names. Each list holds what its purpose needs beyond the lists before it.
-PACKAGES_BUILD="gcc libc6-dev cmake ninja-build pkg-config libev-dev libssl-dev libyaml-dev"
+PACKAGES_BUILD="gcc libc6-dev cmake ninja-build pkg-config libev-dev libssl-dev libyaml-dev libc-ares-dev"
 PACKAGES_DEMO="curl"
 PACKAGES_TEST="clang llvm libclang-rt-dev clang-format clang-tidy ccache libcmocka-dev python3
     python3-pytest python3-pytest-xdist python3-pytest-timeout curl wrk openssl git shellcheck
