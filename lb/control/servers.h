@@ -19,6 +19,7 @@
 #include "io/loop.h"
 
 #define CHECK_HISTORY 20
+#define CHECK_REASON 96
 
 struct check_result {
     uint64_t at_ms; // CLOCK_MONOTONIC; 0: none yet
@@ -29,7 +30,7 @@ struct check_result {
         CHECK_FAILED,
         CHECK_LOCAL, // our own fault (no descriptor, no route at all): no verdict on the server
     } verdict;
-    char reason[96]; // "connection refused", "status 503, expected 200-399"
+    char reason[CHECK_REASON]; // "connection refused", "status 503, expected 200-399"
 };
 
 // What control knows of one server.
@@ -39,12 +40,17 @@ struct server_track {
     struct check_result history[CHECK_HISTORY]; // a ring: the last one is at (n - 1) % size
     uint64_t n_results;
     enum server_state state;
-    char reason[96]; // of the state, in words
-    int64_t since_wall_ms;
-    char admin_reason[96];  // what the administrator said
-    bool resolved;          // has an address
+    char reason[CHECK_REASON];       // of the state, in words; may be empty
+    int64_t since_wall_ms;           // of the state; 0: since the start
+    char admin_reason[BOARD_REASON]; // what the administrator said
+    bool resolved;                   // has an address
+    bool suspected;                  // by real traffic: the next check decides alone
+    bool local;                      // it could not be checked the last time
     uint32_t address_epoch; // grows when address, state by admin or configuration changes: a check
                             // that began before has no say
+    // of its lines in the log, so that a server which comes and goes does not fill it
+    uint64_t lines_since_ms;
+    uint32_t lines, lines_left_out;
 };
 
 struct backend_track {
@@ -67,20 +73,24 @@ struct servers *servers_new(struct loop *loop, struct board *board, const struct
                             void *ctx) MUST_CHECK;
 void servers_free(struct servers *s);
 // A new configuration: tracks of the slots that live on are kept, also what an administrator said,
-// unless the file changed that very value.
+// unless the file changed that very value. The old one must live until this returns.
 void servers_reconfigure(struct servers *s, const struct config *config);
 
+// NULL: nothing of that slot is in the configuration.
 struct server_track *servers_track(struct servers *s, uint32_t slot);
 struct backend_track *servers_backend(struct servers *s, uint32_t slot);
 const struct config *servers_config(const struct servers *s);
 
+// Real traffic suspects the server: its next check decides alone.
+void servers_suspected(struct servers *s, uint32_t slot);
 // The result of a check that began when track->address_epoch was `epoch`; a stale one is dropped.
 void servers_checked(struct servers *s, uint32_t slot, uint32_t epoch,
                      const struct check_result *result);
 // What DNS says of one place; addr NULL: nothing (any more). `weight`: of SRV, 0: keep.
 void servers_resolved(struct servers *s, uint32_t slot, const struct addr *addr, uint32_t weight);
 
-// What an administrator wants; returns NULL or why not. `until_ms` 0: until he says otherwise.
+// What an administrator wants; returns NULL or why not. `until_ms` 0: until he says otherwise. A
+// server that leaves maintenance begins as at a start: up, and its first check decides.
 const char *servers_admin(struct servers *s, uint32_t slot, enum server_admin admin,
                           uint64_t until_ms, struct str reason);
 const char *servers_weight(struct servers *s, uint32_t slot, uint32_t weight, struct str reason);

@@ -121,16 +121,23 @@ enum server_state {
     SERVER_STATES
 };
 
+enum server_checked { CHECKED_NEVER, CHECKED_UP, CHECKED_DOWN };
+
+#define BOARD_REASON 96
+
 struct board_server {
     _Atomic uint32_t state;    // enum server_state
     _Atomic uint32_t standby;  // 1: others are to work (failover), whether it is usable or not
     _Atomic uint32_t weight;   // 1 + the weight in force; 0: as configured
     _Atomic uint32_t withheld; // percent of the weight and of max-connections that a slow start
                                // still holds back: 0..99
-    _Atomic uint64_t since_ms; // of the state, CLOCK_MONOTONIC; 0: since the start
-    // What an administrator has said; kept here so that it outlives the control process.
-    _Atomic uint32_t admin;          // enum server_admin
-    _Atomic uint64_t admin_until_ms; // when it ends by itself (--for); 0: never
+    _Atomic uint64_t since_ms; // of the state (up and starting are one), CLOCK_MONOTONIC; 0: since
+                               // the start
+    // For control alone: here so that it outlives the process.
+    _Atomic uint32_t checked;        // enum server_checked: what its checks say
+    _Atomic uint32_t admin;          // enum server_admin: what an administrator has said
+    _Atomic uint64_t admin_until_ms; // when that ends by itself (--for); 0: never
+    char admin_reason[BOARD_REASON];
     // The address, when it is not the configuration's: written between two additions to the
     // version, odd while being written. 0: never written.
     _Atomic uint32_t addr_version;
@@ -142,7 +149,8 @@ enum server_admin { ADMIN_READY, ADMIN_DRAIN, ADMIN_MAINT };
 // What real traffic has shown of a server.
 struct board_suspect {
     _Atomic uint64_t skip_until_ms; // CLOCK_MONOTONIC; 0: not skipped
-    _Atomic uint32_t failures;      // skips in a row
+    _Atomic uint32_t failures;      // short skips in a row
+    _Atomic uint32_t ejections;     // long ones in a row (`health: off`)
     _Atomic uint32_t errors;        // failures of real traffic in a row, over all workers
     _Atomic uint32_t wants_check;   // 1: control should check it at once
 };
