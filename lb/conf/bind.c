@@ -93,7 +93,10 @@ bool bind_text(struct binder *b, const struct row *row, struct node *n, struct s
         struct finding *x =
             bind_bad(b, row, n, "config.type", "'%s' must be a single value, not %s", row->key,
                      node_kind_name(n));
-        FIX(b, x, "write %s", value_kinds[row->type].how);
+        if (row->words != NULL && row->type == VALUE_ENUM)
+            FIX(b, x, "one of: %s", bind_word_list(b, row));
+        else
+            FIX(b, x, "write %s", value_kinds[row->type].how);
         return false;
     }
     if (!interpolate(b->arena, b->source, b->findings, n))
@@ -196,7 +199,9 @@ static void report_unknown_key(struct binder *b, struct node *key,
                                const struct object *const objects[3])
 {
     const struct object *o = objects[0], *other = elsewhere(key->text);
-    const struct foreign_word *w = foreign_find(key->text, NULL);
+    const struct foreign_word *w = foreign_find(key->text, o->id);
+    if (w == NULL)
+        w = foreign_find(key->text, NULL);
     bool top = o->path[0] == '\0';
     struct finding *x = bind_bad(b, NULL, key, "config.unknown-key", "unknown key '%.*s' %s %s",
                                  SHOW(key->text), top ? "at" : "in", o->title);
@@ -210,7 +215,10 @@ static void report_unknown_key(struct binder *b, struct node *key,
     struct suggestion s = suggest_begin(key->text);
     for (size_t i = 0; i < 3 && objects[i] != NULL; i++)
         offer_rows(&s, objects[i]);
-    if (other != NULL)
+    if (other == &object_server && o != &object_server)
+        FIX(b, x, "'%.*s' belongs to a server; for all of them: server-defaults: {%.*s: ...}",
+            SHOW(key->text), SHOW(key->text));
+    else if (other != NULL)
         FIX(b, x, "'%.*s' belongs to %s", SHOW(key->text), other->title);
     else
         bind_report_unknown(b, x, &s);

@@ -65,9 +65,10 @@ bool bind_name(struct binder *b, struct node *key, const char *what) MUST_CHECK;
 // A token that is not one of the fields that frame a message; otherwise there is a finding.
 bool bind_is_field_name(struct binder *b, const struct row *row, struct node *n,
                         struct str s) MUST_CHECK;
-// Text without line breaks and control characters; otherwise there is a finding about `what`.
-bool bind_is_line(struct binder *b, const struct row *row, struct node *n, struct str s,
-                  const char *what) MUST_CHECK;
+// Text without line breaks and control characters; otherwise there is a finding.
+bool bind_is_line(struct binder *b, const struct row *row, struct node *n, struct str s) MUST_CHECK;
+// The words of a row: "a, b, c".
+const char *bind_word_list(struct binder *b, const struct row *row);
 void bind_report_unknown(struct binder *b, struct finding *x, const struct suggestion *s);
 
 // ---- kinds of values --------------------------------------------------------------------------

@@ -93,16 +93,18 @@ static bool check_name(struct headers_draft *d, struct node *name, struct str s,
     return false;
 }
 
-bool bind_is_line(struct binder *b, const struct row *row, struct node *n, struct str s,
-                  const char *what)
+bool bind_is_line(struct binder *b, const struct row *row, struct node *n, struct str s)
 {
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.p[i];
         if ((c >= 0x20 || c == '\t') && c != 0x7F)
             continue;
-        struct finding *x =
-            bind_bad(b, row, n, "config.header-value", "%s cannot hold %s", what,
-                     c == '\r' || c == '\n' ? "a line break" : "a control character");
+        const char *what = c == '\r' || c == '\n' ? "a line break" : "a control character";
+        struct finding *x;
+        if (row->type == VALUE_LINE)
+            x = bind_bad(b, row, n, "config.text", "'%s' cannot hold %s", row->key, what);
+        else
+            x = bind_bad(b, row, n, "config.header-value", "a header value cannot hold %s", what);
         FIX(b, x, "write it on one line");
         return false;
     }
@@ -140,7 +142,7 @@ static void bind_field(struct headers_draft *d, struct ops *ops, struct entry *e
         struct str value;
         struct row row = {.key = e->key->text.p, .type = VALUE_TEXT};
         if (!bind_text(d->binder, &row, items[i], &value) ||
-            !bind_is_line(d->binder, d->row, items[i], value, "a header value"))
+            !bind_is_line(d->binder, d->row, items[i], value))
             continue;
         // `set` with a list: the first replaces, the others are added
         enum header_action first = i > 0 ? HEADER_ADD : action;

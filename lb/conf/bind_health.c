@@ -80,6 +80,12 @@ static struct node *expand(struct binder *b, struct node *n)
     if (!interpolate(b->arena, b->source, b->findings, n))
         return NULL;
     struct str path = n->value, first = str_cut(&path, ' ');
+    if (path.p == NULL && str_starts(first, STR("/"))) {
+        struct finding *x = bind_bad(b, row_of("type"), n, "config.health",
+                                     "'%.*s' is not a type of check", SHOW(first));
+        FIX(b, x, "did you mean 'GET %.*s'?", SHOW(first));
+        return NULL;
+    }
     struct entry *entries = arena_alloc(b->arena, 3 * sizeof(*entries));
     uint32_t count = 0;
     if (path.p == NULL) {
@@ -126,6 +132,23 @@ static enum health_type type_of(const struct node *map)
     return HEALTH_TYPES;
 }
 
+// "mysql, postgres or redis"
+static const char *types_text(struct arena *a, uint32_t types)
+{
+    const char *text = "";
+    for (uint32_t i = 0; i < HEALTH_TYPES; i++) {
+        if ((types >> i & 1) == 0)
+            continue;
+        bool last = types >> i == 1;
+        text = arena_printf(a, "%s%s%s", text,
+                            text[0] == '\0' ? ""
+                            : last          ? " or "
+                                            : ", ",
+                            health_type_name((enum health_type)i));
+    }
+    return text;
+}
+
 // Keys that the type does not use.
 static void check_keys(struct binder *b, struct node *own, enum health_type type)
 {
@@ -139,12 +162,11 @@ static void check_keys(struct binder *b, struct node *own, enum health_type type
         if (type == HEALTH_TYPES) {
             x = bind_bad(b, row, key, "config.health", "'%.*s' of which type of check?",
                          SHOW(key->text));
-            FIX(b, x, "add type: %s", health_type_name((enum health_type)__builtin_ctz(types)));
+            FIX(b, x, "add type: %s", types_text(b->findings->arena, types));
         } else if ((types >> type & 1) == 0) {
             x = bind_bad(b, row, key, "config.health", "'%.*s' has no meaning with type: %s",
                          SHOW(key->text), health_type_name(type));
-            FIX(b, x, "remove it, or write type: %s",
-                health_type_name((enum health_type)__builtin_ctz(types)));
+            FIX(b, x, "remove it, or write type: %s", types_text(b->findings->arena, types));
         }
     }
 }
@@ -179,6 +201,16 @@ static void report_statuses(struct binder *b, struct node *n)
         FIX(b, x, "write 200, 200-399 or [200, 204, 300-399]; statuses go from 100 to 599");
 }
 
+static bool is_scalar(struct binder *b, struct node *n)
+{
+    if (n->kind == NODE_SCALAR)
+        return true;
+    struct finding *x =
+        bind_bad(b, row_of("expect"), n, "config.type", "a status cannot be %s", node_kind_name(n));
+    FIX(b, x, "write 200, 200-399 or [200, 204]");
+    return false;
+}
+
 static void bind_statuses(struct binder *b, struct node *n, struct health *h)
 {
     struct node **items;
@@ -186,7 +218,7 @@ static void bind_statuses(struct binder *b, struct node *n, struct health *h)
     struct status_range *ranges = arena_alloc(b->arena, (count + 1) * sizeof(*ranges));
     for (uint32_t i = 0; i < count; i++) {
         struct str s;
-        if (!bind_text(b, row_of("expect"), items[i], &s))
+        if (!is_scalar(b, items[i]) || !bind_text(b, row_of("expect"), items[i], &s))
             continue;
         if (parse_statuses(s, &ranges[kept]))
             kept++;
@@ -203,10 +235,10 @@ static void bind_statuses(struct binder *b, struct node *n, struct health *h)
 
 static void bind_role(struct binder *b, struct node *n, struct health *h)
 {
-    const struct row row = {.key = "role",
-                            .type = VALUE_ENUM,
-                            .words = health_roles,
-                            .offset = offsetof(struct health, role)};
+    struct row row = *row_of("expect");
+    row.type = VALUE_ENUM;
+    row.words = health_roles;
+    row.offset = offsetof(struct health, role);
     bind_enum(b, &row, n, h);
 }
 
@@ -223,48 +255,43 @@ static void bind_expect(struct binder *b, struct node *n, struct health *h)
 
 // ---- the whole --------------------------------------------------------------------------------
 
-static void need(struct binder *b, const struct chain *c, const char *key, bool given)
+static void need(struct binder *b, struct node *own, enum health_type type, const char *key)
 {
     const struct row *row = row_of(key);
-    struct node *own = c->own;
-    if (given || own == NULL || own->poisoned)
-        return;
     struct entry *e = node_entry(own, str_of(key));
-    if (e != NULL && e->value->poisoned)
-        return;
-    struct node *type = node_get(own, "type");
-    struct node *at = type != NULL ? type : own;
-    const char *name = type != NULL ? type->value.p : "this";
-    struct finding *x =
-        bind_bad(b, row, at, "config.health", "a check of type %s needs '%s'", name, key);
-    FIX(b, x, "write {type: %s, %s: %s}", name, key,
-        strcmp(key, "expect") == 0 ? "PONG" : row->example);
+    if (own == NULL || own->poisoned || (e != NULL && e->value->poisoned))
+        return; // in `defaults`, which is bound by itself, or said already
+    struct node *at = node_get(own, "type") != NULL ? node_get(own, "type") : own;
+    struct finding *x = bind_bad(b, row, at, "config.health", "a check of type %s needs '%s'",
+                                 health_type_name(type), key);
+    const char *example = type == HEALTH_SEND_EXPECT ? "PONG" : row->example;
+    if (own->count == 1 && at != own)
+        FIX(b, x, "write {type: %s, %s: %s}", health_type_name(type), key, example);
+    else
+        FIX(b, x, "add %s: %s", key, example);
 }
 
-static void check_needs(struct binder *b, const struct chain *c, const struct health *h)
+static void check_needs(struct binder *b, struct node *own, const struct health *h)
 {
-    if (h->type == HEALTH_SEND_EXPECT)
-        need(b, c, "expect", h->expect.len > 0);
-    if (h->type == HEALTH_MYSQL || h->type == HEALTH_POSTGRES)
-        need(b, c, "user", h->user.len > 0);
+    if (h->type == HEALTH_SEND_EXPECT && h->expect.len == 0)
+        need(b, own, h->type, "expect");
+    if ((h->type == HEALTH_MYSQL || h->type == HEALTH_POSTGRES) && h->user.len == 0)
+        need(b, own, h->type, "user");
 }
 
-void bind_health(struct binder *b, struct chain *c, struct health *h)
+// What the rows leave open: the type, what follows from it, and what contradicts it.
+static void complete(struct binder *b, const struct chain *c, struct health *h)
 {
     static const struct status_range fine = {200, 399};
-    c->own = expand(b, c->own);
-    c->defaults = expand(b, c->defaults);
-    bind_object(b, &object_health, c, h);
     enum health_type own = type_of(c->own), inherited = type_of(c->defaults);
+    bool mine = node_get(c->own, "expect") != NULL;
+    struct node *expect = node_get(mine ? c->own : c->defaults, "expect");
+    struct node *type = node_get(c->own, "type");
     h->type = own != HEALTH_TYPES ? own : inherited;
     if (h->every_down_ms == 0)
         h->every_down_ms = h->every_ms;
-    bool mine = node_get(c->own, "expect") != NULL;
-    struct node *expect = node_get(mine ? c->own : c->defaults, "expect");
-    if (c->own != NULL && node_get(c->own, "type") == NULL)
+    if (c->own != NULL && (type == NULL || own != HEALTH_TYPES)) // a wrong type is bad enough
         check_keys(b, c->own, h->type);
-    else if (c->own != NULL && own != HEALTH_TYPES)
-        check_keys(b, c->own, own);
     if (expect != NULL && !expect->poisoned && (mine || h->type == inherited) &&
         h->type != HEALTH_TYPES && health_has_key(h->type, STR("expect")))
         bind_expect(b, expect, h);
@@ -272,7 +299,18 @@ void bind_health(struct binder *b, struct chain *c, struct health *h)
         h->statuses = &fine;
         h->n_statuses = 1;
     }
-    check_needs(b, c, h);
+    check_needs(b, c->own, h);
+}
+
+void bind_health(struct binder *b, struct chain *c, struct health *h)
+{
+    const struct object *outer = b->object;
+    c->own = expand(b, c->own);
+    c->defaults = expand(b, c->defaults);
+    bind_object(b, &object_health, c, h);
+    b->object = &object_health;
+    complete(b, c, h);
+    b->object = outer;
 }
 
 // ---- kinds of values --------------------------------------------------------------------------
@@ -310,8 +348,11 @@ void bind_target(struct binder *b, const struct row *row, struct node *n, void *
         bind_bad(b, row, n, "config.health", "'%.*s' is not the path of a request", SHOW(s));
     if (memmem(s.p, s.len, "://", s.len < 3 ? 0 : 3) != NULL && s.len >= 3)
         FIX(b, x, "write it without scheme and host, which is a key of its own");
+    else if (i < s.len && s.p[i] == ' ')
+        FIX(b, x, "leave out '%.*s'", SHOW(str_trim(str_from(s.p + i, s.p + s.len))));
     else if (i < s.len)
-        FIX(b, x, "leave out what begins at '%c'; write it percent-encoded if it is meant", s.p[i]);
+        FIX(b, x, "write byte 0x%02x percent-encoded: %%%02X", (unsigned char)s.p[i],
+            (unsigned char)s.p[i]);
     else
         FIX(b, x, "begin it with '/'");
 }
@@ -319,7 +360,7 @@ void bind_target(struct binder *b, const struct row *row, struct node *n, void *
 void bind_line(struct binder *b, const struct row *row, struct node *n, void *target)
 {
     struct str s;
-    if (bind_text(b, row, n, &s) && bind_is_line(b, row, n, s, row->key))
+    if (bind_text(b, row, n, &s) && bind_is_line(b, row, n, s))
         *SLOT_OF(struct str, row, target) = s;
 }
 
@@ -353,7 +394,7 @@ void bind_field_map(struct binder *b, const struct row *row, struct node *n, voi
         struct str s;
         if (name->poisoned || !bind_is_field_name(b, row, name, name->text) ||
             is_host(b, row, name) || !bind_text(b, row, value, &s) ||
-            !bind_is_line(b, row, value, s, "a header value"))
+            !bind_is_line(b, row, value, s))
             continue;
         pairs[kept++] = (struct field_pair){name->text, str_trim(s)};
     }
@@ -364,7 +405,7 @@ void bind_field_map(struct binder *b, const struct row *row, struct node *n, voi
 void bind_one_field(struct binder *b, const struct row *row, struct node *n, void *target)
 {
     struct str value;
-    if (!bind_text(b, row, n, &value) || !bind_is_line(b, row, n, value, row->key))
+    if (!bind_text(b, row, n, &value) || !bind_is_line(b, row, n, value))
         return;
     struct str name = str_cut(&value, ':');
     if (bind_is_field_name(b, row, n, name))

@@ -92,7 +92,7 @@ static void report_number(struct binder *b, const struct row *row, struct node *
         bind_bad(b, row, n, "config.number", "'%s' must be a whole number, not '%.*s'", row->key,
                  SHOW(n->value));
     uint64_t value;
-    if (n->value.len < 12 && size_parse(n->value, &value) == UNIT_OK && value <= row->max)
+    if (count_guess(n->value, &value) && value >= row->min && value <= row->max)
         FIX(b, x, "write %llu", (unsigned long long)value);
     else
         FIX(b, x, "allowed: %s to %s", limit_text(b, row, row->min), limit_text(b, row, row->max));
@@ -177,7 +177,7 @@ void bind_size(struct binder *b, const struct row *row, struct node *n, void *ta
 
 // ---- words ------------------------------------------------------------------------------------
 
-static const char *word_list(struct binder *b, const struct row *row)
+const char *bind_word_list(struct binder *b, const struct row *row)
 {
     const char *list = "";
     for (const char *const *w = row->words; *w != NULL; w++)
@@ -199,7 +199,7 @@ static void report_word(struct binder *b, const struct row *row, struct node *n)
     } else {
         bind_report_unknown(b, x, &s);
     }
-    NOTE(b, x, "one of: %s", word_list(b, row));
+    NOTE(b, x, "one of: %s", bind_word_list(b, row));
 }
 
 static bool read_word(struct binder *b, const struct row *row, struct node *n, uint32_t *index)

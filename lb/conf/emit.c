@@ -49,9 +49,13 @@ const char *emit_kind(struct arena *a, const struct row *row)
                         row->zero_word != NULL ? row->zero_word : "");
 }
 
-const char *emit_inherits(const struct row *row)
+const char *emit_inherits(const struct object *o, const struct row *row)
 {
+    bool server = o == &object_server || o == &object_server_defaults;
     bool defaults = (row->flags & ROW_DEFAULTS) != 0, global = (row->flags & ROW_GLOBAL) != 0;
+    if (server && defaults)
+        return o == &object_server ? "'server-defaults' of the backend, then of 'defaults'"
+                                   : "'server-defaults' in 'defaults'";
     if (defaults && global)
         return "'defaults' and the top level";
     return defaults ? "'defaults'" : NULL;

@@ -14,7 +14,7 @@ const char *emit_number(struct arena *a, const struct row *row, uint64_t value);
 const char *emit_scalar(struct arena *a, struct str s);
 // True for rows that documents describe at the frontends and backends, not once more.
 bool emit_is_planned(const struct row *row);
-// Where else the row may stand: "defaults", "the top level", or NULL.
-const char *emit_inherits(const struct row *row);
+// Where else the row of that object may stand: "'defaults' and the top level", or NULL.
+const char *emit_inherits(const struct object *o, const struct row *row);
 
 #endif

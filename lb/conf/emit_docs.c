@@ -72,9 +72,10 @@ static void put_kinds(FILE *out)
     }
 }
 
-static void put_markdown_row(const struct row *row, struct arena *a, FILE *out)
+static void put_markdown_row(const struct object *o, const struct row *row, struct arena *a,
+                             FILE *out)
 {
-    const char *inherits = emit_inherits(row);
+    const char *inherits = emit_inherits(o, row);
     fprintf(out, "\n### `%s`\n\n%s\n\n* Value: %s\n", row->key, row->doc, emit_kind(a, row));
     if (row->fallback != NULL)
         fprintf(out, "* Default: `%s`\n", row->fallback);
@@ -109,7 +110,7 @@ static void put_markdown_object(const struct object *o, FILE *out)
             o->path[0] != '\0' ? o->path : "The top level", o->path[0] != '\0' ? "`" : "", o->doc);
     for (size_t i = 0; i < o->n_rows; i++) {
         if (!emit_is_planned(&o->rows[i]))
-            put_markdown_row(&o->rows[i], a, out);
+            put_markdown_row(o, &o->rows[i], a, out);
     }
     put_planned(o, out);
     arena_free(a);
@@ -135,8 +136,9 @@ static void put_escaped(const char *text, FILE *out)
     }
 }
 
-static void put_man_row(const struct row *row, struct arena *a, FILE *out)
+static void put_man_row(const struct object *o, const struct row *row, struct arena *a, FILE *out)
 {
+    const char *inherits = emit_inherits(o, row);
     fprintf(out, "*%s*\n\t", row->key);
     put_escaped(row->doc, out);
     fputs("\n\n\tValue: ", out);
@@ -144,8 +146,8 @@ static void put_man_row(const struct row *row, struct arena *a, FILE *out)
     fputs(".", out);
     if (row->fallback != NULL)
         fprintf(out, " Default: %s.", row->fallback);
-    if (emit_inherits(row) != NULL)
-        fprintf(out, " When not said: from %s.", emit_inherits(row));
+    if (inherits != NULL)
+        fprintf(out, " When not said: from %s.", inherits);
     if ((row->flags & ROW_HTTP) != 0)
         fputs(" Only in mode http.", out);
     if ((row->flags & ROW_RESTART) != 0)
@@ -164,7 +166,7 @@ static void put_man_object(const struct object *o, FILE *out)
     fputs("\n\n", out);
     for (size_t i = 0; i < o->n_rows; i++) {
         if (!emit_is_planned(&o->rows[i]))
-            put_man_row(&o->rows[i], a, out);
+            put_man_row(o, &o->rows[i], a, out);
     }
     arena_free(a);
 }

@@ -47,10 +47,10 @@ static void put_paths(struct str asked, const struct row *row, FILE *out)
     }
 }
 
-static void put_row(struct str asked, const struct row *row, FILE *out)
+static void put_row(struct str asked, const struct object *o, const struct row *row, FILE *out)
 {
     struct arena *a = arena_new();
-    const char *inherits = emit_inherits(row);
+    const char *inherits = emit_inherits(o, row);
     put_paths(asked, row, out);
     fprintf(out, "  %s\n", row->doc);
     if (emit_is_planned(row)) {
@@ -134,7 +134,7 @@ bool config_explain_key(const char *key, FILE *out)
     for (const struct row *row; (row = next_match(asked, &o, &i, path)) != NULL; i++) {
         found = true;
         if (!shown_before(asked, row))
-            put_row(asked, row, out);
+            put_row(asked, schema_objects[o], row, out);
     }
     found = put_objects(asked, out) || found;
     if (!found)

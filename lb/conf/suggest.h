@@ -23,11 +23,12 @@ void suggest_offer(struct suggestion *s, struct str candidate);
 // What a word of HAProxy, nginx, Envoy or Traefik is called here.
 struct foreign_word {
     const char *word;
-    const char *where; // key it is a value of ("balance"), or NULL: it is a key
+    const char *where; // key it is a value of ("balance"); object it is a key of ("health"); NULL:
+                       // a key of any
     const char *from;  // "HAProxy"
     const char *meaning, *here;
 };
-// `where` NULL: as a key; otherwise as a value of that key. NULL: not a foreign word.
+// `where` as in the struct. NULL: not a foreign word.
 const struct foreign_word *foreign_find(struct str word, const char *where);
 
 #endif

@@ -35,6 +35,9 @@ static const struct unit loose_sizes[] = {
     {"kib", 1u << 10}, {"m", 1u << 20}, {"mb", 1u << 20}, {"mib", 1u << 20}, {"g", 1u << 30},
     {"gb", 1u << 30}, {"gib", 1u << 30},
 };
+static const struct unit loose_counts[] = {
+    {"k", 1000}, {"ki", 1024}, {"m", 1000000}, {"mi", 1u << 20},
+};
 // clang-format on
 
 static const struct unit *unit_find(const struct unit *units, size_t n, struct str name)
@@ -135,7 +138,17 @@ static bool guess(struct str s, const struct unit *units, size_t n, uint64_t *ou
 
 bool duration_guess(struct str text, uint64_t *ms)
 {
+    uint64_t bare;
+    if (str_to_u64(text, &bare) && bare >= 1000 && bare <= 1000000000) {
+        *ms = bare; // as other programs count
+        return true;
+    }
     return guess(text, loose_durations, ARRAY_LEN(loose_durations), ms);
+}
+
+bool count_guess(struct str text, uint64_t *count)
+{
+    return guess(text, loose_counts, ARRAY_LEN(loose_counts), count);
 }
 
 bool size_guess(struct str text, uint64_t *bytes)

@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: MIT
 // The last phase of a load: what rows cannot say. Sets the mode of backends from the frontends that
-// use them. Works on bound values, some of which may be wrong already (then the load fails anyway);
-// so nothing here may rely on more than a NULL check.
+// use them; what concerns one backend alone is in verify_back.c. Works on bound values, some of
+// which may be wrong already (then the load fails anyway); so nothing here may rely on more than a
+// NULL check.
 #include "conf/verify.h"
 
 #include <stdio.h>
 
+#include "conf/units.h"
+
 #define SHADOW_ROUTES_MAX 1000u // beyond it routes are not compared with each other (quadratic)
 
-struct verifier {
-    struct binder *b;
-    const struct conf_file *files;
-    struct config *config;
-};
-
-static struct span span_of(const struct verifier *v, const struct conf_mark *m)
+struct span verify_span(const struct verifier *v, const struct conf_mark *m)
 {
     const struct conf_file *f = v->files;
     while (f != NULL && f->name != m->file)
@@ -38,7 +35,7 @@ static void report_two_modes(struct verifier *v, const struct frontend *f, const
                              const struct use *first)
 {
     struct finding *x =
-        diag_error(v->b->findings, span_of(v, &r->mark), "config.mode",
+        diag_error(v->b->findings, verify_span(v, &r->mark), "config.mode",
                    "backend '%.*s' is used in mode %s here and in mode %s by frontend '%.*s'",
                    SHOW(r->backend->name), mode_name(f->mode), mode_name(first->frontend->mode),
                    SHOW(first->frontend->name));
@@ -49,7 +46,7 @@ static void report_two_modes(struct verifier *v, const struct frontend *f, const
 static void report_own_mode(struct verifier *v, const struct frontend *f, const struct route *r)
 {
     struct finding *x =
-        diag_error(v->b->findings, span_of(v, &r->mark), "config.mode",
+        diag_error(v->b->findings, verify_span(v, &r->mark), "config.mode",
                    "frontend '%.*s' is in mode %s, its backend '%.*s' in mode %s", SHOW(f->name),
                    mode_name(f->mode), SHOW(r->backend->name), mode_name(r->backend->mode));
     FIX(v->b, x, "make both the same; the backend need not say it");
@@ -85,8 +82,9 @@ static void warn_unused(struct verifier *v, const struct use *uses)
         const struct backend *backend = &v->config->backends[i];
         if (uses[i].frontend != NULL)
             continue;
-        struct finding *x = diag_warning(v->b->findings, span_of(v, &backend->mark), "lint.unused",
-                                         "no frontend uses backend '%.*s'", SHOW(backend->name));
+        struct finding *x =
+            diag_warning(v->b->findings, verify_span(v, &backend->mark), "lint.unused",
+                         "no frontend uses backend '%.*s'", SHOW(backend->name));
         FIX(v->b, x, "name it in a frontend or route, or remove it");
     }
 }
@@ -181,7 +179,7 @@ static void report_same_listen(struct verifier *v, const struct listen *l,
     char text[ADDR_TEXT];
     addr_format(&first->addr, text);
     struct finding *x =
-        diag_error(v->b->findings, span_of(v, &l->mark), "config.listen",
+        diag_error(v->b->findings, verify_span(v, &l->mark), "config.listen",
                    "frontend '%.*s' listens on %s already", SHOW(owner->name), text);
     FIX(v->b, x, "use another port, or put both into one frontend with routes");
     NOTE(v->b, x, "the first is at %s:%u:%u", first->mark.file, first->mark.line,
@@ -190,8 +188,8 @@ static void report_same_listen(struct verifier *v, const struct listen *l,
 
 static void warn_same_listen(struct verifier *v, const struct listen *l, const struct listen *first)
 {
-    struct finding *x = diag_warning(v->b->findings, span_of(v, &l->mark), "lint.duplicate-listen",
-                                     "this frontend listens here already");
+    struct finding *x = diag_warning(v->b->findings, verify_span(v, &l->mark),
+                                     "lint.duplicate-listen", "this frontend listens here already");
     FIX(v->b, x, "remove it%s",
         first->addr.sa.sa_family == AF_INET6 && !first->v6_only
             ? ": a bare port is all addresses, IPv4 and IPv6"
@@ -257,7 +255,7 @@ static void verify_accept_proxy(struct verifier *v)
             if (!l->accept_proxy || l->addr.sa.sa_family == AF_UNIX)
                 continue;
             struct finding *x =
-                diag_error(v->b->findings, span_of(v, &l->mark), "config.accept-proxy",
+                diag_error(v->b->findings, verify_span(v, &l->mark), "config.accept-proxy",
                            "accept-proxy without trusted-proxies refuses every connection");
             FIX(v->b, x, "add trusted-proxies: [ADDRESS] of the balancer in front");
             x->topic = "trusted-proxies";
@@ -315,7 +313,7 @@ static bool paths_cover(const struct route *a, const struct route *b)
 static void warn_unreachable(struct verifier *v, const struct route *r, const struct route *by)
 {
     bool all = by->n_hosts == 0 && by->n_paths == 0;
-    struct finding *x = diag_warning(v->b->findings, span_of(v, &r->mark), "lint.unreachable",
+    struct finding *x = diag_warning(v->b->findings, verify_span(v, &r->mark), "lint.unreachable",
                                      "this route is never reached: the one in line %u %s",
                                      by->mark.line, all ? "takes everything" : "takes all of it");
     FIX(v->b, x, "move it up, or remove it");
@@ -352,85 +350,6 @@ static void verify_routes(struct verifier *v)
     }
 }
 
-// ---- backends ---------------------------------------------------------------------------------
-
-static void warn_weights(struct verifier *v, const struct backend *backend)
-{
-    for (uint32_t i = 0; i < backend->n_servers; i++) {
-        if (backend->servers[i].weight > 0)
-            return;
-    }
-    if (backend->n_servers == 0 || v->b->findings->errors > 0)
-        return;
-    struct finding *x = diag_warning(v->b->findings, span_of(v, &backend->mark), "lint.weight",
-                                     "all servers of backend '%.*s' have weight 0: none gets work",
-                                     SHOW(backend->name));
-    FIX(v->b, x, "give one a weight of 1 or more");
-}
-
-static struct str server_key(struct arena *a, const struct server *s)
-{
-    char text[ADDR_TEXT] = "";
-    if (s->addr.len > 0) {
-        addr_format(&s->addr, text);
-        return str_of(arena_strdup(a, str_of(text)));
-    }
-    return str_of(arena_printf(a, "%.*s:%u", STR_FMT(s->host), s->port));
-}
-
-static void warn_duplicates(struct verifier *v, const struct backend *backend)
-{
-    struct map seen = {.arena = v->b->arena};
-    for (uint32_t i = 0; i < backend->n_servers; i++) {
-        struct server *s = &backend->servers[i], *first;
-        if ((s->addr.len == 0 && s->host.len == 0) || s->place > 0)
-            continue;
-        struct str key = server_key(v->b->arena, s);
-        first = map_get(&seen, key);
-        if (first == NULL) {
-            map_put(&seen, key, s);
-            continue;
-        }
-        struct finding *x =
-            diag_warning(v->b->findings, span_of(v, &s->mark), "lint.duplicate-address",
-                         "server '%.*s' has the same address as '%.*s' (line %u)", SHOW(s->name),
-                         SHOW(first->name), first->mark.line);
-        FIX(v->b, x, "remove one; for a larger share write {address: ..., weight: 2}");
-    }
-}
-
-static void verify_hash(struct verifier *v, const struct backend *backend)
-{
-    struct node *own = v->b->backends[backend->index];
-    struct entry *hash = node_entry(own, STR("hash"));
-    if (hash != NULL && backend->balance != BALANCE_HASH) {
-        struct finding *x = diag_error(v->b->findings, hash->key->at, "config.hash",
-                                       "'hash' has no effect without balance: hash");
-        FIX(v->b, x, "add balance: hash, or remove it");
-        x->topic = "backends.*.balance";
-    }
-    if (backend->balance == BALANCE_HASH && backend->mode == MODE_TCP &&
-        backend->hash_on != HASH_CLIENT) {
-        struct span at = hash != NULL ? hash->key->at : span_of(v, &backend->mark);
-        struct finding *x =
-            diag_error(v->b->findings, at, "config.mode",
-                       "backend '%.*s' is in mode tcp, where only the client can be hashed",
-                       SHOW(backend->name));
-        FIX(v->b, x, "write hash: client");
-        x->topic = "backends.*.hash.on";
-    }
-}
-
-// What the section left open: the type depends on the mode, which only the frontends know.
-static void complete_health(struct backend *backend)
-{
-    struct health *h = &backend->health;
-    if (h->type == HEALTH_TYPES)
-        h->type = backend->mode == MODE_HTTP && backend->n_servers > 1 ? HEALTH_TCP : HEALTH_OFF;
-    if (h->timeout_ms == 0)
-        h->timeout_ms = backend->timeout.check;
-}
-
 static void verify_limits(struct verifier *v)
 {
     for (uint32_t i = 0; i < v->config->n_frontends; i++) {
@@ -438,11 +357,26 @@ static void verify_limits(struct verifier *v)
         if (f->mode != MODE_HTTP || f->limits.uri_bytes < f->limits.head_bytes)
             continue;
         struct finding *x =
-            diag_error(v->b->findings, span_of(v, &f->mark), "config.limits",
+            diag_error(v->b->findings, verify_span(v, &f->mark), "config.limits",
                        "limits of frontend '%.*s': uri is not below head", SHOW(f->name));
         FIX(v->b, x, "the head holds the uri: make head larger or uri smaller");
         x->topic = "limits.head";
     }
+}
+
+static void verify_dns(struct verifier *v)
+{
+    const struct dns *dns = &v->config->dns;
+    if (dns->min_ttl_ms <= dns->max_ttl_ms)
+        return;
+    struct node *own = node_get(v->b->tree, "dns");
+    struct entry *min = node_entry(own, STR("min-ttl")), *max = node_entry(own, STR("max-ttl"));
+    struct finding *x = diag_error(v->b->findings, (min != NULL ? min : max)->key->at, "config.dns",
+                                   "'min-ttl' (%s) is above 'max-ttl' (%s)",
+                                   duration_text(v->b->arena, dns->min_ttl_ms),
+                                   duration_text(v->b->arena, dns->max_ttl_ms));
+    FIX(v->b, x, "make min-ttl smaller or max-ttl larger");
+    x->topic = "dns.max-ttl";
 }
 
 void verify(struct binder *b, const struct conf_file *files)
@@ -454,10 +388,6 @@ void verify(struct binder *b, const struct conf_file *files)
     verify_accept_proxy(&v);
     verify_routes(&v);
     verify_limits(&v);
-    for (uint32_t i = 0; i < v.config->n_backends; i++) {
-        complete_health(&v.config->backends[i]);
-        warn_weights(&v, &v.config->backends[i]);
-        warn_duplicates(&v, &v.config->backends[i]);
-        verify_hash(&v, &v.config->backends[i]);
-    }
+    verify_dns(&v);
+    verify_backends(&v);
 }

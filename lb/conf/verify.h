@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: MIT
-// What can only be judged when everything is known: modes, duplicates, unreachable routes.
+// References and contradictions: what cannot be judged value by value. Internal to conf/.
 #ifndef EVLB_CONF_VERIFY_H
 #define EVLB_CONF_VERIFY_H
 
 #include "conf/bind.h"
 
+struct verifier {
+    struct binder *b;
+    const struct conf_file *files;
+    struct config *config;
+};
+
 void verify(struct binder *b, const struct conf_file *files);
+// Each backend by itself; completes its `health`, for which the modes must be known.
+void verify_backends(struct verifier *v);
+struct span verify_span(const struct verifier *v, const struct conf_mark *m);
 
 #endif

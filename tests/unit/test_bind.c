@@ -78,16 +78,16 @@ static void test_short_form_keys(void **state)
 static void test_tcp(void **state)
 {
     (void)state;
-    struct config *c = load_fine("frontends: {db: {listen: 3306, mode: tcp, backend: db}}\n"
-                                 "backends: {db: [10.0.0.1:3306]}\n");
+    struct config *c = load_fine("frontends: {db: {listen: 3310, mode: tcp, backend: db}}\n"
+                                 "backends: {db: [10.0.0.1:9000]}\n");
     assert_int_equal(frontend(c, "db")->mode, MODE_TCP);
     assert_int_equal(backend(c, "db")->mode, MODE_TCP);
     arena_free(c->arena);
-    c = load_fine("listen: 3306\nmode: tcp\nservers: [10.0.0.1:3306]\nbalance: hash\nhash: client\n"
+    c = load_fine("listen: 3310\nmode: tcp\nservers: [10.0.0.1:9000]\nbalance: hash\nhash: client\n"
                   "limits: {head: 64KiB}\n");
     assert_int_equal(backend(c, "default")->mode, MODE_TCP);
     arena_free(c->arena);
-    c = load_fine("defaults: {mode: tcp}\nlisten: 3306\nservers: [10.0.0.1:3306]\n");
+    c = load_fine("defaults: {mode: tcp}\nlisten: 3310\nservers: [10.0.0.1:9000]\n");
     assert_int_equal(frontend(c, "default")->mode, MODE_TCP);
     assert_int_equal(backend(c, "default")->mode, MODE_TCP);
     arena_free(c->arena);
