@@ -4,13 +4,13 @@
 //
 // Children write their titles over argv, so everything that they need of the command line is
 // copied first.
-#include "base/log.h"
 #include "cli/source.h"
 #include "process/supervisor.h"
 
-// What the command line and the environment say overrides the file.
-static void apply_flags(const struct cli *cli, struct config *config)
+// What the command line and the environment say overrides the file, also when it is read again.
+static void apply_flags(const void *ctx, struct config *config)
 {
+    const struct cli *cli = ctx;
     const char *socket = cli_socket(cli);
     if (socket != NULL)
         config->admin_socket = arena_str(config->arena, str_of(socket));
@@ -18,14 +18,6 @@ static void apply_flags(const struct cli *cli, struct config *config)
         config->log_level = LOG_DEBUG;
     else if (cli->given[FLAG_QUIET] > 0)
         config->log_level = LOG_WARNING;
-    log_set_level(config->log_level);
-}
-
-static int serve(const struct cli *cli, struct config *config)
-{
-    apply_flags(cli, config);
-    struct supervisor_options options = {.config = config, .argc = cli->argc, .argv = cli->argv};
-    return supervisor_run(&options);
 }
 
 static int load_and_serve(const struct cli *cli, struct arena *arena)
@@ -41,9 +33,14 @@ static int load_and_serve(const struct cli *cli, struct arena *arena)
     findings_free(&findings);
     if (config == NULL)
         return EXIT_CONFIG_INVALID;
-    status = serve(cli, config);
-    arena_free(config->arena);
-    return status;
+    apply_flags(cli, config);
+    const struct supervisor_options options = {.config = config,
+                                               .argc = cli->argc,
+                                               .argv = cli->argv,
+                                               .source = &source,
+                                               .adjust = apply_flags,
+                                               .adjust_ctx = cli};
+    return supervisor_run(&options);
 }
 
 int cmd_run(const struct cli *cli)

@@ -31,7 +31,11 @@ struct process_table {
     uint64_t started_ms;      // CLOCK_MONOTONIC
     int64_t started_wall_ms;  // since 1970
     uint32_t max_connections; // of the process tree
-    uint32_t workers;         // entries in worker[]
+    uint32_t workers;         // entries in worker[] that were used so far
+    // of the configuration in force
+    _Atomic uint32_t generation; // counts from 1
+    _Atomic int64_t loaded_wall_ms;
+    _Atomic uint32_t failed_reloads, last_reload_failed;
     struct process_entry control, logger;
     struct process_entry worker[];
 };

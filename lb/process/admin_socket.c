@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "process/listeners.h"
+#include "process/listen_socket.h"
 #include "process/supervisor.h"
 
 bool supervisor_admin_path(const struct config *config, char *out, size_t size)

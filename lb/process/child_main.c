@@ -86,14 +86,26 @@ static void close_others(int *keep, size_t n)
     (void)close_range(from, ~0u, 0);
 }
 
+// The sockets of a worker: one per listen, frontends in order, their listens in order. Returns how
+// many.
+static uint32_t listen_fds(const struct tree *t, const struct child *c, int *fds)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < t->config->n_frontends; i++) {
+        const struct frontend *f = &t->config->frontends[i];
+        for (uint32_t k = 0; k < f->n_listens; k++)
+            fds[n++] = listener_fd(t->listeners, f->listens[k].number, c->row);
+    }
+    return n;
+}
+
 static void begin_descriptors(const struct tree *t, const struct child *c, int channel)
 {
-    uint32_t n_listen = c->kind == CHILD_WORKER ? t->listeners->per_worker : 0, n = 0;
-    uint32_t workers = t->shared->workers;
-    int *keep = xcalloc(n_listen + workers + 5, sizeof(*keep));
+    uint32_t n = 0, seats = t->shared->seats;
+    int *keep = xcalloc(listeners_count(t->config) + seats + 5, sizeof(*keep));
     keep[n++] = channel;
     keep[n++] = t->shared->control_wake;
-    for (uint32_t i = 0; i < workers; i++)
+    for (uint32_t i = 0; i < seats; i++)
         keep[n++] = t->shared->worker_wake[i];
     keep[n++] = t->shared->wake_fd;
     if (c->kind == CHILD_LOGGER) {
@@ -104,8 +116,8 @@ static void begin_descriptors(const struct tree *t, const struct child *c, int c
     }
     if (c->kind == CHILD_CONTROL)
         keep[n++] = t->admin_fd;
-    for (uint32_t i = 0; i < n_listen; i++)
-        keep[n++] = listeners_of_worker(t->listeners, c->id)[i];
+    if (c->kind == CHILD_WORKER)
+        n += listen_fds(t, c, keep + n);
     (void)dup2(t->null_fd, STDIN_FILENO);
     (void)dup2(t->null_fd, STDOUT_FILENO);
     close_others(keep, n);
@@ -146,19 +158,24 @@ static void begin_sandbox(void)
 static int run_worker(const struct tree *t, const struct child *c, int channel)
 {
     struct shared *s = t->shared;
+    int *fds = xcalloc(listeners_count(t->config), sizeof(*fds));
+    (void)listen_fds(t, c, fds);
     const struct worker_setup setup = {
         .config = t->config,
+        .generation = t->generation,
         .board = s->board,
         .id = c->id,
-        .listen_fds = listeners_of_worker(t->listeners, c->id),
+        .listen_fds = fds,
         .channel_fd = channel,
         .wake_fds = s->worker_wake,
         .control_wake_fd = s->control_wake,
-        .access_log = s->access_log != NULL ? &s->access_log[c->id] : NULL,
+        .access_log = t->config->access_log ? &s->access_log[c->id] : NULL,
         .max_connections = t->limits.max_connections,
     };
     begin_sandbox();
-    return worker_run(&setup);
+    int status = worker_run(&setup);
+    free(fds);
+    return status;
 }
 
 static int run_control(const struct tree *t, int channel)
@@ -181,7 +198,11 @@ static int run_logger(const struct tree *t, int channel)
     if (send(channel, &ready, sizeof(ready), MSG_NOSIGNAL) < 0)
         return STATUS_SYSTEM;
     const struct logger_setup setup = {
-        .shared = t->shared, .pipe_fd = t->log_pipe[0], .access_fd = t->access_fd};
+        .shared = t->shared,
+        .pipe_fd = t->log_pipe[0],
+        .access_fd = t->access_fd,
+        .channel_fd = channel,
+    };
     return logger_run(&setup);
 }
 

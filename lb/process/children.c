@@ -5,23 +5,35 @@
 // doubles, so that a fault in every start cannot eat the machine; meanwhile its listening sockets
 // stay open here and connections wait in their queues.
 //
-// Invariants: a child has a channel exactly while it runs or until it closed its end; what a dead
-// worker held on the board is taken back before its replacement is forked.
+// Invariants: a child has a channel exactly while it runs or until it closed its end; messages to
+// it arrive in the order in which they were sent, also when they had to wait; what a dead worker
+// held on the board is taken back before its replacement is forked; a child works with the
+// configuration that was in force when it was forked until it is told of another.
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "io/channel.h"
 #include "io/loop.h"
+#include "process/reload.h"
+#include "process/requests.h"
 #include "process/tree.h"
 
 #define YOUNG_MS 10000u      // dying earlier than this counts as quick
 #define QUICK_DEATHS_FREE 2u // so many in a row are replaced at once
 #define PAUSE_FIRST_MS 100u
 #define PAUSE_LONGEST_MS 5000u
+
+// A message that waits for room in the channel.
+struct packet {
+    struct list node; // in child->outbox
+    struct message message;
+    int fds[CHANNEL_FDS_MAX]; // our copies
+};
 
 // ---- the table --------------------------------------------------------------------------------
 
@@ -30,6 +42,7 @@ static void init_child(struct child *c, enum child_kind kind, struct process_ent
 {
     c->kind = kind;
     c->channel = -1;
+    list_init(&c->outbox);
     c->wanted = true;
     c->entry = entry;
     c->log = log;
@@ -48,17 +61,21 @@ static void name_child(struct child *c, const char *kind)
 void children_init(struct tree *t)
 {
     struct shared *s = t->shared;
-    t->n_children = 2 + t->limits.workers;
+    t->n_children = 2 + s->seats;
     t->children = xcalloc(t->n_children, sizeof(*t->children));
     init_child(&t->children[0], CHILD_LOGGER, &s->table->logger, NULL);
     name_child(&t->children[0], "logger");
     init_child(&t->children[1], CHILD_CONTROL, &s->table->control, &s->control_log);
     name_child(&t->children[1], "control");
-    for (uint32_t i = 0; i < t->limits.workers; i++) {
+    for (uint32_t i = 0; i < s->seats; i++) {
         struct child *c = &t->children[2 + i];
-        c->id = i;
+        c->id = c->row = i;
         init_child(c, CHILD_WORKER, &s->table->worker[i], &s->worker_log[i]);
         name_child(c, "worker");
+        if (i < t->limits.workers)
+            continue;
+        c->wanted = false; // the free seat
+        c->start_ms = 0;
     }
 }
 
@@ -86,6 +103,7 @@ static void start_child(const struct tree *t, struct child *c, uint64_t now_ms)
     int channel[2];
     c->start_ms = 0;
     c->ready = c->cut = false;
+    c->taken = c->oldest = t->generation;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, channel) < 0) {
         log_error("cannot start %s: %s", c->name, strerror(errno));
         c->start_ms = now_ms + 1000;
@@ -126,41 +144,132 @@ uint64_t children_next_start_ms(const struct tree *t)
     return next;
 }
 
-// ---- hearing and telling ----------------------------------------------------------------------
+// ---- telling ----------------------------------------------------------------------------------
+
+static void free_packet(struct packet *p)
+{
+    for (uint32_t i = 0; i < p->message.n_fds; i++) {
+        if (p->fds[i] >= 0)
+            (void)close(p->fds[i]);
+    }
+    free(p);
+}
 
 static void close_channel(struct child *c)
 {
+    for (struct list *node; (node = list_pop_first(&c->outbox)) != NULL;)
+        free_packet(list_entry(node, struct packet, node));
     if (c->channel >= 0)
         (void)close(c->channel);
     c->channel = -1;
 }
 
-void child_listen(struct child *c)
+static bool put_aside(struct child *c, const struct message *m, const int *fds)
 {
-    struct message m;
-    ssize_t n = recv(c->channel, &m, sizeof(m), 0);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (n != (ssize_t)sizeof(m)) {
-        close_channel(c); // it is ending; SIGCHLD tells the rest
-        return;
+    struct packet *p = xcalloc(1, sizeof(*p));
+    bool fine = true;
+    p->message = *m;
+    for (uint32_t i = 0; i < m->n_fds; i++)
+        fine = (p->fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0)) >= 0 && fine;
+    if (fine)
+        list_append(&c->outbox, &p->node);
+    else
+        free_packet(p);
+    return fine;
+}
+
+bool child_tell(struct child *c, const struct message *m, const int *fds)
+{
+    if (c->channel < 0)
+        return false;
+    int error = list_empty(&c->outbox) ? channel_send(c->channel, m, fds) : -EAGAIN;
+    if (error == -EAGAIN)
+        return put_aside(c, m, fds);
+    if (error < 0)
+        log_debug("%s cannot be told anything any more: %s", c->name, strerror(-error));
+    return error == 0;
+}
+
+static void flush(struct child *c)
+{
+    while (c->channel >= 0 && !list_empty(&c->outbox)) {
+        struct packet *p = list_entry(c->outbox.next, struct packet, node);
+        if (channel_send(c->channel, &p->message, p->fds) == -EAGAIN)
+            return;
+        list_remove(&p->node); // sent, or the other side is gone
+        free_packet(p);
     }
-    if (m.type == MSG_READY && !c->ready) {
-        c->ready = true;
-        set_state(c, PROCESS_READY);
-        log_debug("%s (pid %d) is ready", c->name, (int)c->pid);
+}
+
+void control_answer(struct tree *t, uint32_t request, uint32_t status, const char *text)
+{
+    struct message m = {.type = MSG_ANSWER, .request = request, .status = status};
+    int fd = text[0] != '\0' ? channel_text(str_of(text)) : -1;
+    m.n_fds = fd >= 0;
+    for (uint32_t i = 0; i < t->n_children; i++) {
+        if (t->children[i].kind == CHILD_CONTROL)
+            (void)child_tell(&t->children[i], &m, &fd);
     }
+    if (fd >= 0)
+        (void)close(fd);
 }
 
 void children_tell(struct tree *t, enum child_kind kind, uint32_t message, uint32_t arg)
 {
     const struct message m = {.type = message, .arg = arg};
     for (uint32_t i = 0; i < t->n_children; i++) {
-        const struct child *c = &t->children[i];
-        if (c->kind == kind && c->channel >= 0 && send(c->channel, &m, sizeof(m), MSG_NOSIGNAL) < 0)
-            log_debug("%s cannot be told anything any more", c->name);
+        if (t->children[i].kind == kind)
+            (void)child_tell(&t->children[i], &m, NULL);
     }
 }
+
+// ---- hearing ----------------------------------------------------------------------------------
+
+short child_events(const struct child *c)
+{
+    return (short)(list_empty(&c->outbox) ? POLLIN : POLLIN | POLLOUT);
+}
+
+static void hear(struct tree *t, struct child *c, const struct message *m, const int *fds)
+{
+    switch (m->type) {
+    case MSG_READY:
+        c->ready = true;
+        set_state(c, PROCESS_READY);
+        log_debug("%s (pid %d) is ready", c->name, (int)c->pid);
+        break;
+    case MSG_TAKEN:
+        reload_taken(t->reload, c, m->arg, m->status);
+        break;
+    case MSG_RELEASED:
+        c->oldest = MAX_OF(c->oldest, m->arg);
+        break;
+    default:
+        requests_hear(t->requests, c, m, fds);
+        break;
+    }
+}
+
+void child_listen(struct tree *t, struct child *c)
+{
+    struct message m;
+    int fds[CHANNEL_FDS_MAX];
+    flush(c);
+    if (c->channel < 0)
+        return;
+    int result = channel_receive(c->channel, &m, fds);
+    if (result == 0)
+        return;
+    if (result < 0) {
+        close_channel(c); // it is ending; SIGCHLD tells the rest
+        return;
+    }
+    hear(t, c, &m, fds);
+    for (uint32_t i = 0; i < m.n_fds; i++)
+        (void)close(fds[i]);
+}
+
+// ---- all of a kind ----------------------------------------------------------------------------
 
 void children_unwant(struct tree *t, enum child_kind kind)
 {
@@ -178,12 +287,17 @@ void children_unwant(struct tree *t, enum child_kind kind)
 void children_cut(struct tree *t, enum child_kind kind)
 {
     for (uint32_t i = 0; i < t->n_children; i++) {
-        struct child *c = &t->children[i];
-        if (c->kind != kind || c->pid == 0)
-            continue;
-        c->cut = true;
-        (void)kill(c->pid, SIGKILL);
+        if (t->children[i].kind == kind)
+            child_cut(&t->children[i]);
     }
+}
+
+void child_cut(struct child *c)
+{
+    if (c->pid == 0)
+        return;
+    c->cut = true;
+    (void)kill(c->pid, SIGKILL);
 }
 
 uint32_t children_running(const struct tree *t, enum child_kind kind)
@@ -198,7 +312,7 @@ bool children_ready(const struct tree *t, enum child_kind kind)
 {
     for (uint32_t i = 0; i < t->n_children; i++) {
         const struct child *c = &t->children[i];
-        if (c->kind == kind && (c->pid == 0 || !c->ready))
+        if (c->kind == kind && c->wanted && (c->pid == 0 || !c->ready))
             return false;
     }
     return true;
@@ -227,8 +341,7 @@ static void reclaim(struct tree *t, const struct child *c)
         ring_wake(c->log); // it may have died between a line and its call to the logger
     if (c->kind != CHILD_WORKER)
         return;
-    if (t->shared->access_log != NULL)
-        ring_wake(&t->shared->access_log[c->id]);
+    ring_wake(&t->shared->access_log[c->id]);
     uint32_t connections = connections_held(t->shared->board, c->id);
     uint32_t claims = board_reclaim(t->shared->board, c->id);
     if (claims > 0)
@@ -268,10 +381,13 @@ static void bury(struct tree *t, struct child *c, int status, uint64_t now_ms)
         log_error("%s (pid %d) %s", c->name, (int)c->pid, end);
         t->faults++;
     }
+    if (c->leaving)
+        log_info("%s (pid %d) has left", c->name, (int)c->pid);
     c->pid = 0;
-    c->ready = false;
+    c->ready = c->renew = c->leaving = false;
     set_state(c, c->wanted ? PROCESS_WAITING : PROCESS_ABSENT);
     reclaim(t, c);
+    requests_forget(t->requests, c);
 }
 
 void children_reap(struct tree *t, uint64_t now_ms)
@@ -283,4 +399,11 @@ void children_reap(struct tree *t, uint64_t now_ms)
                 bury(t, &t->children[i], status, now_ms);
         }
     }
+}
+
+void children_free(struct tree *t)
+{
+    for (uint32_t i = 0; i < t->n_children; i++)
+        close_channel(&t->children[i]);
+    free(t->children);
 }

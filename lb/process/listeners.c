@@ -1,179 +1,23 @@
 // SPDX-License-Identifier: MIT
-// Binding. Runs in the supervisor, before it forks and before anything gives up root.
+// All listening sockets, over reloads. Runs in the supervisor: at the start before anything gives
+// up root, and in reload.c.
 //
-// TCP: one SO_REUSEPORT socket per worker and address; the kernel spreads connections over them.
-// SO_REUSEPORT also lets a second evlb of the same user bind the same port without an error and
-// take half of its connections, so every address is tried without it first. Unix sockets: one,
-// shared by all workers.
-//
-// Invariant: all trials come before the first real bind, because our own sockets would fail the
-// trial of an overlapping address (0.0.0.0:80 and 127.0.0.1:80).
+// Invariants: an address is known by itself and by whether it takes IPv4 as well; all trials come
+// before the first real bind of a start, because our own sockets would fail the trial of an
+// overlapping address (0.0.0.0:80 and 127.0.0.1:80), and a reload does not try a port that it holds
+// already; nothing that is in force is touched before listeners_commit().
 #include "process/listeners.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "process/listen_socket.h"
 
-#define BACKLOG 4096 // the kernel lowers it to net.core.somaxconn
-#define DEFER_ACCEPT_SECONDS 1
-#define TRIALS 10 // of an address in use: an evlb that was killed a moment ago may still hold it
-#define TRIAL_PAUSE_MS 50
-
-// ---- one socket -------------------------------------------------------------------------------
-
-static int close_with(int fd, int error)
+struct listeners *listeners_new(uint32_t rows)
 {
-    (void)close(fd);
-    return -error;
-}
-
-static bool set_on(int fd, int level, int option)
-{
-    int on = 1;
-    return setsockopt(fd, level, option, &on, sizeof(on)) == 0;
-}
-
-static bool set_family_options(int fd, const struct listen *l)
-{
-    int v6_only = l->v6_only;
-    if (l->addr.sa.sa_family != AF_INET6)
-        return true;
-    return setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof(v6_only)) == 0;
-}
-
-// Bound, not listening. Returns the descriptor or -errno.
-static int bind_tcp(const struct listen *l, bool reuse_port)
-{
-    int fd = socket(l->addr.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    if (!set_on(fd, SOL_SOCKET, SO_REUSEADDR) || !set_family_options(fd, l) ||
-        (reuse_port && !set_on(fd, SOL_SOCKET, SO_REUSEPORT)))
-        return close_with(fd, errno);
-    if (bind(fd, &l->addr.sa, l->addr.len) < 0)
-        return close_with(fd, errno);
-    return fd;
-}
-
-static int listen_tcp(const struct listen *l, enum mode mode)
-{
-    int fd = bind_tcp(l, true), seconds = DEFER_ACCEPT_SECONDS;
-    if (fd < 0)
-        return fd;
-    // inherited by accepted sockets
-    if (!set_on(fd, IPPROTO_TCP, TCP_NODELAY))
-        return close_with(fd, errno);
-    // the client speaks first (with a PROXY header too), so wake up only for its first bytes; a
-    // wish, not a need: an error changes nothing
-    if (mode == MODE_HTTP)
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds));
-    if (listen(fd, BACKLOG) < 0)
-        return close_with(fd, errno);
-    return fd;
-}
-
-// 0: the file may be replaced or does not exist; -errno otherwise.
-static int remove_stale(const struct addr *addr)
-{
-    struct stat st;
-    if (lstat(addr->un.sun_path, &st) < 0)
-        return errno == ENOENT ? 0 : -errno;
-    if (!S_ISSOCK(st.st_mode))
-        return -ENOTSOCK;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    int error = connect(fd, &addr->sa, addr->len) == 0 ? 0 : errno;
-    (void)close(fd);
-    if (error != ECONNREFUSED)
-        return error == EACCES || error == EPERM ? -error : -EADDRINUSE;
-    return unlink(addr->un.sun_path) == 0 ? 0 : -errno;
-}
-
-int listen_unix(const struct addr *addr)
-{
-    int error = remove_stale(addr);
-    if (error < 0)
-        return error;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    if (bind(fd, &addr->sa, addr->len) < 0 || listen(fd, BACKLOG) < 0)
-        return close_with(fd, errno);
-    return fd;
-}
-
-// ---- saying what went wrong -------------------------------------------------------------------
-
-static const char *advice(int error)
-{
-    switch (error) {
-    case EACCES:
-        return "permission denied; run as root or give CAP_NET_BIND_SERVICE";
-    case EADDRINUSE:
-        return "address already in use by another process (ss -ltnp shows which)";
-    case EADDRNOTAVAIL:
-        return "this machine has no such address";
-    case ENOTSOCK:
-        return "there is a file of that name that is no socket";
-    default:
-        return strerror(error);
-    }
-}
-
-static void complain(const struct frontend *f, const struct listen *l, int error)
-{
-    char address[ADDR_TEXT], place[256] = "";
-    (void)addr_format(&l->addr, address);
-    if (l->mark.line > 0)
-        (void)snprintf(place, sizeof(place), ", %s:%u:%u", l->mark.file, l->mark.line,
-                       l->mark.column);
-    log_error("cannot listen on %s (frontend '%.*s'%s): %s", address, STR_FMT(f->name), place,
-              advice(error));
-}
-
-// ---- all of them ------------------------------------------------------------------------------
-
-static bool try_address(const struct frontend *f, const struct listen *l)
-{
-    if (l->addr.sa.sa_family == AF_UNIX)
-        return true; // the bind itself cannot succeed twice
-    int fd = bind_tcp(l, false);
-    for (int i = 1; i < TRIALS && fd == -EADDRINUSE; i++) {
-        (void)poll(NULL, 0, TRIAL_PAUSE_MS);
-        fd = bind_tcp(l, false);
-    }
-    if (fd < 0) {
-        complain(f, l, -fd);
-        return false;
-    }
-    (void)close(fd);
-    return true;
-}
-
-static bool open_address(struct listeners *all, uint32_t at, const struct frontend *f,
-                         const struct listen *l)
-{
-    bool is_unix = l->addr.sa.sa_family == AF_UNIX;
-    int fd = -1;
-    for (uint32_t w = 0; w < all->workers; w++) {
-        if (!is_unix)
-            fd = listen_tcp(l, f->mode);
-        else if (w == 0)
-            fd = listen_unix(&l->addr);
-        if (fd < 0) {
-            complain(f, l, -fd);
-            return false;
-        }
-        all->fds[w * all->per_worker + at] = fd;
-    }
-    if (is_unix)
-        all->unix_paths[at] = xstrdup(l->addr.un.sun_path);
-    return true;
+    struct listeners *l = xcalloc(1, sizeof(*l));
+    l->rows = rows;
+    return l;
 }
 
 uint32_t listeners_count(const struct config *config)
@@ -184,76 +28,206 @@ uint32_t listeners_count(const struct config *config)
     return n;
 }
 
-static bool try_all(const struct config *config)
+// ---- one set ----------------------------------------------------------------------------------
+
+static bool is_unix(const struct addr *a)
+{
+    return a->sa.sa_family == AF_UNIX;
+}
+
+static void close_set(const struct listeners *l, struct listener_set *set)
+{
+    uint32_t n = is_unix(&set->addr) ? 1 : l->rows;
+    for (uint32_t i = 0; i < n; i++) {
+        if (set->fds[i] >= 0)
+            (void)close(set->fds[i]);
+    }
+    for (uint32_t i = 0; i < l->rows; i++)
+        set->fds[i] = -1;
+}
+
+// Closed, its file removed, its place given to the last one.
+static void drop_set(struct listeners *l, struct listener_set *set)
+{
+    close_set(l, set);
+    if (set->owns_file)
+        (void)unlink(set->addr.un.sun_path);
+    free(set->fds);
+    *set = l->sets[--l->n];
+}
+
+static void drop_all(struct listeners *l, enum listener_state state)
+{
+    for (uint32_t i = l->n; i > 0; i--) {
+        if (l->sets[i - 1].state == state)
+            drop_set(l, &l->sets[i - 1]);
+    }
+}
+
+static struct listener_set *add_set(struct listeners *l, const struct listen *listen)
+{
+    if (l->n == l->cap) {
+        l->cap = MAX_OF(2 * l->cap, 8);
+        l->sets = xrealloc(l->sets, l->cap * sizeof(*l->sets));
+    }
+    struct listener_set *set = &l->sets[l->n];
+    *set = (struct listener_set){.state = LISTENER_NEW,
+                                 .number = l->next_number,
+                                 .addr = listen->addr,
+                                 .v6_only = listen->v6_only};
+    set->fds = xmalloc(l->rows * sizeof(*set->fds));
+    for (uint32_t i = 0; i < l->rows; i++)
+        set->fds[i] = -1;
+    l->n++;
+    l->next_number++;
+    return set;
+}
+
+static struct listener_set *find_set(const struct listeners *l, const struct listen *listen)
+{
+    for (uint32_t i = 0; i < l->n; i++) {
+        struct listener_set *set = &l->sets[i];
+        if (set->state != LISTENER_LEFT && set->v6_only == listen->v6_only &&
+            addr_eq(&set->addr, &listen->addr))
+            return set;
+    }
+    return NULL;
+}
+
+// ---- binding ----------------------------------------------------------------------------------
+
+static bool fail(struct buf *why, const struct frontend *f, const struct listen *l, int error)
+{
+    char address[ADDR_TEXT], place[256] = "", line[1024];
+    (void)addr_format(&l->addr, address);
+    if (l->mark.line > 0)
+        (void)snprintf(place, sizeof(place), ", %s:%u:%u", l->mark.file, l->mark.line,
+                       l->mark.column);
+    int n = snprintf(line, sizeof(line), "cannot listen on %s (frontend '%.*s'%s): %s\n", address,
+                     STR_FMT(f->name), place, listen_advice(error));
+    (void)!buf_append(why, line, MIN_OF((size_t)n, sizeof(line) - 1));
+    return false;
+}
+
+static bool holds_port(const struct listeners *l, const struct addr *addr)
+{
+    for (uint32_t i = 0; i < l->n; i++) {
+        if (!is_unix(&l->sets[i].addr) && ip_port(&l->sets[i].addr.ip) == ip_port(&addr->ip))
+            return true;
+    }
+    return false;
+}
+
+static bool try_one(struct listeners *l, const struct frontend *f, struct listen *listen,
+                    struct buf *why)
+{
+    if (find_set(l, listen) != NULL || (!is_unix(&listen->addr) && holds_port(l, &listen->addr)))
+        return true;
+    int error = listen_try(listen);
+    return error == 0 || fail(why, f, listen, -error);
+}
+
+static bool open_one(struct listeners *l, const struct frontend *f, struct listen *listen,
+                     struct buf *why)
+{
+    struct listener_set *set = find_set(l, listen);
+    bool fresh = set == NULL;
+    if (fresh) {
+        set = add_set(l, listen);
+        set->mode = f->mode;
+    }
+    set->named = true;
+    set->named_mode = f->mode;
+    listen->number = set->number;
+    int fd = -1;
+    for (uint32_t row = 0; row < l->rows && fresh; row++) {
+        if (!is_unix(&listen->addr))
+            fd = listen_tcp(listen, f->mode);
+        else if (row == 0)
+            fd = listen_unix(&listen->addr);
+        if (fd < 0)
+            return fail(why, f, listen, -fd);
+        set->fds[row] = fd;
+        set->owns_file = is_unix(&listen->addr);
+    }
+    return true;
+}
+
+typedef bool each_listen(struct listeners *l, const struct frontend *f, struct listen *listen,
+                         struct buf *why);
+
+// All that is wrong, in one run.
+static bool all_of(struct listeners *l, struct config *config, struct buf *why, each_listen *each)
 {
     bool fine = true;
     for (uint32_t i = 0; i < config->n_frontends; i++) {
         const struct frontend *f = &config->frontends[i];
         for (uint32_t k = 0; k < f->n_listens; k++)
-            fine = try_address(f, &f->listens[k]) && fine; // all that is wrong, in one run
+            fine = each(l, f, &f->listens[k], why) && fine;
     }
     return fine;
 }
 
-static bool open_all(struct listeners *l, const struct config *config)
+bool listeners_prepare(struct listeners *l, struct config *config, struct buf *why)
 {
-    uint32_t at = 0;
-    for (uint32_t i = 0; i < config->n_frontends; i++) {
-        const struct frontend *f = &config->frontends[i];
-        for (uint32_t k = 0; k < f->n_listens; k++) {
-            if (!open_address(l, at++, f, &f->listens[k]))
-                return false;
-        }
+    for (uint32_t i = 0; i < l->n; i++)
+        l->sets[i].named = false;
+    if (all_of(l, config, why, try_one) && all_of(l, config, why, open_one))
+        return true;
+    listeners_undo(l);
+    return false;
+}
+
+// ---- in force or not --------------------------------------------------------------------------
+
+void listeners_undo(struct listeners *l)
+{
+    drop_all(l, LISTENER_NEW);
+}
+
+static void change_mode(const struct listeners *l, struct listener_set *set)
+{
+    for (uint32_t row = 0; row < l->rows && !is_unix(&set->addr); row++)
+        listen_set_mode(set->fds[row], set->named_mode);
+    set->mode = set->named_mode;
+}
+
+void listeners_commit(struct listeners *l)
+{
+    for (uint32_t i = 0; i < l->n; i++) {
+        struct listener_set *set = &l->sets[i];
+        set->state = set->named ? LISTENER_KEPT : LISTENER_LEFT;
+        if (set->named && set->mode != set->named_mode)
+            change_mode(l, set);
     }
-    return true;
 }
 
-struct listeners *listeners_bind(const struct config *config, uint32_t workers)
+void listeners_close_left(struct listeners *l)
 {
-    if (!try_all(config))
-        return NULL;
-    struct listeners *l = xcalloc(1, sizeof(*l));
-    l->workers = workers;
-    l->per_worker = listeners_count(config);
-    l->fds = xmalloc((size_t)workers * l->per_worker * sizeof(*l->fds));
-    for (size_t i = 0; i < (size_t)workers * l->per_worker; i++)
-        l->fds[i] = -1;
-    l->unix_paths = xcalloc(l->per_worker, sizeof(*l->unix_paths));
-    if (open_all(l, config))
-        return l;
-    listeners_free(l);
-    return NULL;
+    drop_all(l, LISTENER_LEFT);
 }
 
-const int *listeners_of_worker(const struct listeners *l, uint32_t worker)
+int listener_fd(const struct listeners *l, uint32_t number, uint32_t row)
 {
-    return l->fds + (size_t)worker * l->per_worker;
+    for (uint32_t i = 0; i < l->n; i++) {
+        if (l->sets[i].number == number && l->sets[i].state != LISTENER_LEFT)
+            return l->sets[i].fds[row];
+    }
+    return -1;
 }
 
 void listeners_close(struct listeners *l)
 {
-    for (uint32_t w = 0; w < l->workers; w++) {
-        for (uint32_t i = 0; i < l->per_worker; i++) {
-            int *fd = &l->fds[w * l->per_worker + i];
-            bool shared = w > 0 && l->unix_paths[i] != NULL;
-            if (*fd >= 0 && !shared)
-                (void)close(*fd);
-            *fd = -1;
-        }
-    }
+    for (uint32_t i = 0; i < l->n; i++)
+        close_set(l, &l->sets[i]);
 }
 
 void listeners_free(struct listeners *l)
 {
     if (l == NULL)
         return;
-    listeners_close(l);
-    for (uint32_t i = 0; i < l->per_worker; i++) {
-        if (l->unix_paths[i] != NULL)
-            (void)unlink(l->unix_paths[i]);
-        free(l->unix_paths[i]);
-    }
-    free(l->unix_paths);
-    free(l->fds);
+    while (l->n > 0)
+        drop_set(l, &l->sets[l->n - 1]);
+    free(l->sets);
     free(l);
 }

@@ -1,31 +1,61 @@
 // SPDX-License-Identifier: MIT
-// The listening sockets: bound once by the supervisor and kept open there, so that connections that
-// wait in the queue of a dying worker wait for its replacement.
+// The listening sockets: bound by the supervisor and kept open there, so that connections that wait
+// in the queue of a dying worker wait for its replacement. A reload keeps the sockets of addresses
+// that stay.
+//
+//   NEW --commit--> KEPT --commit of a configuration without it--> LEFT --close_left--> gone
+//    '--undo--> gone
 #ifndef EVLB_LISTENERS_H
 #define EVLB_LISTENERS_H
 
+#include "base/buf.h"
 #include "conf/config.h"
 
-struct listeners {
-    uint32_t workers;
-    uint32_t per_worker; // listens of all frontends, frontends in order
-    int *fds;            // [workers][per_worker]; -1: closed. A unix socket stands in every row
-                         // with the same number
-    char **unix_paths;   // [per_worker]: files to remove at the end, NULL for other sockets
+enum listener_state {
+    LISTENER_NEW,  // bound for a configuration that is not in force yet
+    LISTENER_KEPT, // in force
+    LISTENER_LEFT, // not in force any more; workers may still accept what waits there
 };
 
-// Binds everything or nothing. On failure the reason is logged and NULL returned.
-struct listeners *listeners_bind(const struct config *config, uint32_t workers) MUST_CHECK;
-const int *listeners_of_worker(const struct listeners *l, uint32_t worker);
-// Closes the sockets of this process.
-void listeners_close(struct listeners *l);
+// The sockets of one address.
+struct listener_set {
+    enum listener_state state;
+    uint32_t number; // never given to another address
+    struct addr addr;
+    bool v6_only;
+    bool owns_file; // of a unix socket
+    bool named;     // by the configuration that is being prepared
+    enum mode mode; // as the sockets are set up
+    enum mode named_mode;
+    int *fds; // [rows]; -1: closed. A unix socket stands in every row
+};
+
+struct listeners {
+    uint32_t rows; // one per worker that serves
+    struct listener_set *sets;
+    uint32_t n, cap;
+    uint32_t next_number;
+};
+
+struct listeners *listeners_new(uint32_t rows) MUST_CHECK;
 // Closes, removes the files of unix sockets, frees. NULL is allowed.
 void listeners_free(struct listeners *l);
 
-// A listening unix socket, non-blocking and close-on-exec; a file that nobody answers on any more
-// is removed first. Returns the descriptor or -errno (-EADDRINUSE: somebody answers; -ENOTSOCK:
-// the file is something else).
-int listen_unix(const struct addr *addr) MUST_CHECK;
+// Finds or binds the sockets of all listens and writes their numbers into the configuration. All or
+// nothing: on failure false, and the reasons, one line each, are appended to `why`.
+bool listeners_prepare(struct listeners *l, struct config *config, struct buf *why) MUST_CHECK;
+// The prepared configuration is in force from now on.
+void listeners_commit(struct listeners *l);
+// It is not; what was bound for it is closed.
+void listeners_undo(struct listeners *l);
+// Closes what is left; no worker listens there any more.
+void listeners_close_left(struct listeners *l);
+
+// The socket of a row; -1: there is none of that number, or it is left.
+int listener_fd(const struct listeners *l, uint32_t number, uint32_t row);
+
+// Closes the sockets of this process; their files stay until listeners_free().
+void listeners_close(struct listeners *l);
 
 // Listens over all frontends: the sockets of one worker.
 uint32_t listeners_count(const struct config *config);

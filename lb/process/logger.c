@@ -7,6 +7,8 @@
 //   pipe (fd 2 of all) ---+--> output: standard error
 //   rings (access) -----------> output: file, or standard error too
 //
+// The supervisor may hand over another file for access lines at any time (a reload, a rotation).
+//
 // An output that takes nothing (a stuck reader, a full disk) holds up only itself: its rings fill,
 // their producers drop and count, and when it takes bytes again one line says how many were lost.
 //
@@ -21,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "io/channel.h"
 #include "io/loop.h"
 
 #define ROUND_MS 10
@@ -40,7 +43,7 @@ struct output {
 
 struct source {
     struct ring *ring;
-    struct output *output;
+    bool is_access;
     const char *what; // "log lines"
     const char *who;  // "worker"
     uint32_t id;      // of the worker
@@ -49,7 +52,8 @@ struct source {
 
 struct logger {
     const struct logger_setup *setup;
-    struct output error, access;
+    struct output error, access; // access.fd -1: access lines go to `error`
+    int channel_fd;              // -1: none, or its other end is gone
     struct source *sources;
     uint32_t n_sources;
     bool unreported; // lines were dropped and nothing has been said of it yet
@@ -130,11 +134,12 @@ static void report_dropped(struct logger *l, struct source *s, uint64_t now_ms)
 // Writes what is there. Returns true when something was written.
 static bool drain_source(struct logger *l, struct source *s, uint64_t now_ms)
 {
+    struct output *o = s->is_access && l->access.fd >= 0 ? &l->access : &l->error;
     struct iovec piece[2];
     size_t budget = s->ring->size, done = 0;
-    while (done < budget && ring_peek(s->ring, piece) > 0 && output_ready(s->output, now_ms)) {
-        size_t n = cut(piece, s->output->chunk);
-        size_t written = output_write(s->output, piece, piece[1].iov_len > 0 ? 2 : 1, now_ms);
+    while (done < budget && ring_peek(s->ring, piece) > 0 && output_ready(o, now_ms)) {
+        size_t n = cut(piece, o->chunk);
+        size_t written = output_write(o, piece, piece[1].iov_len > 0 ? 2 : 1, now_ms);
         ring_consume(s->ring, written);
         done += written;
         if (written < n)
@@ -179,6 +184,29 @@ static bool nothing_left(const struct logger *l)
     return true;
 }
 
+// ---- what the supervisor says -----------------------------------------------------------------
+
+static void change_access(struct logger *l, int fd)
+{
+    if (l->access.fd >= 0)
+        (void)close(l->access.fd);
+    l->access = fd >= 0 ? output_of(fd) : (struct output){.fd = -1};
+}
+
+static void hear(struct logger *l)
+{
+    struct message m;
+    int fds[CHANNEL_FDS_MAX], result = channel_receive(l->channel_fd, &m, fds);
+    if (result < 0)
+        l->channel_fd = -1; // the end of the pipe says when to go
+    if (result <= 0)
+        return;
+    if (m.type == MSG_LOG_LEVEL)
+        log_set_level((enum log_level)m.arg);
+    if (m.type == MSG_ACCESS_LOG)
+        change_access(l, m.n_fds > 0 ? fds[0] : -1);
+}
+
 // ---- sleeping ---------------------------------------------------------------------------------
 
 static bool is_stuck(const struct output *o)
@@ -190,12 +218,13 @@ static bool is_stuck(const struct output *o)
 static void wait_for_work(struct logger *l, int ms)
 {
     uint64_t count;
-    struct pollfd p[4] = {
+    struct pollfd p[5] = {
         {.fd = l->setup->shared->wake_fd, .events = POLLIN},
         {.fd = l->producers_gone ? -1 : l->setup->pipe_fd,
          .events = is_stuck(&l->error) ? 0 : POLLIN}, // its end is told in any case
         {.fd = l->error.blocked ? l->error.fd : -1, .events = POLLOUT},
         {.fd = l->access.blocked ? l->access.fd : -1, .events = POLLOUT},
+        {.fd = l->channel_fd, .events = POLLIN},
     };
     int n = poll(p, ARRAY_LEN(p), ms);
     if (n <= 0)
@@ -204,6 +233,8 @@ static void wait_for_work(struct logger *l, int ms)
         l->producers_gone = true;
         l->last_words_ms = clock_monotonic_ms() + LAST_WORDS_MS;
     }
+    if (p[4].revents != 0)
+        hear(l);
     if (p[0].revents != 0 && read(p[0].fd, &count, sizeof(count)) < 0)
         return; // the count was taken already
 }
@@ -235,27 +266,25 @@ static bool turn(struct logger *l)
 static void add_sources(struct logger *l)
 {
     struct shared *s = l->setup->shared;
-    struct output *access = l->access.fd >= 0 ? &l->access : &l->error;
     uint32_t n = 0;
-    l->sources = xcalloc(2 + 2 * (size_t)s->workers, sizeof(*l->sources));
-    l->sources[n++] =
-        (struct source){&s->supervisor_log, &l->error, "log lines", "supervisor", 0, 0};
-    l->sources[n++] = (struct source){&s->control_log, &l->error, "log lines", "control", 0, 0};
-    for (uint32_t i = 0; i < s->workers; i++) {
+    l->sources = xcalloc(2 + 2 * (size_t)s->seats, sizeof(*l->sources));
+    l->sources[n++] = (struct source){&s->supervisor_log, false, "log lines", "supervisor", 0, 0};
+    l->sources[n++] = (struct source){&s->control_log, false, "log lines", "control", 0, 0};
+    for (uint32_t i = 0; i < s->seats; i++) {
+        l->sources[n++] = (struct source){&s->worker_log[i], false, "log lines", "worker", i, 0};
         l->sources[n++] =
-            (struct source){&s->worker_log[i], &l->error, "log lines", "worker", i, 0};
-        if (s->access_log != NULL)
-            l->sources[n++] =
-                (struct source){&s->access_log[i], access, "access log lines", "worker", i, 0};
+            (struct source){&s->access_log[i], true, "access log lines", "worker", i, 0};
     }
     l->n_sources = n;
 }
 
 int logger_run(const struct logger_setup *setup)
 {
-    struct logger l = {.setup = setup, .error = output_of(STDERR_FILENO), .access = {.fd = -1}};
-    if (setup->access_fd >= 0)
-        l.access = output_of(setup->access_fd);
+    struct logger l = {.setup = setup,
+                       .error = output_of(STDERR_FILENO),
+                       .access = {.fd = -1},
+                       .channel_fd = setup->channel_fd};
+    change_access(&l, setup->access_fd);
     add_sources(&l);
     while (turn(&l))
         continue;

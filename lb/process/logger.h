@@ -8,9 +8,10 @@
 
 struct logger_setup {
     struct shared *shared;
-    int pipe_fd;   // what children write to their standard error (panics, libraries), read end,
-                   // non-blocking; its end says that no producer is left
-    int access_fd; // where access lines go; -1: standard error
+    int pipe_fd;    // what children write to their standard error (panics, libraries), read end,
+                    // non-blocking; its end says that no producer is left
+    int access_fd;  // where access lines go; -1: standard error
+    int channel_fd; // to the supervisor (io/channel.h), non-blocking; -1: none
 };
 
 // Runs until the last producer has gone and everything is written, or cannot be within a second.

@@ -42,12 +42,16 @@ static bool resolve_server(struct server *s)
     return usable;
 }
 
-uint32_t resolve_servers(const struct config *config)
+uint32_t resolve_servers(const struct config *config, struct board *board)
 {
     uint32_t without = 0;
     for (uint32_t i = 0; i < config->n_servers; i++) {
         struct server *s = &config->servers[i];
-        if (s->addr.len == 0 && s->host.len > 0 && !resolve_server(s))
+        if (s->addr.len != 0 || s->host.len == 0)
+            continue;
+        if (resolve_server(s))
+            board_addr_write(board, s->index, &s->addr);
+        else
             without++;
     }
     return without;

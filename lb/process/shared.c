@@ -11,6 +11,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "process/slots.h"
+
 #define LOG_RING_BYTES (64u * 1024)
 #define ACCESS_RING_BYTES (1024u * 1024)
 
@@ -19,20 +21,12 @@ static size_t aligned(size_t bytes)
     return (bytes + 63) & ~(size_t)63;
 }
 
-static struct board_dim dim_of(const struct config *config, uint32_t workers)
+static size_t bytes_needed(const struct board_dim *dim)
 {
-    return (struct board_dim){.workers = workers,
-                              .servers = config->n_servers,
-                              .backends = config->n_backends,
-                              .frontends = config->n_frontends};
-}
-
-static size_t bytes_needed(const struct config *config, uint32_t workers)
-{
-    struct board_dim dim = dim_of(config, workers);
-    size_t bytes = aligned(board_bytes(&dim)) + aligned(process_table_bytes(workers)) +
-                   aligned(sizeof(struct ring_sleep)) + (2 + workers) * ring_bytes(LOG_RING_BYTES);
-    return config->access_log ? bytes + workers * ring_bytes(ACCESS_RING_BYTES) : bytes;
+    size_t seats = dim->workers;
+    return aligned(board_bytes(dim)) + aligned(process_table_bytes(dim->workers)) +
+           aligned(sizeof(struct ring_sleep)) + (2 + seats) * ring_bytes(LOG_RING_BYTES) +
+           seats * ring_bytes(ACCESS_RING_BYTES);
 }
 
 static void *take(char **at, size_t bytes)
@@ -47,23 +41,20 @@ static void take_ring(struct shared *s, char **at, struct ring *ring, uint32_t s
     ring_init(ring, take(at, ring_bytes(size)), size, s->sleep, s->wake_fd);
 }
 
-static void lay_out(struct shared *s, const struct config *config)
+static void lay_out(struct shared *s, const struct board_dim *dim)
 {
-    struct board_dim dim = dim_of(config, s->workers);
     char *at = s->memory;
-    s->board = board_init(take(&at, board_bytes(&dim)), &dim);
-    s->table = take(&at, process_table_bytes(s->workers));
-    s->table->workers = s->workers;
+    s->board = board_init(take(&at, board_bytes(dim)), dim);
+    s->table = take(&at, process_table_bytes(s->seats));
+    s->table->workers = s->seats - 1; // the free seat shows when it is used for the first time
     s->sleep = take(&at, sizeof(*s->sleep));
     take_ring(s, &at, &s->supervisor_log, LOG_RING_BYTES);
     take_ring(s, &at, &s->control_log, LOG_RING_BYTES);
-    s->worker_log = xcalloc(s->workers, sizeof(*s->worker_log));
-    for (uint32_t i = 0; i < s->workers; i++)
+    s->worker_log = xcalloc(s->seats, sizeof(*s->worker_log));
+    s->access_log = xcalloc(s->seats, sizeof(*s->access_log));
+    for (uint32_t i = 0; i < s->seats; i++) {
         take_ring(s, &at, &s->worker_log[i], LOG_RING_BYTES);
-    if (config->access_log) {
-        s->access_log = xcalloc(s->workers, sizeof(*s->access_log));
-        for (uint32_t i = 0; i < s->workers; i++)
-            take_ring(s, &at, &s->access_log[i], ACCESS_RING_BYTES);
+        take_ring(s, &at, &s->access_log[i], ACCESS_RING_BYTES);
     }
     lb_assert(at <= (char *)s->memory + s->bytes);
 }
@@ -95,14 +86,16 @@ struct shared *shared_new(const struct config *config, uint32_t workers)
     int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (wake_fd < 0)
         return NULL;
-    size_t bytes = bytes_needed(config, workers);
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    const struct board_dim dim = slots_dim(config, workers + 1);
+    size_t bytes = bytes_needed(&dim);
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) {
         (void)close(wake_fd);
         return NULL;
     }
     struct shared *s = xcalloc(1, sizeof(*s));
-    if (!open_wakes(s, workers)) {
+    if (!open_wakes(s, dim.workers)) {
         (void)munmap(memory, bytes);
         (void)close(wake_fd);
         free(s);
@@ -110,9 +103,9 @@ struct shared *shared_new(const struct config *config, uint32_t workers)
     }
     s->memory = memory;
     s->bytes = bytes;
-    s->workers = workers;
+    s->seats = dim.workers;
     s->wake_fd = wake_fd;
-    lay_out(s, config);
+    lay_out(s, &dim);
     return s;
 }
 
@@ -122,7 +115,7 @@ void shared_free(struct shared *s)
         return;
     (void)munmap(s->memory, s->bytes);
     (void)close(s->wake_fd);
-    close_wakes(s, s->workers);
+    close_wakes(s, s->seats);
     free(s->worker_log);
     free(s->access_log);
     free(s);

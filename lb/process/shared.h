@@ -12,16 +12,16 @@
 struct shared {
     void *memory; // the mapping
     size_t bytes;
-    uint32_t workers;
+    uint32_t seats; // places for workers: one more than serve at a time (process/replace.c)
     struct board *board;
     struct process_table *table;
     struct ring_sleep *sleep;                // of the logger
     int wake_fd;                             // what wakes it
-    int *worker_wake;                        // [workers] eventfds: "look at the board again"
+    int *worker_wake;                        // [seats] eventfds: "look at the board again"
     int control_wake;                        // the same for control
     struct ring supervisor_log, control_log; // operational lines
-    struct ring *worker_log;                 // [workers], operational lines
-    struct ring *access_log;                 // [workers]; NULL: there is no access log
+    struct ring *worker_log;                 // [seats], operational lines
+    struct ring *access_log;                 // [seats]
 };
 
 // NULL: no memory or no descriptor.

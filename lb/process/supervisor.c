@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 // The supervisor's life. Called by `evlb run`; may be root; the only process that binds and forks.
 //
-//   set up: limits, user, names, listeners, log, admin socket, shared memory
+//   set up: user, limits, shared memory, names, listeners, log, admin socket
 //
 //   STARTING --all ready--> RUNNING --TERM, INT, USR1--> DRAINING --all workers gone--+
 //       |                      |                           | time over, second TERM   |
 //       |                      +----------QUIT----------> CUTTING --all workers gone--+
 //       +--a worker cannot start--------------------------> ^                         v
 //                                                       end <-- FLUSHING <-- ENDING (control)
+//
+// While RUNNING it reloads (reload.c), replaces workers (replace.c) and does what control asks for
+// (requests.c): each of them is a turn of the loop and never waits.
 //
 // Workers end first, so that the status can be asked until then; then control; then the logger,
 // which ends by itself when the last producer is gone.
@@ -26,9 +29,11 @@
 
 #include "base/log.h"
 #include "base/panic.h"
-#include "io/channel.h"
 #include "io/loop.h"
+#include "process/access_file.h"
 #include "process/admin_socket.h"
+#include "process/reload.h"
+#include "process/requests.h"
 #include "process/resolve.h"
 #include "process/sanitizer.h"
 #include "process/title.h"
@@ -96,6 +101,7 @@ static void begin_running(struct supervisor *s)
 static void begin_leaving(struct supervisor *s)
 {
     children_unwant(&s->tree, CHILD_WORKER);
+    reload_stop(s->tree.reload);
     listeners_close(s->tree.listeners);
     atomic_store(&s->tree.shared->table->state, (uint32_t)SERVICE_DRAINING);
 }
@@ -248,8 +254,11 @@ static bool open_signals(struct tree *t)
 
 static int timeout_ms(const struct supervisor *s, uint64_t now_ms)
 {
-    uint64_t next = children_next_start_ms(&s->tree);
-    next = MIN_OF(next, s->deadline_ms);
+    const struct tree *t = &s->tree;
+    uint64_t next = MIN_OF(children_next_start_ms(t), s->deadline_ms);
+    next = MIN_OF(next, requests_next_ms(t->requests));
+    if (s->phase == PHASE_RUNNING)
+        next = MIN_OF(next, MIN_OF(reload_next_ms(t->reload), replace_next_ms(t)));
     if (next == NEVER)
         return -1;
     return next > now_ms ? (int)MIN_OF(next - now_ms, 60000) : 0;
@@ -260,25 +269,36 @@ static void wait_and_hear(struct supervisor *s, struct pollfd *p)
     struct tree *t = &s->tree;
     p[0] = (struct pollfd){.fd = t->signal_fd, .events = POLLIN};
     for (uint32_t i = 0; i < t->n_children; i++)
-        p[1 + i] = (struct pollfd){.fd = t->children[i].channel, .events = POLLIN};
+        p[1 + i] =
+            (struct pollfd){.fd = t->children[i].channel, .events = child_events(&t->children[i])};
     if (poll(p, t->n_children + 1, timeout_ms(s, clock_monotonic_ms())) <= 0)
         return;
     for (uint32_t i = 0; i < t->n_children; i++) {
         if (p[1 + i].revents != 0)
-            child_listen(&t->children[i]);
+            child_listen(t, &t->children[i]);
     }
     if (p[0].revents != 0)
         read_signals(s, clock_monotonic_ms());
+}
+
+static void turn(struct supervisor *s, uint64_t now_ms)
+{
+    struct tree *t = &s->tree;
+    if (now_ms >= s->deadline_ms)
+        on_deadline(s, now_ms);
+    requests_turn(t->requests, now_ms);
+    if (s->phase == PHASE_RUNNING) {
+        reload_turn(t->reload, now_ms);
+        replace_turn(t, now_ms);
+    }
+    children_start_due(t, now_ms);
 }
 
 static void serve(struct supervisor *s)
 {
     struct pollfd *p = xcalloc(s->tree.n_children + 1, sizeof(*p));
     while (s->phase != PHASE_OVER) {
-        uint64_t now_ms = clock_monotonic_ms();
-        if (now_ms >= s->deadline_ms)
-            on_deadline(s, now_ms);
-        children_start_due(&s->tree, now_ms);
+        turn(s, clock_monotonic_ms());
         wait_and_hear(s, p);
         advance(s, clock_monotonic_ms());
     }
@@ -303,13 +323,28 @@ static bool open_standard(struct tree *t)
 
 static bool open_access_log(struct tree *t)
 {
-    const struct config *c = t->config;
-    if (!c->access_log || c->access_log_path.len == 0)
-        return true;
-    t->access_fd = open(c->access_log_path.p, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-    if (t->access_fd < 0)
-        log_error("cannot open the access log %s: %s", c->access_log_path.p, strerror(errno));
-    return t->access_fd >= 0;
+    int error = access_file_open(t->config, &t->access_fd);
+    if (error < 0)
+        log_error("cannot open the access log %s: %s", t->config->access_log_path.p,
+                  strerror(-error));
+    return error == 0;
+}
+
+// One error per address that cannot be bound.
+static bool bind_listeners(struct tree *t)
+{
+    struct buf why = {0};
+    t->listeners = listeners_new(t->limits.workers);
+    bool fine = listeners_prepare(t->listeners, t->config, &why);
+    for (struct str rest = {buf_head(&why), buf_len(&why)}; rest.len > 0;) {
+        const char *end = memchr(rest.p, '\n', rest.len);
+        log_error("%.*s", (int)(end - rest.p), rest.p);
+        rest = str_from(end + 1, rest.p + rest.len);
+    }
+    buf_release(&why);
+    if (fine)
+        listeners_commit(t->listeners);
+    return fine;
 }
 
 static bool find_user(struct tree *t)
@@ -332,8 +367,9 @@ static bool find_user(struct tree *t)
 
 static bool make_shared(struct tree *t)
 {
+    const char *why;
     t->shared = shared_new(t->config, t->limits.workers);
-    if (t->shared == NULL || pipe2(t->log_pipe, O_NONBLOCK | O_CLOEXEC) < 0 || !open_signals(t)) {
+    if (t->shared == NULL) {
         log_error("no memory or no descriptors: %s", strerror(errno));
         return false;
     }
@@ -342,23 +378,33 @@ static bool make_shared(struct tree *t)
     table->started_ms = clock_monotonic_ms();
     table->started_wall_ms = clock_wall_ms();
     table->max_connections = t->limits.max_connections;
+    atomic_store(&table->generation, t->generation);
+    atomic_store(&table->loaded_wall_ms, table->started_wall_ms);
+    t->slots = slots_new(t->shared->board);
+    bool fits = slots_assign(t->slots, t->config, t->generation, &why);
+    lb_assert(fits); // the board was made for it
     return true;
 }
 
-static enum supervisor_status set_up(struct tree *t)
+static enum supervisor_status set_up(struct tree *t, const struct supervisor_options *options)
 {
     if (!open_standard(t))
         return SUPERVISOR_SYSTEM;
     if (!find_user(t))
         return SUPERVISOR_CONFIG;
     t->limits = limits_find(t->config);
-    (void)resolve_servers(t->config);
-    t->listeners = listeners_bind(t->config, t->limits.workers);
-    if (t->listeners == NULL || !open_access_log(t))
-        return SUPERVISOR_SYSTEM;
-    t->admin_fd = admin_socket_open(t->config, &t->who);
     if (!make_shared(t))
         return SUPERVISOR_SYSTEM;
+    (void)resolve_servers(t->config, t->shared->board);
+    if (!bind_listeners(t) || !open_access_log(t))
+        return SUPERVISOR_SYSTEM;
+    t->admin_fd = admin_socket_open(t->config, &t->who);
+    if (pipe2(t->log_pipe, O_NONBLOCK | O_CLOEXEC) < 0 || !open_signals(t)) {
+        log_error("no descriptors: %s", strerror(errno));
+        return SUPERVISOR_SYSTEM;
+    }
+    t->reload = reload_new(t, options);
+    t->requests = requests_new(t);
     children_init(t);
     return SUPERVISOR_STOPPED;
 }
@@ -381,8 +427,12 @@ static void tear_down(struct tree *t)
     close_fd(t->log_pipe[0]);
     close_fd(t->log_pipe[1]);
     close_fd(t->null_fd);
+    children_free(t);
+    requests_free(t->requests);
+    reload_free(t->reload);
+    slots_free(t->slots);
     shared_free(t->shared);
-    free(t->children);
+    arena_free(t->config->arena);
 }
 
 int supervisor_run(const struct supervisor_options *options)
@@ -390,6 +440,7 @@ int supervisor_run(const struct supervisor_options *options)
     struct supervisor s = {.deadline_ms = NEVER};
     struct tree *t = &s.tree;
     t->config = options->config;
+    t->generation = 1;
     t->supervisor = getpid();
     t->null_fd = t->access_fd = t->admin_fd = t->signal_fd = -1;
     t->log_pipe[0] = t->log_pipe[1] = -1;
@@ -399,7 +450,7 @@ int supervisor_run(const struct supervisor_options *options)
     if (!EVLB_SANITIZER)
         panic_catch_signals();
     title_init(options->argc, options->argv);
-    s.status = set_up(t);
+    s.status = set_up(t, options);
     if (s.status == SUPERVISOR_STOPPED) {
         log_set_sink(put_line, &t->shared->supervisor_log);
         serve(&s);

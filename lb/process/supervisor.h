@@ -3,12 +3,16 @@
 #ifndef EVLB_SUPERVISOR_H
 #define EVLB_SUPERVISOR_H
 
-#include "conf/config.h"
+#include "conf/load.h"
 
 struct supervisor_options {
-    const struct config *config; // valid; the addresses of its named servers are filled in here
-    int argc;                    // as main() got them: process titles are written over them in
-    char **argv;                 // the children, so nothing they need may point into argv
+    struct config *config; // valid; the supervisor's from here on
+    int argc;              // as main() got them: process titles are written over them in the
+    char **argv;           // children, so nothing they need may point into argv
+    // To load it again: where from, and what the command line overrides in what was loaded.
+    const struct config_source *source;
+    void (*adjust)(const void *ctx, struct config *config);
+    const void *adjust_ctx;
 };
 
 enum supervisor_status {

@@ -1,28 +1,42 @@
 // SPDX-License-Identifier: MIT
 // The process tree as the supervisor holds it. Private to process/: supervisor.c decides,
-// children.c forks and reaps, child_main.c is what a child does.
+// children.c forks and reaps, replace.c renews workers, reload.c brings new configurations,
+// requests.c does what control asks for, child_main.c is what a child does.
 #ifndef EVLB_TREE_H
 #define EVLB_TREE_H
 
 #include <sys/types.h>
 
+#include "base/list.h"
+#include "io/channel.h"
 #include "process/limits.h"
 #include "process/listeners.h"
 #include "process/privileges.h"
 #include "process/shared.h"
+#include "process/slots.h"
 
 enum child_kind { CHILD_LOGGER, CHILD_CONTROL, CHILD_WORKER };
 
+// A worker's id is its seat: its place on the board, its rings, its title. There is one seat more
+// than there are workers, so that a replacement can serve while the one it replaces drains; they
+// share the row of listening sockets.
 struct child {
     enum child_kind kind;
     uint32_t id;                 // of a worker
+    uint32_t row;                // of a worker: its listening sockets
     char title[24];              // "evlb: worker 0"
     const char *name;            // "worker 0": in `title`
     bool wanted;                 // replace it when it dies
     bool ready;                  // it has said so
     bool cut;                    // we killed it: its end is no fault
+    bool renew;                  // a worker: to be replaced as soon as a seat is free
+    bool leaving;                // a worker: another one has taken its row
+    uint64_t leave_ms;           // when a leaving one is killed; 0: it was not told to drain yet
     pid_t pid;                   // 0: does not run
     int channel;                 // our end; -1: none
+    struct list outbox;          // struct packet: what the channel had no room for
+    uint32_t taken;              // the generation that it works with
+    uint32_t oldest;             // the oldest that it still uses
     uint64_t started_ms;         // CLOCK_MONOTONIC
     uint64_t start_ms;           // when to start it; 0: nothing planned
     uint32_t quick_deaths;       // in a row
@@ -30,14 +44,21 @@ struct child {
     struct ring *log;            // its operational lines; NULL: it writes them itself
 };
 
+struct reload;
+struct requests;
+
 struct tree {
-    const struct config *config;
+    struct config *config; // in force
+    uint32_t generation;   // its number
     struct limits limits;
     struct privileges who;
     struct shared *shared;
+    struct slots *slots;
     struct listeners *listeners;
     struct child *children; // logger, control, then the workers
     uint32_t n_children;
+    struct reload *reload;
+    struct requests *requests;
     pid_t supervisor;
     int null_fd;     // /dev/null
     int log_pipe[2]; // descriptor 2 of the children -> logger
@@ -56,8 +77,15 @@ void children_init(struct tree *t);
 void children_start_due(struct tree *t, uint64_t now_ms);
 // Collects the dead, takes back what they held, plans their replacements.
 void children_reap(struct tree *t, uint64_t now_ms);
-// Reads what a child said.
-void child_listen(struct child *c);
+// Reads what a child said, and sends what waits for room in its channel.
+void child_listen(struct tree *t, struct child *c);
+// What poll() is to wait for on its channel.
+short child_events(const struct child *c);
+// One message, now or as soon as its channel has room; the descriptors stay the caller's. False: it
+// has no channel any more.
+bool child_tell(struct child *c, const struct message *m, const int *fds);
+// The same to control, with a text: the answer to something that it asked.
+void control_answer(struct tree *t, uint32_t request, uint32_t status, const char *text);
 // When the next one is to be started; UINT64_MAX: none is waiting.
 uint64_t children_next_start_ms(const struct tree *t);
 // No replacement from now on, for all of this kind.
@@ -66,9 +94,21 @@ void children_unwant(struct tree *t, enum child_kind kind);
 void children_tell(struct tree *t, enum child_kind kind, uint32_t message, uint32_t arg);
 // SIGKILL to each of this kind that still runs.
 void children_cut(struct tree *t, enum child_kind kind);
+void child_cut(struct child *c);
 uint32_t children_running(const struct tree *t, enum child_kind kind);
-// True when each of this kind runs and is ready.
+// True when each of this kind that is wanted runs and is ready.
 bool children_ready(const struct tree *t, enum child_kind kind);
+void children_free(struct tree *t);
+
+// ---- replace.c ----
+
+// A worker is to be replaced by another one that takes its listening sockets, and then to drain.
+// NULL, or why not.
+const char *replace_worker(struct tree *t, uint32_t id);
+// Does what is due: begins, tells to drain, kills those that do not end.
+void replace_turn(struct tree *t, uint64_t now_ms);
+// When it is to be called again; UINT64_MAX: when something has happened.
+uint64_t replace_next_ms(const struct tree *t);
 
 // ---- child_main.c ----
 

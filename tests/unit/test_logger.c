@@ -50,7 +50,7 @@ static void start(struct fixture *f)
         return;
     (void)dup2(f->out[1], STDERR_FILENO);
     (void)close(f->producers[1]);
-    const struct logger_setup setup = {f->shared, f->producers[0], f->access_fd};
+    const struct logger_setup setup = {f->shared, f->producers[0], f->access_fd, -1};
     _exit(logger_run(&setup));
 }
 

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: MIT
+// Reload in place. Runs in the supervisor, called by its loop; wanted by signals and by control.
+//
+//   jobs wait --> load, bind, give slots (reload_load.c) --fails--> answer: why; nothing has
+//   changed
+//                      | in force: this process, and every child that is forked from now on
+//                      v
+//                 LISTENERS, CONFIG to control and workers --TAKEN of all--> close what was left,
+//                                                                            answer: what was done
+//
+// A child that cannot take it, or says nothing for TAKE_MS, is replaced by one that begins with it:
+// a worker after a drain (replace.c), control at once. A child that dies meanwhile is replaced
+// anyway.
+//
+// Invariants: one reload is in progress at a time; between "in force" and its end nothing can fail
+// that would leave processes with different configurations; each request is answered once.
+#include "process/reload.h"
+
+#include "base/log.h"
+#include "io/loop.h"
+#include "process/access_file.h"
+#include "process/reload_load.h"
+#include "process/requests.h"
+
+#define TAKE_MS 5000u
+#define REQUESTS_MAX 32 // that wait for one reload
+#define JOBS_MAX 64
+#define LINES_MAX 50 // of a plan in the log
+
+struct job {
+    struct list node; // in reload->jobs; alone while it is in progress
+    char *line;       // for the overlay; NULL: none
+    uint32_t requests[REQUESTS_MAX];
+    uint32_t n_requests;
+};
+
+struct reload {
+    struct tree *tree;
+    const struct supervisor_options *options;
+    char *overlay; // all lines so far
+    struct list jobs;
+    uint32_t n_jobs;
+    struct job *current; // whose configuration is in force, but not taken by all
+    uint64_t deadline_ms;
+    char *answer; // of the current one
+    bool stopped;
+};
+
+struct reload *reload_new(struct tree *t, const struct supervisor_options *options)
+{
+    struct reload *r = xcalloc(1, sizeof(*r));
+    r->tree = t;
+    r->options = options;
+    r->overlay = xstrdup("");
+    list_init(&r->jobs);
+    return r;
+}
+
+// ---- jobs -------------------------------------------------------------------------------------
+
+static void free_job(struct job *job)
+{
+    free(job->line);
+    free(job);
+}
+
+void reload_free(struct reload *r)
+{
+    if (r == NULL)
+        return;
+    for (struct list *node; (node = list_pop_first(&r->jobs)) != NULL;)
+        free_job(list_entry(node, struct job, node));
+    if (r->current != NULL)
+        free_job(r->current);
+    free(r->answer);
+    free(r->overlay);
+    free(r);
+}
+
+// The job that waits for just the same, or a new one; NULL: too many wait.
+static struct job *job_for(struct reload *r, const char *line)
+{
+    LIST_EACH(node, &r->jobs)
+    {
+        struct job *job = list_entry(node, struct job, node);
+        if (line == NULL && job->line == NULL && job->n_requests < REQUESTS_MAX)
+            return job;
+    }
+    if (r->n_jobs == JOBS_MAX)
+        return NULL;
+    struct job *job = xcalloc(1, sizeof(*job));
+    job->line = line != NULL ? xstrdup(line) : NULL;
+    list_append(&r->jobs, &job->node);
+    r->n_jobs++;
+    return job;
+}
+
+void reload_forget(struct reload *r)
+{
+    LIST_EACH(node, &r->jobs)
+    {
+        list_entry(node, struct job, node)->n_requests = 0;
+    }
+    if (r->current != NULL)
+        r->current->n_requests = 0;
+}
+
+static void answer(struct reload *r, const struct job *job, uint32_t status, const char *text)
+{
+    for (uint32_t i = 0; i < job->n_requests; i++)
+        control_answer(r->tree, job->requests[i], status, text);
+}
+
+void reload_signal(struct reload *r)
+{
+    if (!r->stopped)
+        (void)job_for(r, NULL);
+}
+
+void reload_ask(struct reload *r, uint32_t request, const char *line)
+{
+    struct job *job = r->stopped ? NULL : job_for(r, line);
+    if (job != NULL)
+        job->requests[job->n_requests++] = request;
+    else
+        control_answer(r->tree, request, 1,
+                       r->stopped ? "evlb is stopping\n" : "too many reloads wait already\n");
+}
+
+// ---- telling children -------------------------------------------------------------------------
+
+// Whether it is to have the configuration in force: not the logger, and none that leaves.
+static bool concerns(const struct child *c)
+{
+    return c->kind != CHILD_LOGGER && c->pid != 0 && !c->leaving && !c->renew;
+}
+
+static void give_up_on(struct tree *t, struct child *c, const char *why)
+{
+    log_warning("%s %s configuration %u; it is replaced", c->name, why, t->generation);
+    if (c->kind == CHILD_CONTROL)
+        child_cut(c);
+    else if (replace_worker(t, c->id) != NULL)
+        log_debug("%s leaves by itself", c->name);
+}
+
+// The sockets that are new to a worker, in packets.
+static bool tell_listeners(const struct tree *t, struct child *c, uint32_t first_new)
+{
+    struct message m = {.type = MSG_LISTENERS};
+    int fds[CHANNEL_FDS_MAX];
+    bool fine = true;
+    for (uint32_t i = 0; i < t->listeners->n; i++) {
+        const struct listener_set *set = &t->listeners->sets[i];
+        if (set->number < first_new)
+            continue;
+        m.id[m.n_fds] = set->number;
+        fds[m.n_fds++] = set->fds[c->row];
+        if (m.n_fds == CHANNEL_FDS_MAX) {
+            fine = child_tell(c, &m, fds) && fine;
+            m.n_fds = 0;
+        }
+    }
+    return (m.n_fds == 0 || child_tell(c, &m, fds)) && fine;
+}
+
+static void tell_all(struct tree *t, const struct loading *l)
+{
+    const struct message m = {.type = MSG_CONFIG, .arg = t->generation, .n_fds = 1};
+    for (uint32_t i = 0; i < t->n_children; i++) {
+        struct child *c = &t->children[i];
+        if (!concerns(c))
+            continue;
+        bool fine = c->kind != CHILD_WORKER || tell_listeners(t, c, l->first_new_listener);
+        if (!fine || !child_tell(c, &m, &l->bundle_fd))
+            give_up_on(t, c, "cannot be told of");
+    }
+}
+
+void reload_taken(struct reload *r, struct child *c, uint32_t generation, uint32_t status)
+{
+    if (status == 0)
+        c->taken = MAX_OF(c->taken, generation);
+    else if (concerns(c))
+        give_up_on(r->tree, c, "cannot take");
+}
+
+// ---- one reload -------------------------------------------------------------------------------
+
+// Everybody's smallest, so that slots of older configurations can be given out again.
+static void release_slots(struct tree *t)
+{
+    uint32_t oldest = t->generation;
+    for (uint32_t i = 0; i < t->n_children; i++) {
+        const struct child *c = &t->children[i];
+        if (c->pid == 0 || c->kind == CHILD_LOGGER)
+            continue;
+        oldest = MIN_OF(oldest, c->kind == CHILD_WORKER ? c->oldest : c->taken);
+    }
+    slots_released(t->slots, oldest);
+}
+
+// At most LINES_MAX of them.
+static void log_lines(enum log_level level, const char *text)
+{
+    uint32_t n = 0;
+    for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
+        if (n++ < LINES_MAX)
+            log_line(level, "%.*s", (int)(end - text), text);
+    }
+    if (n > LINES_MAX)
+        log_line(level, "  ... and %u more", n - LINES_MAX);
+}
+
+static void fail(struct reload *r, struct job *job, const char *why)
+{
+    log_error("the reload failed, nothing was changed:");
+    log_lines(LOG_ERROR, why);
+    atomic_fetch_add(&r->tree->shared->table->failed_reloads, 1);
+    atomic_store(&r->tree->shared->table->last_reload_failed, 1);
+    answer(r, job, 1, why);
+    free_job(job);
+}
+
+static void note_in_table(const struct tree *t)
+{
+    struct process_table *table = t->shared->table;
+    atomic_store(&table->generation, t->generation);
+    atomic_store(&table->loaded_wall_ms, clock_wall_ms());
+    atomic_store(&table->last_reload_failed, 0);
+}
+
+static void put_in_force(struct reload *r, struct loading *l)
+{
+    struct tree *t = r->tree;
+    struct config *old = t->config;
+    listeners_commit(t->listeners);
+    if (l->access_changed)
+        access_file_change(t, l->access_fd);
+    t->config = l->config;
+    t->generation = l->generation;
+    free(r->overlay);
+    r->overlay = xstrdup(l->overlay);
+    tell_all(t, l);
+    if (old->log_level != t->config->log_level)
+        requests_log_level(t, t->config->log_level);
+    note_in_table(t);
+    arena_free(old->arena);
+}
+
+static void begin(struct reload *r, struct job *job, uint64_t now_ms)
+{
+    struct loading l;
+    release_slots(r->tree);
+    if (!reload_load(r->tree, r->options, r->overlay, job->line, &l)) {
+        fail(r, job, l.text);
+        reload_load_done(&l);
+        return;
+    }
+    put_in_force(r, &l);
+    log_info("configuration %u is in force: %s", l.generation, l.summary);
+    log_lines(LOG_INFO, l.text);
+    r->answer = xstrdup(l.text);
+    r->current = job;
+    r->deadline_ms = now_ms + TAKE_MS;
+    reload_load_done(&l);
+}
+
+static bool all_have_taken(const struct tree *t)
+{
+    for (uint32_t i = 0; i < t->n_children; i++) {
+        const struct child *c = &t->children[i];
+        if (concerns(c) && c->taken < t->generation)
+            return false;
+    }
+    return true;
+}
+
+static void on_deadline(struct tree *t)
+{
+    for (uint32_t i = 0; i < t->n_children; i++) {
+        struct child *c = &t->children[i];
+        if (concerns(c) && c->taken < t->generation)
+            give_up_on(t, c, "has said nothing of");
+    }
+}
+
+static void finish(struct reload *r)
+{
+    listeners_close_left(r->tree->listeners);
+    release_slots(r->tree);
+    log_debug("all processes have taken configuration %u", r->tree->generation);
+    answer(r, r->current, 0, r->answer);
+    free_job(r->current);
+    free(r->answer);
+    r->current = NULL;
+    r->answer = NULL;
+}
+
+void reload_stop(struct reload *r)
+{
+    r->stopped = true;
+    if (r->current != NULL)
+        finish(r);
+    for (struct list *node; (node = list_pop_first(&r->jobs)) != NULL;) {
+        struct job *job = list_entry(node, struct job, node);
+        answer(r, job, 1, "evlb is stopping\n");
+        free_job(job);
+    }
+}
+
+void reload_turn(struct reload *r, uint64_t now_ms)
+{
+    if (r->current != NULL && now_ms >= r->deadline_ms)
+        on_deadline(r->tree);
+    if (r->current != NULL && (now_ms >= r->deadline_ms || all_have_taken(r->tree)))
+        finish(r);
+    struct list *node = r->current == NULL ? list_pop_first(&r->jobs) : NULL;
+    if (node == NULL)
+        return;
+    r->n_jobs--;
+    begin(r, list_entry(node, struct job, node), now_ms);
+}
+
+uint64_t reload_next_ms(const struct reload *r)
+{
+    if (r->current != NULL)
+        return r->deadline_ms;
+    return list_empty(&r->jobs) ? UINT64_MAX : 0;
+}

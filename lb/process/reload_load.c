@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+// Loading anew while the old configuration serves. Runs in the supervisor, called by reload.c. The
+// steps are in the order of what they leave behind when a later one fails: a configuration and an
+// open file are just freed, sockets are closed, slots are given back by assigning the old
+// configuration again.
+// Invariant: nothing that a child can see is touched before the last step has succeeded, but for
+// words of the board that nobody uses yet.
+#include "process/reload_load.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "conf/bundle.h"
+#include "conf/plan.h"
+#include "process/access_file.h"
+
+static bool fail(struct loading *l, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static bool fail(struct loading *l, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    l->text = arena_vprintf(l->arena, fmt, args);
+    va_end(args);
+    return false;
+}
+
+// ---- reading ----------------------------------------------------------------------------------
+
+static bool add_line(struct loading *l, const char *overlay, const char *line)
+{
+    l->overlay = overlay;
+    return line == NULL || fail(l, "this version cannot add or remove single servers\n");
+}
+
+// As the user would see them; NULL: out of memory.
+static const char *findings_text(struct loading *l, const struct findings *f)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (out == NULL)
+        return "out of memory\n";
+    findings_print(f, out, FINDINGS_TEXT, false);
+    (void)fclose(out);
+    const char *copy = arena_strdup(l->arena, str_of(text));
+    free(text);
+    return copy;
+}
+
+static bool read_files(struct loading *l, const struct config_source *source)
+{
+    struct findings findings;
+    findings_init(&findings);
+    l->config = config_load(source, &findings);
+    l->text = findings_text(l, &findings); // warnings, when it has loaded
+    findings_free(&findings);
+    return l->config != NULL;
+}
+
+// What takes a restart stays as it is.
+static void keep_fixed(struct config *c, const struct config *old)
+{
+    c->workers = old->workers;
+    c->user = arena_str(c->arena, old->user);
+    c->group = arena_str(c->arena, old->group);
+    c->admin_socket = arena_str(c->arena, old->admin_socket);
+}
+
+static void describe(struct loading *l, const struct config *old)
+{
+    const struct plan plan = plan_make(old, l->config, l->arena);
+    uint32_t fixed = 0;
+    for (uint32_t i = 0; i < plan.n; i++)
+        fixed += plan.items[i].sign == PLAN_RESTART;
+    uint32_t n = plan.n - fixed;
+    l->summary = n > 0 ? arena_printf(l->arena, "%u change%s", n, n > 1 ? "s" : "") : "no changes";
+    if (fixed > 0)
+        l->summary = arena_printf(l->arena, "%s, %u that take%s a restart", l->summary, fixed,
+                                  fixed > 1 ? "" : "s");
+    l->text = arena_printf(l->arena, "%s%s", l->text, plan_text(&plan, l->arena));
+}
+
+// ---- binding, slots ---------------------------------------------------------------------------
+
+static bool bind_new(struct tree *t, struct loading *l)
+{
+    struct buf why = {0};
+    l->first_new_listener = t->listeners->next_number;
+    bool fine = listeners_prepare(t->listeners, l->config, &why);
+    if (!fine)
+        (void)fail(l, "%.*s", (int)buf_len(&why), buf_head(&why));
+    buf_release(&why);
+    return fine;
+}
+
+static bool open_access(const struct tree *t, struct loading *l)
+{
+    l->access_changed = !access_file_same(t->config, l->config);
+    int error = l->access_changed ? access_file_open(l->config, &l->access_fd) : 0;
+    return error == 0 || fail(l, "cannot open the access log %s: %s\n",
+                              l->config->access_log_path.p, strerror(-error));
+}
+
+static bool seal(struct loading *l, struct bundle *b, const struct config_source *source)
+{
+    struct buf bytes = {0};
+    if (!bundle_write(b, source, l->config, &bytes)) {
+        buf_release(&bytes);
+        return fail(l, "out of memory\n");
+    }
+    l->bundle_fd = channel_text((struct str){buf_head(&bytes), buf_len(&bytes)});
+    buf_release(&bytes);
+    return l->bundle_fd >= 0 || fail(l, "cannot make a memfd: %s\n", strerror(-l->bundle_fd));
+}
+
+static bool give_slots(struct tree *t, struct loading *l, struct bundle *b,
+                       const struct config_source *source)
+{
+    const char *what;
+    if (!slots_assign(t->slots, l->config, l->generation, &what))
+        return fail(l, "there is no more room for %s: a restart makes some\n", what);
+    if (seal(l, b, source))
+        return true;
+    bool back = slots_assign(t->slots, t->config, l->generation, &what);
+    lb_assert(back); // it has all of them still
+    return false;
+}
+
+// ---- all of it --------------------------------------------------------------------------------
+
+static bool load(struct tree *t, const struct supervisor_options *o, struct bundle *b,
+                 struct loading *l)
+{
+    struct config_source source = *o->source;
+    source.overlay = str_of(l->overlay);
+    const struct config_source recorded = bundle_record(b, &source);
+    if (!read_files(l, &recorded))
+        return false;
+    o->adjust(o->adjust_ctx, l->config);
+    describe(l, t->config);
+    keep_fixed(l->config, t->config);
+    if (!open_access(t, l) || !bind_new(t, l))
+        return false;
+    if (give_slots(t, l, b, &source))
+        return true;
+    listeners_undo(t->listeners);
+    return false;
+}
+
+static void drop_results(struct loading *l)
+{
+    if (l->config != NULL)
+        arena_free(l->config->arena);
+    if (l->access_fd >= 0)
+        (void)close(l->access_fd);
+    l->config = NULL;
+    l->access_fd = -1;
+}
+
+bool reload_load(struct tree *t, const struct supervisor_options *options, const char *overlay,
+                 const char *line, struct loading *l)
+{
+    *l = (struct loading){
+        .arena = arena_new(), .generation = t->generation + 1, .bundle_fd = -1, .access_fd = -1};
+    struct bundle *b = bundle_new();
+    bool fine = add_line(l, overlay, line) && load(t, options, b, l);
+    bundle_free(b);
+    if (!fine)
+        drop_results(l);
+    return fine;
+}
+
+void reload_load_done(struct loading *l)
+{
+    if (l->bundle_fd >= 0)
+        (void)close(l->bundle_fd);
+    arena_free(l->arena);
+}
