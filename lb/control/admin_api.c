@@ -1,320 +1,53 @@
 // SPDX-License-Identifier: MIT
-// The admin API's answers. Runs in control; called by admin.c for each request.
+// The admin API: from method and path to the handler that answers, and what all handlers share.
+// Runs in control; called by admin.c for each request and for each answer of the supervisor.
 //
-//   GET /v1/status    everything: processes, frontends, backends, servers
-//   GET /v1/workers   the processes alone
+//   GET    reads; HEAD is answered like GET without the body
+//   others change something: each is said in one line of the log and one event, with who and why
 //
-// Sums run over all workers; the counters of a dead worker stay on the board and its replacement
-// goes on with them, so that no sum ever goes back. Invariants: only reads shared memory; names of
-// counters come from the tables in core/board.h and core/end.h, so that a new counter shows here
-// by itself.
+// Who may connect is decided by the mode of the socket file; everybody who can may also write.
+// Invariants: only reads shared memory (changes go through servers.h and asks.h); a body is read
+// strictly, a member that is not known is refused and never ignored.
 #include "control/admin_api.h"
 
-#include "base/json.h"
-#include "core/suspect.h"
+#include <stdarg.h>
 
-typedef void view_writer(const struct admin_view *v, struct json *j);
+#include "base/log.h"
+#include "control/admin_parts.h"
 
-// ---- reading the board ------------------------------------------------------------------------
+#define BODY_MAX (64u << 10)
+#define BUNDLE_MAX (16u << 20)
 
-// A counter of another process: one word, read whole.
-static uint64_t load(const uint64_t *word)
-{
-    return __atomic_load_n(word, __ATOMIC_RELAXED);
-}
-
-static uint64_t elapsed_ms(const struct admin_view *v, uint64_t since_ms)
-{
-    return v->now_ms > since_ms ? v->now_ms - since_ms : 0;
-}
-
-// Counters that stand together in one JSON object, from the tables of the board.
-typedef const uint64_t *counter_word(const struct board_counters *c, uint32_t at, size_t i);
-
-struct counter_group {
-    const char *key;
-    counter_word *word; // where a worker keeps the i-th counter of object `at`
-    size_t count;
-    const char *const *names;
-};
-
-static const uint64_t *frontend_word(const struct board_counters *c, uint32_t at, size_t i)
-{
-    return &c->frontends[at].n[i];
-}
-
-static const uint64_t *answer_word(const struct board_counters *c, uint32_t at, size_t i)
-{
-    return &c->frontends[at].status_class[i];
-}
-
-static const uint64_t *end_word(const struct board_counters *c, uint32_t at, size_t i)
-{
-    return &c->frontends[at].ends[i];
-}
-
-static const uint64_t *backend_word(const struct board_counters *c, uint32_t at, size_t i)
-{
-    return &c->backends[at][i];
-}
-
-static const uint64_t *server_word(const struct board_counters *c, uint32_t at, size_t i)
-{
-    return &c->servers[at][i];
-}
-
-#define X(id, name, ...) name,
-static const char *const worker_names[] = {WORKER_COUNTERS(X)};
-static const char *const frontend_names[] = {FRONTEND_COUNTERS(X)};
-static const char *const backend_names[] = {BACKEND_COUNTERS(X)};
-static const char *const server_names[] = {SERVER_COUNTERS(X)};
-static const char *const end_names[] = {END_CAUSES(X)};
-#undef X
-static const char *const answer_names[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
-
+// One '*' stands for one part of the path that is not empty.
 // clang-format off
-static const struct counter_group
-    frontend_counters = {"counters", frontend_word, ARRAY_LEN(frontend_names), frontend_names},
-    frontend_answers  = {"answers",  answer_word,   ARRAY_LEN(answer_names),   answer_names},
-    frontend_ends     = {"ends",     end_word,      ARRAY_LEN(end_names),      end_names},
-    backend_counters  = {"counters", backend_word,  ARRAY_LEN(backend_names),  backend_names},
-    server_counters   = {"counters", server_word,   ARRAY_LEN(server_names),   server_names};
+static const struct resource {
+    const char *method, *path;
+    admin_handler *handler;
+} resources[] = {
+    {"GET",    "/v1/status",             admin_get_status},
+    {"GET",    "/v1/ready",              admin_get_ready},
+    {"GET",    "/v1/workers",            admin_get_workers},
+    {"GET",    "/v1/frontends",          admin_get_frontends},
+    {"GET",    "/v1/backends",           admin_get_backends},
+    {"GET",    "/v1/backends/*",         admin_get_backend},
+    {"GET",    "/v1/servers/*/*",        admin_get_server},
+    {"GET",    "/v1/sessions",           admin_get_sessions},
+    {"GET",    "/v1/events",             admin_get_events},
+    {"PATCH",  "/v1/servers/*/*",        admin_patch_server},
+    {"POST",   "/v1/backends/*/switch",  admin_post_switch},
+    {"POST",   "/v1/reload",             admin_post_reload},
+    {"POST",   "/v1/plan",               admin_post_plan},
+    {"POST",   "/v1/workers/*/restart",  admin_post_restart},
+    {"PUT",    "/v1/log/level",          admin_put_log_level},
+    {"POST",   "/v1/log/reopen",         admin_post_log_reopen},
+};
 // clang-format on
 
-// Each counter's sum over all workers.
-static void put_sums(const struct admin_view *v, struct json *j, const struct counter_group *g,
-                     uint32_t at)
+// ---- refusals -----------------------------------------------------------------------------------
+
+static bool put_error(struct admin_call *c, uint16_t status, const char *id, struct str message)
 {
-    json_object(j, g->key);
-    for (size_t i = 0; i < g->count; i++) {
-        uint64_t sum = 0;
-        for (uint32_t w = 0; w < v->board->dim.workers; w++)
-            sum += load(g->word(&v->board->counters[w], at, i));
-        json_u64(j, g->names[i], sum);
-    }
-    json_object_end(j);
-}
-
-// ---- processes --------------------------------------------------------------------------------
-
-static const char *process_state_name(uint32_t state)
-{
-    static const char *const names[] = {
-        [PROCESS_ABSENT] = "absent",
-        [PROCESS_STARTING] = "starting",
-        [PROCESS_READY] = "ready",
-        [PROCESS_WAITING] = "waiting",
-    };
-    return state < ARRAY_LEN(names) ? names[state] : "unknown";
-}
-
-static const char *service_state_name(uint32_t state)
-{
-    static const char *const names[] = {
-        [SERVICE_STARTING] = "starting",
-        [SERVICE_RUNNING] = "running",
-        [SERVICE_DRAINING] = "draining",
-    };
-    return state < ARRAY_LEN(names) ? names[state] : "unknown";
-}
-
-static void put_process(const struct admin_view *v, struct json *j, const struct process_entry *p)
-{
-    int32_t pid = atomic_load(&p->pid);
-    if (pid > 0)
-        json_u64(j, "pid", (uint64_t)pid);
-    else
-        json_null(j, "pid");
-    json_text(j, "state", str_of(process_state_name(atomic_load(&p->state))));
-    json_u64(j, "restarts", atomic_load(&p->restarts));
-    json_u64(j, "uptime_ms", pid > 0 ? elapsed_ms(v, atomic_load(&p->started_ms)) : 0);
-}
-
-static void put_worker(const struct admin_view *v, struct json *j, uint32_t id)
-{
-    json_object(j, NULL);
-    json_u64(j, "id", id);
-    put_process(v, j, &v->table->worker[id]);
-    json_object(j, "counters");
-    for (size_t i = 0; i < ARRAY_LEN(worker_names); i++)
-        json_u64(j, worker_names[i], load(&v->board->counters[id].worker[i]));
-    json_object_end(j);
-    json_object_end(j);
-}
-
-static void put_workers(const struct admin_view *v, struct json *j)
-{
-    json_array(j, "workers");
-    for (uint32_t id = 0; id < v->table->workers; id++)
-        put_worker(v, j, id);
-    json_array_end(j);
-    json_object(j, "control");
-    put_process(v, j, &v->table->control);
-    json_object_end(j);
-    json_object(j, "logger");
-    put_process(v, j, &v->table->logger);
-    json_object_end(j);
-}
-
-// ---- frontends --------------------------------------------------------------------------------
-
-static const char *mode_name(enum mode mode)
-{
-    return mode == MODE_TCP ? "tcp" : "http";
-}
-
-static void put_address(struct json *j, const char *key, const struct addr *a)
-{
-    char text[ADDR_TEXT];
-    json_text(j, key, (struct str){text, addr_format(a, text)});
-}
-
-static void put_listens(struct json *j, const struct frontend *f)
-{
-    json_array(j, "listen");
-    for (uint32_t i = 0; i < f->n_listens; i++)
-        put_address(j, NULL, &f->listens[i].addr);
-    json_array_end(j);
-}
-
-static void put_frontend(const struct admin_view *v, struct json *j, const struct frontend *f)
-{
-    json_object(j, NULL);
-    json_text(j, "name", f->name);
-    json_text(j, "mode", str_of(mode_name(f->mode)));
-    put_listens(j, f);
-    json_u64(j, "connections_current",
-             board_total(v->board, board_frontend_slot(v->board, f->index)));
-    if (f->max_connections > 0)
-        json_u64(j, "max_connections", f->max_connections);
-    else
-        json_null(j, "max_connections");
-    put_sums(v, j, &frontend_counters, f->index);
-    put_sums(v, j, &frontend_answers, f->index);
-    put_sums(v, j, &frontend_ends, f->index);
-    json_object_end(j);
-}
-
-// ---- backends and servers ---------------------------------------------------------------------
-
-static const char *balance_name(enum balance balance)
-{
-    switch (balance) {
-    case BALANCE_ROUND_ROBIN:
-        return "round-robin";
-    case BALANCE_LEAST_CONN:
-        return "least-conn";
-    case BALANCE_RANDOM:
-        return "random";
-    case BALANCE_FIRST:
-        return "first";
-    case BALANCE_HASH:
-        return "hash";
-    }
-    return "unknown";
-}
-
-static const char *server_state(const struct admin_view *v, const struct server *s)
-{
-    if (s->addr.len == 0)
-        return "unresolved";
-    if (s->weight == 0)
-        return "drain";
-    return suspect_skipped(v->board, s->index, v->now_ms) ? "skipped" : "up";
-}
-
-static void put_server_address(struct json *j, const struct server *s)
-{
-    if (s->addr.len > 0)
-        put_address(j, "address", &s->addr);
-    else
-        json_null(j, "address");
-    json_text(j, "host", s->host);
-    json_u64(j, "port", s->port);
-}
-
-static void put_server(const struct admin_view *v, struct json *j, const struct server *s)
-{
-    const struct board_suspect *suspect = &v->board->suspect[s->index];
-    uint64_t skip_until = atomic_load(&suspect->skip_until_ms);
-    json_object(j, NULL);
-    json_text(j, "name", s->name);
-    put_server_address(j, s);
-    json_u64(j, "weight", s->weight);
-    json_text(j, "state", str_of(server_state(v, s)));
-    json_u64(j, "skipped_for_ms", skip_until > v->now_ms ? skip_until - v->now_ms : 0);
-    json_u64(j, "failures_in_a_row", atomic_load(&suspect->failures));
-    json_u64(j, "in_flight", board_total(v->board, board_server_slot(s->index)));
-    put_sums(v, j, &server_counters, s->index);
-    json_object_end(j);
-}
-
-static uint64_t backend_in_flight(const struct admin_view *v, const struct backend *b)
-{
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < b->n_servers; i++)
-        sum += board_total(v->board, board_server_slot(b->servers[i].index));
-    return sum;
-}
-
-static void put_backend(const struct admin_view *v, struct json *j, const struct backend *b)
-{
-    json_object(j, NULL);
-    json_text(j, "name", b->name);
-    json_text(j, "mode", str_of(mode_name(b->mode)));
-    json_text(j, "balance", str_of(balance_name(b->balance)));
-    json_u64(j, "in_flight", backend_in_flight(v, b));
-    put_sums(v, j, &backend_counters, b->index);
-    json_array(j, "servers");
-    for (uint32_t i = 0; i < b->n_servers; i++)
-        put_server(v, j, &b->servers[i]);
-    json_array_end(j);
-    json_object_end(j);
-}
-
-// ---- the answers ------------------------------------------------------------------------------
-
-static void write_status(const struct admin_view *v, struct json *j)
-{
-    const struct process_table *t = v->table;
-    json_object(j, NULL);
-    json_text(j, "version", STR(EVLB_VERSION));
-    json_text(j, "state", str_of(service_state_name(atomic_load(&t->state))));
-    json_u64(j, "pid", (uint64_t)t->supervisor_pid);
-    json_u64(j, "started_ms", (uint64_t)t->started_wall_ms);
-    json_u64(j, "uptime_ms", elapsed_ms(v, t->started_ms));
-    json_u64(j, "connections_current", board_total(v->board, board_process_slot(v->board)));
-    json_u64(j, "max_connections", t->max_connections);
-    put_workers(v, j);
-    json_array(j, "frontends");
-    for (uint32_t i = 0; i < v->config->n_frontends; i++)
-        put_frontend(v, j, &v->config->frontends[i]);
-    json_array_end(j);
-    json_array(j, "backends");
-    for (uint32_t i = 0; i < v->config->n_backends; i++)
-        put_backend(v, j, &v->config->backends[i]);
-    json_array_end(j);
-    json_object_end(j);
-}
-
-static void write_workers(const struct admin_view *v, struct json *j)
-{
-    json_object(j, NULL);
-    put_workers(v, j);
-    json_object_end(j);
-}
-
-static const struct {
-    const char *path;
-    view_writer *write;
-} resources[] = {
-    {"/v1/status", write_status},
-    {"/v1/workers", write_workers},
-};
-
-bool admin_api_error(struct buf *body, uint16_t status, const char *id, struct str message)
-{
-    struct json j = {.out = body};
+    struct json j = {.out = c->out};
     json_object(&j, NULL);
     json_object(&j, "error");
     json_u64(&j, "status", status);
@@ -322,37 +55,229 @@ bool admin_api_error(struct buf *body, uint16_t status, const char *id, struct s
     json_text(&j, "message", message);
     json_object_end(&j);
     json_object_end(&j);
-    return !j.failed && buf_append(body, "\n", 1);
+    return !j.failed && buf_append(c->out, "\n", 1);
 }
 
-static bool answer_view(const struct admin_view *view, view_writer *write, struct buf *body)
+uint16_t admin_refuse(struct admin_call *c, uint16_t status, const char *id, const char *fmt, ...)
 {
-    struct json j = {.out = body};
-    write(view, &j);
-    return !j.failed && buf_append(body, "\n", 1);
+    char text[16384]; // the findings of a reload
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    struct str message = {text, n < 0 ? 0 : MIN_OF((size_t)n, sizeof(text) - 1)};
+    struct str rest = message;
+    (void)str_copy(str_cut(&rest, '\n'), c->outcome, sizeof(c->outcome));
+    return put_error(c, status, id, message) ? status : (uint16_t)ADMIN_NO_MEMORY;
 }
 
-static bool answer_not_found(struct str path, struct buf *body)
+uint16_t admin_refuse_body(struct admin_call *c, const char *why)
 {
-    char text[160];
-    int n = snprintf(text, sizeof(text), "there is no %.*s; see /v1/status and /v1/workers",
-                     (int)MIN_OF(path.len, 80), path.p);
-    return admin_api_error(body, 404, "not-found", (struct str){text, n > 0 ? (size_t)n : 0});
+    return admin_refuse(c, 400, "bad-body", "%s", why);
 }
 
-uint16_t admin_api_answer(const struct admin_view *view, const struct admin_request *request,
-                          struct buf *body, const char **allow)
+uint16_t admin_done(struct admin_call *c, struct json *j)
 {
-    *allow = NULL;
-    for (size_t i = 0; i < ARRAY_LEN(resources); i++) {
-        if (!str_eq(request->path, str_of(resources[i].path)))
-            continue;
-        if (str_eq(request->method, STR("GET")) || str_eq(request->method, STR("HEAD")))
-            return answer_view(view, resources[i].write, body) ? 200 : 0;
-        *allow = "GET, HEAD";
-        bool written = admin_api_error(body, 405, "method-not-allowed",
-                                       STR("this resource can only be read: use GET"));
-        return written ? 405 : 0;
+    return !j->failed && buf_append(c->out, "\n", 1) ? 200 : (uint16_t)ADMIN_NO_MEMORY;
+}
+
+uint16_t admin_done_alone(struct admin_call *c)
+{
+    struct json j = {.out = c->out};
+    json_object(&j, NULL);
+    json_bool(&j, "done", true);
+    json_object_end(&j);
+    return admin_done(c, &j);
+}
+
+// ---- what a request says ------------------------------------------------------------------------
+
+struct str admin_query(const struct admin_call *c, const char *key)
+{
+    struct str rest = c->query;
+    while (rest.p != NULL) {
+        struct str value = str_cut(&rest, '&'), name = str_cut(&value, '=');
+        if (str_eq(name, str_of(key)))
+            return value.p != NULL ? value : STR("");
     }
-    return answer_not_found(request->path, body) ? 404 : 0;
+    return STR_NONE;
+}
+
+static struct admin_field *find_field(struct admin_field *fields, size_t n, struct str name)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (str_eq(name, str_of(fields[i].name)))
+            return &fields[i];
+    }
+    return NULL;
+}
+
+bool admin_fields(struct admin_call *c, struct admin_field *fields, size_t n, const char **why)
+{
+    const struct json_value *root = json_read(c->arena, c->body);
+    *why = "the body must be a JSON object";
+    if (root == NULL || root->kind != JSON_OBJECT)
+        return false;
+    JSON_EACH(member, root)
+    {
+        struct admin_field *field = find_field(fields, n, member->key);
+        if (field == NULL || field->value != NULL) {
+            *why = arena_printf(c->arena, "'%.*s' is %s here", (int)MIN_OF(member->key.len, 40),
+                                member->key.p, field == NULL ? "not known" : "given twice");
+            return false;
+        }
+        field->value = member;
+    }
+    return true;
+}
+
+bool admin_field_text(const struct admin_field *f, struct str *text)
+{
+    *text = STR("");
+    if (f->value == NULL)
+        return true;
+    *text = f->value->text;
+    return f->value->kind == JSON_TEXT;
+}
+
+void admin_deed(struct admin_call *c, struct str object, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(c->deed, sizeof(c->deed), fmt, args);
+    va_end(args);
+    (void)str_copy(object, c->object, sizeof(c->object));
+}
+
+// ---- asking the supervisor ----------------------------------------------------------------------
+
+// Done with the text that came, or refused with it.
+static uint16_t answered(const struct admin_view *v, struct admin_call *c,
+                         const struct ask_answer *answer)
+{
+    (void)v;
+    if (answer == NULL)
+        return admin_refuse(c, 504, "no-answer", "the supervisor has not answered in time");
+    struct str text = answer->text;
+    while (text.len > 0 && text.p[text.len - 1] == '\n')
+        text.len--;
+    if (answer->status != 0)
+        return admin_refuse(c, 409, "refused", "%.*s", STR_FMT(text));
+    struct json j = {.out = c->out};
+    json_object(&j, NULL);
+    json_bool(&j, "done", true);
+    json_text(&j, "text", text);
+    json_object_end(&j);
+    return admin_done(c, &j);
+}
+
+uint16_t admin_ask(const struct admin_view *v, struct admin_call *c, enum ask what, uint32_t value,
+                   struct str text)
+{
+    int result = asks_ask(v->asks, &c->waiter, what, value, text);
+    if (result != 0)
+        return admin_refuse(c, 503, "no-supervisor", "the supervisor cannot be asked: %s",
+                            strerror(-result));
+    c->resume = answered;
+    return ADMIN_LATER;
+}
+
+// ---- the audit ----------------------------------------------------------------------------------
+
+static void audit(const struct admin_view *v, const struct admin_call *c)
+{
+    bool done = c->outcome[0] == '\0';
+    char text[800];
+    (void)snprintf(text, sizeof(text), "%s%s%s: %s%s (uid %u, pid %u%s%s)", c->object,
+                   c->object[0] != '\0' ? ": " : "", c->deed,
+                   done ? "done" : "refused: ", c->outcome, (unsigned)c->uid, (unsigned)c->pid,
+                   c->reason[0] != '\0' ? "; " : "", c->reason);
+    log_info("admin: %s", text);
+    (void)snprintf(text, sizeof(text), "%s: %s%s%s (uid %u)", c->deed, done ? "done" : "refused",
+                   c->reason[0] != '\0' ? ": " : "", c->reason, (unsigned)c->uid);
+    events_add(v->events, EVENT_ADMIN, clock_wall_ms(), str_of(c->object), str_of(text));
+}
+
+static uint16_t finish(const struct admin_view *v, struct admin_call *c, uint16_t result)
+{
+    if (result >= 200 && c->deed[0] != '\0')
+        audit(v, c);
+    return result;
+}
+
+// ---- from the path to the handler ---------------------------------------------------------------
+
+// True when the path has the parts of the pattern; what stands for '*' goes into c->arg.
+static bool path_fits(const char *pattern, struct admin_call *c)
+{
+    struct str wanted = str_of(pattern), given = c->path;
+    size_t n = 0;
+    while (wanted.p != NULL && given.p != NULL) {
+        struct str part = str_cut(&wanted, '/'), have = str_cut(&given, '/');
+        bool open = str_eq(part, STR("*"));
+        if (open ? have.len == 0 : !str_eq(part, have))
+            return false;
+        if (open)
+            c->arg[n++] = have;
+    }
+    return wanted.p == NULL && given.p == NULL;
+}
+
+static bool method_fits(const struct resource *r, struct str method)
+{
+    return str_eq(method, str_of(r->method)) ||
+           (str_eq(method, STR("HEAD")) && strcmp(r->method, "GET") == 0);
+}
+
+static uint16_t not_allowed(struct admin_call *c)
+{
+    char *allow = arena_strdup(c->arena, STR(""));
+    for (size_t i = 0; i < ARRAY_LEN(resources); i++) {
+        const struct resource *r = &resources[i];
+        if (path_fits(r->path, c))
+            allow = arena_printf(c->arena, "%s%s%s", allow, allow[0] != '\0' ? ", " : "",
+                                 strcmp(r->method, "GET") == 0 ? "GET, HEAD" : r->method);
+    }
+    (void)str_copy(str_of(allow), c->allow, sizeof(c->allow));
+    return admin_refuse(c, 405, "method-not-allowed", "use one of: %s", c->allow);
+}
+
+static uint16_t call_handler(const struct admin_view *v, struct admin_call *c)
+{
+    bool known = false;
+    if (!str_eq(c->method, STR("GET")) && !str_eq(c->method, STR("HEAD")))
+        admin_deed(c, STR(""), "%.*s %.*s", STR_FMT(c->method), STR_FMT(c->path));
+    for (size_t i = 0; i < ARRAY_LEN(resources); i++) {
+        if (!path_fits(resources[i].path, c))
+            continue;
+        known = true;
+        if (method_fits(&resources[i], c->method))
+            return resources[i].handler(v, c);
+    }
+    if (known)
+        return not_allowed(c);
+    return admin_refuse(c, 404, "not-found", "there is no %.*s; see docs/admin-api.md",
+                        (int)MIN_OF(c->path.len, 80), c->path.p);
+}
+
+uint32_t admin_api_body_max(struct str path)
+{
+    return str_eq(path, STR("/v1/plan")) ? BUNDLE_MAX : BODY_MAX;
+}
+
+uint16_t admin_api_answer(const struct admin_view *v, struct admin_call *c)
+{
+    c->arena = arena_new();
+    if (c->arena == NULL)
+        return ADMIN_NO_MEMORY;
+    uint16_t result = call_handler(v, c);
+    arena_free(c->arena);
+    c->arena = NULL;
+    return finish(v, c, result);
+}
+
+uint16_t admin_api_resume(const struct admin_view *v, struct admin_call *c,
+                          const struct ask_answer *answer)
+{
+    return finish(v, c, c->resume(v, c, answer));
 }

@@ -285,7 +285,7 @@ def _settled(measure):
         time.sleep(0.05)
 
 
-GAUGES = ("in_flight", "connections_current", "sessions_current", "queued")
+GAUGES = ("in_flight", "connections_current", "queue_length")
 
 
 def _gauges(node, path=""):

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// What the admin API changes on evlb as a whole: reload, what a reload would do, restart of a
+// worker, the log. Runs in control. All but the plan are done by the supervisor: the call waits for
+// its answer.
+#include "base/log.h"
+#include "conf/bundle.h"
+#include "conf/plan.h"
+#include "control/admin_parts.h"
+
+uint16_t admin_post_reload(const struct admin_view *v, struct admin_call *c)
+{
+    admin_deed(c, STR(""), "reload");
+    return admin_ask(v, c, ASK_RELOAD, 0, STR_NONE);
+}
+
+uint16_t admin_post_restart(const struct admin_view *v, struct admin_call *c)
+{
+    uint64_t id;
+    if (!str_to_u64(c->arg[0], &id) || id >= v->table->workers)
+        return admin_refuse(c, 404, "not-found", "there is no worker '%.*s': they are 0 to %u",
+                            (int)MIN_OF(c->arg[0].len, 20), c->arg[0].p, v->table->workers - 1);
+    admin_deed(c, STR(""), "restart worker %u", (unsigned)id);
+    return admin_ask(v, c, ASK_RESTART_WORKER, (uint32_t)id, STR_NONE);
+}
+
+// {"level":"debug"}
+uint16_t admin_put_log_level(const struct admin_view *v, struct admin_call *c)
+{
+    static const char *const names[] = {[LOG_ERROR] = "error",
+                                        [LOG_WARNING] = "warning",
+                                        [LOG_INFO] = "info",
+                                        [LOG_DEBUG] = "debug"};
+    const char *why;
+    struct str word;
+    struct admin_field field = {.name = "level"};
+    if (!admin_fields(c, &field, 1, &why))
+        return admin_refuse_body(c, why);
+    if (!admin_field_text(&field, &word))
+        return admin_refuse_body(c, "'level' is a text");
+    for (uint32_t level = 0; level < ARRAY_LEN(names); level++) {
+        if (!str_eq(word, str_of(names[level])))
+            continue;
+        admin_deed(c, STR(""), "log level %s", names[level]);
+        return admin_ask(v, c, ASK_LOG_LEVEL, level, STR_NONE);
+    }
+    return admin_refuse_body(c, "'level' is one of: error, warning, info, debug");
+}
+
+uint16_t admin_post_log_reopen(const struct admin_view *v, struct admin_call *c)
+{
+    admin_deed(c, STR(""), "reopen the logs");
+    return admin_ask(v, c, ASK_LOG_REOPEN, 0, STR_NONE);
+}
+
+// ---- what a reload would change -----------------------------------------------------------------
+
+static uint16_t put_plan(const struct admin_view *v, struct admin_call *c, const struct config *to)
+{
+    struct plan plan = plan_make(v->config, to, c->arena);
+    struct json j = {.out = c->out};
+    json_object(&j, NULL);
+    json_array(&j, "changes");
+    for (uint32_t i = 0; i < plan.n; i++) {
+        const char sign = (char)plan.items[i].sign;
+        json_object(&j, NULL);
+        json_text(&j, "sign", (struct str){&sign, 1});
+        json_text(&j, "object", str_of(plan.items[i].object));
+        json_text(&j, "what", str_of(plan.items[i].what));
+        json_object_end(&j);
+    }
+    json_array_end(&j);
+    json_text(&j, "text", str_of(plan_text(&plan, c->arena)));
+    json_object_end(&j);
+    return admin_done(c, &j);
+}
+
+// The body is a bundle (conf/bundle.h): the files as the one who asks has read them.
+uint16_t admin_post_plan(const struct admin_view *v, struct admin_call *c)
+{
+    struct findings findings;
+    c->deed[0] = '\0'; // nothing is changed
+    findings_init(&findings);
+    struct config *to = bundle_load(c->body, &findings);
+    uint16_t status;
+    if (to != NULL)
+        status = put_plan(v, c, to);
+    else
+        status = admin_refuse(c, 400, "bad-bundle",
+                              "the body is no configuration that this version can load");
+    if (to != NULL)
+        arena_free(to->arena);
+    findings_free(&findings);
+    return status;
+}
