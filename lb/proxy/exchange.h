@@ -65,6 +65,7 @@ struct exchange {
     struct upstream *server;
     struct exchange_text *text; // only with an access log
     uint64_t deadline_ms;       // of the current wait
+    uint64_t client_fin_ms;     // when client_fin was seen
     uint64_t look_ms;           // when to look at a client that the loop does not watch
     uint64_t begin_ms, head_ms, pick_ms, connected_ms, sent_ms, response_ms;
     int32_t idle_ms; // waited on the connection for this request

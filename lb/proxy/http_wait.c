@@ -11,6 +11,8 @@
 void http_set_deadline(struct exchange *x, uint64_t due_ms)
 {
     struct session *s = x->s;
+    if (x->client_fin && !x->head_sent) // an abort, or "printf ... | nc"
+        due_ms = MIN_OF(due_ms, x->client_fin_ms + CLIENT_GRACE_MS);
     x->deadline_ms = due_ms;
     if (x->look_ms == 0)
         x->look_ms = x->w->loop.now_ms + WATCH_CLIENT_MS;
@@ -54,8 +56,7 @@ enum step http_wait_for(struct exchange *x, int client, int server, uint32_t ms)
     conn_want(&x->s->client, l, client);
     if (x->server != NULL)
         conn_want(&x->server->conn, l, server);
-    if (!x->client_fin || x->head_sent)
-        http_set_deadline(x, l->now_ms + ms);
+    http_set_deadline(x, l->now_ms + ms);
     return STEP_WAIT;
 }
 
@@ -68,10 +69,11 @@ bool http_client_is_there(struct exchange *x)
     case IO_OK:
         x->client_waits = true;
         return true;
-    case IO_EOF: // an abort, or "printf ... | nc": give a quick answer the chance to come
+    case IO_EOF: // a quick answer gets the chance to come
         x->client_fin = true;
-        if (!x->head_sent)
-            http_set_deadline(x, MIN_OF(x->deadline_ms, x->w->loop.now_ms + CLIENT_GRACE_MS));
+        x->client_fin_ms = x->w->loop.now_ms;
+        if (x->deadline_ms > x->client_fin_ms) // a wait goes on that began before
+            http_set_deadline(x, x->deadline_ms);
         return true;
     case IO_AGAIN:
         return true;

@@ -95,6 +95,31 @@ static void test_half_close_while_waiting(void **state)
     sim_free(t);
 }
 
+// The same for the second of two requests, whose server connection stands already: nothing has been
+// waited for before its FIN is seen.
+static void test_half_close_behind_two_requests(void **state)
+{
+    (void)state;
+    struct sim *t = sim_new(ONE);
+    sim_send(t, CLIENT, GET("/a") GET("/b"));
+    sim_fin(t, CLIENT);
+    sim_run(t);
+    sim_send(t, SERVER, OKAY);
+    sim_advance(t, 500);
+    sim_send(t, SERVER, OKAY);
+    sim_expect(t, CLIENT, OKAY OKAY, SIM_FIN);
+    sim_expect_ends(t, END_OK, 2);
+
+    sim_send(t, CLIENT_N(1), GET("/a") GET("/b"));
+    sim_fin(t, CLIENT_N(1));
+    sim_run(t);
+    sim_send(t, SERVER, OKAY);
+    sim_advance(t, 1500);
+    sim_expect_ends(t, END_OK, 1);
+    sim_expect_end(t, END_CLIENT_CLOSED_WAIT);
+    sim_free(t);
+}
+
 // One that has ended its direction and takes a long answer gets all of it.
 static void test_half_close_and_long_answer(void **state)
 {
@@ -243,6 +268,7 @@ int main(void)
         cmocka_unit_test(test_while_connecting),
         cmocka_unit_test(test_while_waiting),
         cmocka_unit_test(test_half_close_while_waiting),
+        cmocka_unit_test(test_half_close_behind_two_requests),
         cmocka_unit_test(test_half_close_and_long_answer),
         cmocka_unit_test(test_in_upload),
         cmocka_unit_test(test_in_stalled_upload),
