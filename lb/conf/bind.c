@@ -135,6 +135,11 @@ bool bind_name(struct binder *b, struct node *key, const char *what)
     return false;
 }
 
+bool bind_is_extension(const struct node *key)
+{
+    return str_starts(key->text, STR("x-"));
+}
+
 struct node *bind_get(const struct object *o, struct node *n, const char *key)
 {
     if (n == NULL)
@@ -242,7 +247,7 @@ void bind_check_keys(struct binder *b, struct node *map, const struct object *co
         const struct row *row = NULL;
         for (size_t k = 0; k < 3 && objects[k] != NULL && row == NULL; k++)
             row = schema_row(objects[k], key->text);
-        if (key->poisoned || str_starts(key->text, STR("x-")))
+        if (key->poisoned || bind_is_extension(key))
             continue;
         if (row == NULL)
             report_unknown_key(b, key, objects);

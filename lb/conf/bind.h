@@ -67,6 +67,8 @@ bool bind_is_field_name(struct binder *b, const struct row *row, struct node *n,
                         struct str s) MUST_CHECK;
 // Text without line breaks and control characters; otherwise there is a finding.
 bool bind_is_line(struct binder *b, const struct row *row, struct node *n, struct str s) MUST_CHECK;
+// Whether a key is one that is ignored: "x-...".
+bool bind_is_extension(const struct node *key);
 // The words of a row: "a, b, c".
 const char *bind_word_list(struct binder *b, const struct row *row);
 void bind_report_unknown(struct binder *b, struct finding *x, const struct suggestion *s);

@@ -1,197 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Backends and their servers. Called by bind_all() before the frontends, whose routes refer to
-// them.
+// Backends. Called by bind_all() before the frontends, whose routes refer to them. Their servers
+// are in bind_server.c.
 //
-// Invariants: config->servers is one array that never moves; the servers of a backend are
-// consecutive in it, in the order of the file; index = position. A server or backend that is wrong
-// keeps its place, so that what refers to it is judged as usual (the load fails anyway).
+// Invariant: a backend that is wrong keeps its place, so that what refers to it is judged as usual
+// (the load fails anyway).
 #include "conf/bind.h"
 
 #include <stdio.h>
 
-#include "conf/address.h"
-
-// ---- servers ----------------------------------------------------------------------------------
-
-// What is wrong, and what to write.
-static const char *address_fault(enum address_result r)
-{
-    switch (r) {
-    case ADDRESS_NO_PORT:
-        return "has no port";
-    case ADDRESS_BAD_PORT:
-        return "has no valid port";
-    case ADDRESS_PORT_ONLY:
-        return "is a port without a host";
-    case ADDRESS_BARE_IPV6:
-        return "is an IPv6 address without brackets";
-    case ADDRESS_BAD_UNIX:
-        return "has no valid path";
-    case ADDRESS_URL:
-        return "is a URL";
-    case ADDRESS_WORDS:
-        return "has something behind the address";
-    case ADDRESS_BAD_SRV:
-        return "is not the name of an SRV record";
-    case ADDRESS_OK:
-    case ADDRESS_NAME:
-    case ADDRESS_BAD_HOST:
-        break;
-    }
-    return "is no address";
-}
-
-static void fix_address(struct binder *b, struct finding *x, struct node *n, enum address_result r,
-                        const struct address *a)
-{
-    struct str s = n->value, rest = s, first = str_cut(&rest, ' ');
-    if (r == ADDRESS_NO_PORT)
-        FIX(b, x, "add a port: %.*s:80", SHOW(s));
-    else if (r == ADDRESS_BAD_PORT)
-        FIX(b, x, "a port is a number from 1 to 65535");
-    else if (r == ADDRESS_PORT_ONLY)
-        FIX(b, x, "did you mean 127.0.0.1:%u?", a->port);
-    else if (r == ADDRESS_BARE_IPV6)
-        FIX(b, x, "write IPv6 addresses in brackets and quotes: \"[::1]:80\"");
-    else if (r == ADDRESS_BAD_UNIX)
-        FIX(b, x, "write unix:/PATH, at most 107 bytes");
-    else if (r == ADDRESS_URL)
-        FIX(b, x, "write it without scheme and path: 10.0.0.1:80");
-    else if (r == ADDRESS_WORDS && n->at.end_line > n->at.line)
-        FIX(b, x, "begin each server with '- '");
-    else if (r == ADDRESS_WORDS)
-        FIX(b, x, "write {address: %.*s, weight: ...}", SHOW(first));
-    else if (r == ADDRESS_BAD_SRV)
-        FIX(b, x, "write srv:_http._tcp.example.com; the ports come from DNS");
-    else
-        FIX(b, x, "write 10.0.0.1:80, \"[::1]:80\", name:80 or unix:/PATH");
-}
-
-static void report_address(struct binder *b, const struct row *row, struct node *n,
-                           enum address_result r, const struct address *a)
-{
-    struct finding *x =
-        bind_bad(b, row, n, "config.address", "server '%.*s' %s", SHOW(n->value), address_fault(r));
-    fix_address(b, x, n, r, a);
-}
-
-void bind_server_address(struct binder *b, const struct row *row, struct node *n, void *target)
-{
-    struct server *server = target;
-    struct address a;
-    struct str s;
-    if (!bind_text(b, row, n, &s))
-        return;
-    enum address_result r = address_parse_server(s, &a);
-    if (r != ADDRESS_OK) {
-        report_address(b, row, n, r, &a);
-        return;
-    }
-    server->addr = a.addr;
-    server->host = a.host.len > 0 ? arena_str(b->arena, a.host) : STR_NONE;
-    server->port = a.port;
-    server->srv = a.srv;
-    server->mark = node_mark(n);
-}
-
-static void bind_server(struct binder *b, struct server *server, struct node *own)
-{
-    struct chain c = {.own = own, .at = own->at};
-    c.defaults = node_get(b->backends[server->backend->index], "server-defaults");
-    c.global = node_get(node_get(b->tree, "defaults"), "server-defaults");
-    server->mark = node_mark(own);
-    if (own->kind == NODE_LIST) {
-        struct finding *x = bind_bad(b, NULL, own, "config.type",
-                                     "a server must be an address or a map, not a list");
-        FIX(b, x, "write 10.0.0.1:80 or {address: 10.0.0.1:80, weight: 2}");
-        return;
-    }
-    if (node_is_empty(own)) {
-        struct finding *x = bind_bad(b, NULL, own, "config.empty", "server '%.*s' has no address",
-                                     SHOW(server->name));
-        FIX(b, x, "write 10.0.0.1:80");
-        return;
-    }
-    bind_object(b, &object_server, &c, server);
-}
-
-static bool is_extension(const struct node *key)
-{
-    return str_starts(key->text, STR("x-"));
-}
-
-static uint32_t count_servers(struct node *n)
-{
-    return n == NULL || n->poisoned ? 0 : n->kind == NODE_SCALAR ? !node_is_empty(n) : n->count;
-}
-
-// How many struct servers one entry can become, before its address is read.
-static uint32_t room_of(const struct backend *backend, struct node *own)
-{
-    const struct node *address = bind_get(&object_server, own, "address");
-    bool maybe_srv = address != NULL && address->kind == NODE_SCALAR &&
-                     (str_starts(address->text, STR("srv:")) ||
-                      str_find(address->text, '$') < address->text.len);
-    return backend->resolve == RESOLVE_ALL || maybe_srv ? SERVER_PLACES : 1;
-}
-
-static uint32_t room_of_servers(const struct backend *backend, struct node *n)
-{
-    uint32_t count = count_servers(n), room = 0;
-    for (uint32_t i = 0; i < count; i++)
-        room += room_of(backend, n->kind == NODE_MAP    ? n->entries[i].value
-                                 : n->kind == NODE_LIST ? n->items[i]
-                                                        : n);
-    return room;
-}
-
-// A name with several addresses: the first place is bound, the others are like it.
-static void add_places(struct binder *b, struct backend *backend, struct server *first)
-{
-    struct str name = first->name;
-    if (first->host.len == 0 || first->addr.len > 0 ||
-        (backend->resolve != RESOLVE_ALL && !first->srv))
-        return;
-    first->n_places = SERVER_PLACES;
-    for (uint16_t i = 0; i < SERVER_PLACES; i++) {
-        struct server *s = first + i;
-        *s = *first;
-        s->place = i;
-        s->index = first->index + i;
-        s->name = str_of(arena_printf(b->arena, "%.*s.%u", STR_FMT(name), i + 1u));
-    }
-    backend->n_servers += SERVER_PLACES - 1;
-    b->root->config.n_servers += SERVER_PLACES - 1;
-}
-
-static void add_server(struct binder *b, struct backend *backend, struct str name, struct node *own)
-{
-    struct server *s = &backend->servers[backend->n_servers];
-    s->name = name;
-    s->index = b->root->config.n_servers++;
-    s->n_places = 1;
-    s->backend = backend;
-    backend->n_servers++;
-    bind_server(b, s, own);
-    add_places(b, backend, s);
-}
-
-static void bind_servers(struct binder *b, struct backend *backend, struct node *n)
-{
-    struct node **items;
-    backend->servers = b->root->config.servers + b->root->config.n_servers;
-    if (n->kind == NODE_MAP) {
-        for (uint32_t i = 0; i < n->count; i++) {
-            struct entry *e = &n->entries[i];
-            if (!is_extension(e->key) && bind_name(b, e->key, "a server"))
-                add_server(b, backend, e->key->text, e->value);
-        }
-        return;
-    }
-    uint32_t count = bind_items(&n, &items);
-    for (uint32_t i = 0; i < count; i++)
-        add_server(b, backend, str_of(arena_printf(b->arena, "s%u", i + 1)), items[i]);
-}
+#include "conf/bind_server.h"
 
 // ---- hash -------------------------------------------------------------------------------------
 
@@ -286,7 +103,7 @@ static struct node *section(struct binder *b, const char *key)
 
 static bool usable_backend(struct binder *b, struct entry *e)
 {
-    if (is_extension(e->key) || !bind_name(b, e->key, "a backend"))
+    if (bind_is_extension(e->key) || !bind_name(b, e->key, "a backend"))
         return false;
     if (!node_is_empty(e->value))
         return true;
@@ -303,22 +120,6 @@ static void report_default_twice(struct binder *b, struct node *key, struct node
                                    "%s 'default' exists already: the short form makes it", what);
     FIX(b, x, "give this one another name");
     NOTE(b, x, "the short form is at %s:%u", list->at.file->name, list->at.line);
-}
-
-// When all backends are known, so that the array of servers has its final place.
-static void bind_all_servers(struct binder *b)
-{
-    struct config *c = &b->root->config;
-    uint32_t room = 0;
-    for (uint32_t i = 0; i < c->n_backends; i++)
-        room +=
-            room_of_servers(&c->backends[i], bind_get(&object_backend, b->backends[i], "servers"));
-    c->servers = arena_alloc(b->arena, (room + 1) * sizeof(*c->servers));
-    for (uint32_t i = 0; i < c->n_backends; i++) {
-        struct node *servers = bind_get(&object_backend, b->backends[i], "servers");
-        if (count_servers(servers) > 0)
-            bind_servers(b, &c->backends[i], servers);
-    }
 }
 
 void bind_backends(struct binder *b)
@@ -339,5 +140,5 @@ void bind_backends(struct binder *b)
         else if (usable_backend(b, e))
             bind_backend(b, e->key->text, e->key, e->value);
     }
-    bind_all_servers(b);
+    bind_servers(b);
 }

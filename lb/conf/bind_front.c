@@ -137,7 +137,7 @@ static void report_shape(struct binder *b, struct entry *e)
 
 static bool usable_frontend(struct binder *b, struct entry *e)
 {
-    if (str_starts(e->key->text, STR("x-")) || !bind_name(b, e->key, "a frontend"))
+    if (bind_is_extension(e->key) || !bind_name(b, e->key, "a frontend"))
         return false;
     if (e->value->kind == NODE_MAP)
         return true;

@@ -239,6 +239,7 @@ struct config {
     enum log_level log_level;
     bool access_log;
     struct str access_log_path; // empty: standard error
+    struct str overlay;         // the lines of the source's that still act (conf/overlay.h)
     struct map frontend_by_name, backend_by_name;
 };
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "conf/bind_health.h"
+#include "conf/bind_server.h"
 #include "conf/emit.h"
 #include "conf/loader.h"
 
@@ -38,18 +39,19 @@ static void put(struct writer *w, const char *comment, const char *fmt, ...)
     fputc('\n', w->out);
 }
 
+static const char *origin_of_mark(struct writer *w, const struct conf_mark *m)
+{
+    return m->line == 0 ? m->file : arena_printf(w->arena, "%s:%u", m->file, m->line);
+}
+
 static const char *origin_of(struct writer *w, const struct node *n)
 {
     if (n == NULL)
         return "default";
     if (n->origin != NULL)
         return n->origin;
-    return arena_printf(w->arena, "%s:%u", n->at.file->name, n->at.line);
-}
-
-static const char *origin_of_mark(struct writer *w, const struct conf_mark *m)
-{
-    return arena_printf(w->arena, "%s:%u", m->file, m->line);
+    const struct conf_mark mark = node_mark(n);
+    return origin_of_mark(w, &mark);
 }
 
 // ---- values of rows ---------------------------------------------------------------------------
@@ -477,9 +479,7 @@ static void put_server(struct writer *w, const struct server *s)
 {
     const char *origin = origin_of_mark(w, &s->mark);
     const char *settings = server_settings(w, s, &origin);
-    struct str name = s->name;
-    if (s->n_places > 1)
-        name.len -= 2; // ".1"
+    struct str name = server_base_name(s);
     put(w, origin, "  %.*s: {address: %s%s}", STR_FMT(name), server_address(w, s), settings);
 }
 

@@ -16,6 +16,11 @@ struct span verify_span(const struct verifier *v, const struct conf_mark *m)
     const struct conf_file *f = v->files;
     while (f != NULL && f->name != m->file)
         f = f->next;
+    if (f == NULL && m->file != NULL) { // "evlb ctl"
+        struct conf_file *other = arena_alloc(v->b->arena, sizeof(*other));
+        other->name = m->file;
+        f = other;
+    }
     return (struct span){f, m->line, m->column, m->line, m->end_column};
 }
 
