@@ -28,7 +28,8 @@ enum message_type {
     MSG_STOP,       // supervisor: exit 0 at once
     MSG_LISTENERS,  // supervisor -> worker: fds[i] is the listening socket with number id[i]; comes
                     // before the CONFIG that uses it
-    MSG_CONFIG,     // supervisor: arg = generation, fds[0] = a sealed memfd (conf/bundle.h)
+    MSG_CONFIG,     // supervisor: arg = generation, fds[0] = a sealed memfd (conf/bundle.h);
+                    // value = max-connections of the process tree, 0: as before
     MSG_TAKEN,      // child: arg = generation, status 0: it is in force here
     MSG_RELEASED,   // worker: arg = the oldest generation that something still uses
     MSG_ASK,        // control -> supervisor: arg = enum ask, request = a number of control's own,

@@ -53,7 +53,7 @@ static const uint32_t denied[] = {
     NR(renameat2), NR(linkat), NR(symlinkat), NR(mkdirat), NR(mknodat), NR(fchmodat),
     NR(fchownat), NR(truncate), NR(utimensat), NR(chdir), NR(fchdir), NR(chroot), NR(quotactl),
     NR(setxattr), NR(lsetxattr), NR(removexattr), NR(lremovexattr), NR(fanotify_init),
-    NR(inotify_add_watch), NR(memfd_create), NR(acct), NR(swapon), NR(swapoff),
+    NR(inotify_add_watch), NR(acct), NR(swapon), NR(swapoff),
     // the system
     NR(mount), NR(umount2), NR(pivot_root), NR(move_mount), NR(open_tree), NR(fsopen), NR(fsmount),
     NR(reboot), NR(kexec_load), NR(init_module), NR(finit_module), NR(delete_module), NR(bpf),

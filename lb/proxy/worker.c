@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The worker process: builds its schedulers and pools from the configuration, watches its listeners
+// The worker process: begins with the configuration that it was forked with, watches its listeners
 // and the channel to the supervisor, and runs the loop. process/ calls worker_run() after the fork.
 // Draining: listeners stop, idle connections close, answers say "Connection: close"; the process
-// ends with its last session or when its time is over.
+// ends with its last session or when its time is over. Further configurations: reload.c.
 #include "proxy/worker.h"
 
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include "io/sock.h"
 #include "proxy/generation.h"
 #include "proxy/listener.h"
+#include "proxy/reload.h"
 #include "proxy/session.h"
 #include "proxy/upstream.h"
 #include "proxy/worker_state.h"
@@ -51,21 +52,47 @@ void worker_drain(struct worker *w, uint32_t ms)
         loop_break(&w->loop);
 }
 
+// False: the worker ends.
+static bool hear(struct worker *w, const struct message *m, const int *fds)
+{
+    switch (m->type) {
+    case MSG_STOP:
+        return false;
+    case MSG_DRAIN:
+        worker_drain(w, m->arg);
+        return true;
+    case MSG_LISTENERS:
+        reload_take_sockets(w, m, fds);
+        return true;
+    case MSG_CONFIG:
+        reload_take_config(w, m, fds);
+        return true;
+    case MSG_LOG_LEVEL:
+        log_set_level((enum log_level)MIN_OF(m->arg, (uint32_t)LOG_DEBUG));
+        return true;
+    default: // not for workers
+        for (uint32_t i = 0; i < m->n_fds; i++)
+            (void)close(fds[i]);
+        return true;
+    }
+}
+
 static void on_channel(struct ev_loop *ev, ev_io *watcher, int events)
 {
     (void)ev, (void)events;
     struct worker *w = container_of(watcher, struct worker, channel);
     struct message m;
-    ssize_t n = recv(watcher->fd, &m, sizeof(m), 0);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (n == (ssize_t)sizeof(m) && m.type == MSG_DRAIN) {
-        worker_drain(w, m.arg);
+    int fds[CHANNEL_FDS_MAX], r;
+    while ((r = channel_receive(watcher->fd, &m, fds)) != 0) {
+        if (r == -EMFILE) // its descriptors are lost: who needs them says that they are not there
+            m.n_fds = 0;
+        if ((r > 0 || r == -EMFILE) && hear(w, &m, fds))
+            continue;
+        // STOP, or no supervisor any more: without it the ports must be free for the next one
+        session_close_all(w);
+        loop_break(&w->loop);
         return;
     }
-    // STOP, or no supervisor any more: without it the ports must be free for the next one
-    session_close_all(w);
-    loop_break(&w->loop);
 }
 
 static int dial(struct worker *w, const struct addr *to, bool has_data)
@@ -108,6 +135,7 @@ void worker_init(struct worker *w, const struct worker_setup *setup, struct ev_l
     rng_seed(&w->rng, (uint64_t)clock_wall_ms() * 1000003u + w->id);
     list_init(&w->sessions);
     list_init(&w->listeners);
+    list_init(&w->sockets);
     timer_init(&w->drain_timer, on_drain_over);
     ev_io_init(&w->channel, on_channel, setup->channel_fd, EV_READ);
     init_pools(w);
@@ -119,6 +147,7 @@ void worker_init(struct worker *w, const struct worker_setup *setup, struct ev_l
 void worker_free(struct worker *w)
 {
     session_close_all(w);
+    reload_forget_sockets(w);
     LIST_EACH(node, &w->listeners)
     {
         listener_free(list_entry(node, struct listener, node));

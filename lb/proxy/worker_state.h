@@ -101,6 +101,7 @@ struct worker {
     struct ring *access_log; // NULL: off
     struct idle_pool *idle;  // by server slot
     struct list listeners;   // those that are configured
+    struct list sockets;     // that came for the next configuration (reload.c)
     struct list sessions;
     uint32_t n_sessions, n_upstreams;
     uint32_t retrying;  // exchanges that are in a retry now, against the budget

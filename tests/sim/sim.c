@@ -24,9 +24,13 @@ struct sim *sim_new(const char *yaml)
 {
     struct sim *t = xcalloc(1, sizeof(*t));
     log_set_sink(quiet_log, NULL);
+    t->arenas = sim_arenas();
+    t->channel = -1;
+    t->generation = t->released = 1;
     t->config = sim_config(yaml);
+    sim_assign_slots(t, t->config);
     t->buffers = buf_in_use();
-    struct board_dim dim = {1, t->config->n_servers, t->config->n_backends, t->config->n_frontends};
+    struct board_dim dim = {1, SIM_SLOTS, SIM_SLOTS, SIM_SLOTS};
     size_t bytes = (board_bytes(&dim) + 63) / 64 * 64;
     void *memory = aligned_alloc(64, bytes);
     assert_non_null(memory);
@@ -52,7 +56,7 @@ void sim_expect_quiet(struct sim *t)
     assert_int_equal(t->w.exchanges, 0);
     assert_int_equal(t->w.retrying, 0);
     assert_int_equal(buf_in_use(), t->buffers);
-    for (uint32_t i = 0; i < t->config->n_servers; i++)
+    for (uint32_t i = 0; i < t->board->dim.servers; i++)
         assert_int_equal(board_total(t->board, board_server_slot(i)), 0);
 }
 
@@ -79,14 +83,31 @@ void sim_free(struct sim *t)
     free(t->board);
     free(t->log_memory);
     arena_free(t->config->arena);
+    assert_int_equal(sim_arenas(), t->arenas);
+    sim_close_channel(t);
     free(t);
 }
 
 // ---- what peers do
 
+struct listener *sim_listener(struct sim *t, uint32_t number)
+{
+    LIST_EACH(node, &t->w.listeners)
+    {
+        struct listener *l = list_entry(node, struct listener, node);
+        if (l->listen->number == number)
+            return l;
+    }
+    return NULL;
+}
+
 int sim_connect(struct sim *t)
 {
-    struct listener *l = list_entry(t->w.listeners.next, struct listener, node);
+    return sim_connect_to(t, list_entry(t->w.listeners.next, struct listener, node));
+}
+
+int sim_connect_to(struct sim *t, struct listener *l)
+{
     int peer = CLIENT_N(t->n_clients++);
     union ip_addr from = {.v4 = {.sin_family = AF_INET, .sin_port = htons(4000)}};
     from.v4.sin_addr.s_addr = htonl(0x7f000001u);

@@ -27,9 +27,12 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "conf/load.h"
 #include "core/end.h"
+#include "io/channel.h"
 #include "proxy/worker_state.h"
 
+#define SIM_SLOTS 32
 #define SIM_PEERS 128
 #define CLIENT_N(i) (i)        // the i-th client connection
 #define SERVER_N(i) (64 + (i)) // the i-th connection that was made to any server
@@ -62,7 +65,7 @@ struct sim_peer {
     int watched;       // events that the worker asked for
     bool connecting;
     int error;  // errno that the next call gets
-    int server; // index of the server; -1: a client
+    int server; // slot of the server; -1: a client
     struct sim_bytes in, out;
     size_t in_taken, out_taken; // read by the worker; looked at by the test
     bool in_fin, gone;          // the peer has ended its direction; has closed altogether
@@ -83,15 +86,21 @@ enum sim_fault {
     FAULT_COUNT
 };
 
+// Which names have which slots: of servers, backends, frontends, listens.
+struct sim_slots {
+    char name[2 * SIM_SLOTS][96];
+    uint32_t n;
+};
+
 struct sim {
     struct worker w;
-    struct config *config;
+    struct config *config; // the first one
     struct board *board;
     struct worker_setup setup;
     struct sim_peer peers[SIM_PEERS];
     int n_clients, n_dials;
     size_t buffers; // in use when it began: more than none only when a test before it has failed
-    enum sim_dial dial[8];                // by server index
+    enum sim_dial dial[SIM_SLOTS];        // by server slot
     size_t read_most, write_most, window; // for connections still to be made
     size_t refill;  // peers take so many bytes more in every turn; 0: only what sim_window() says
     uint64_t calls; // of the transport
@@ -105,6 +114,10 @@ struct sim {
     void (*drive)(struct sim *t);           // called in every turn: the client's part
     struct ring log;
     struct ring_shared *log_memory;
+    struct sim_slots slots[4];
+    int channel; // the supervisor's end; -1: nothing was reloaded yet
+    uint32_t generation, released;
+    int arenas; // when it began
 };
 
 struct sim *sim_new(const char *yaml) MUST_CHECK;
@@ -115,6 +128,9 @@ void sim_expect_quiet(struct sim *t);
 
 // A new client connection; returns its number. sim_send() to a client that is not there makes one.
 int sim_connect(struct sim *t);
+int sim_connect_to(struct sim *t, struct listener *l);
+// The listener that is configured with this number, or NULL.
+struct listener *sim_listener(struct sim *t, uint32_t number);
 void sim_send(struct sim *t, int peer, const char *text);
 void sim_send_bytes(struct sim *t, int peer, const void *bytes, size_t n);
 void sim_fin(struct sim *t, int peer);   // ends the peer's direction
@@ -128,6 +144,19 @@ void sim_run(struct sim *t);
 // Lets time pass, timers fire in order.
 void sim_advance(struct sim *t, uint64_t ms);
 void sim_drain(struct sim *t, uint32_t ms);
+
+// Sends a new configuration as the supervisor does, with sockets for its new addresses. Returns the
+// status that the worker answers with.
+uint32_t sim_reload(struct sim *t, const char *yaml) MUST_CHECK;
+// The same in pieces: the memfd of a bundle; one message, and the status of what it answered
+// (UINT32_MAX: nothing); a socket that listens.
+int sim_bundle(struct sim *t, const char *yaml, struct config **config) MUST_CHECK;
+uint32_t sim_tell(struct sim *t, const struct message *m, const int *fds);
+int sim_listen(void);
+// The oldest generation in use, as the worker has told; how many there are; how many arenas.
+uint32_t sim_released(struct sim *t);
+int sim_generations(const struct sim *t);
+int sim_arenas(void);
 
 // What came to the peer since it was last looked at is exactly `text`, and its connection is in
 // that state.
@@ -160,10 +189,15 @@ void sim_fault_at(struct sim *t, uint64_t n, enum sim_fault fault);
 // ---- between the files of the harness
 extern const struct transport transport_mem;
 struct config *sim_config(const char *yaml);
+struct config_source sim_source(const char *yaml, char *text, size_t size);
+void sim_assign_slots(struct sim *t, struct config *c);
+void sim_close_channel(struct sim *t);
 void sim_bytes_add(struct sim_bytes *b, const void *bytes, size_t n);
 int sim_dial(struct worker *w, const struct addr *to, bool has_data);
 int sim_open(struct sim *t, int peer, int server); // returns its descriptor
 int sim_events(const struct sim_peer *p);          // what epoll would report
 enum sim_fault sim_fault_now(struct sim *t, int peer);
+// Sets how many mallocs are left until one fails (0: none will); returns how many there were.
+uint64_t sim_mallocs(uint64_t left);
 
 #endif

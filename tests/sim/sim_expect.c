@@ -49,16 +49,20 @@ void sim_expect_part_(struct sim *t, int peer, const char *text, enum sim_state 
     sim_expect_state_(t, peer, state, file, line);
 }
 
-static const uint64_t *ends_of(const struct sim *t)
+// Of all frontends.
+static uint64_t ends_with(const struct sim *t, int cause)
 {
-    return t->board->counters[0].frontends[0].ends;
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < t->board->dim.frontends; i++)
+        n += t->board->counters[0].frontends[i].ends[cause];
+    return n;
 }
 
 uint64_t sim_ends(const struct sim *t)
 {
     uint64_t n = 0;
     for (int i = 0; i < END_COUNT; i++)
-        n += ends_of(t)[i];
+        n += ends_with(t, i);
     return n;
 }
 
@@ -67,8 +71,8 @@ void sim_expect_ends_(struct sim *t, enum end_cause cause, uint64_t n, const cha
     bool good = true;
     sim_run(t);
     for (int i = 0; i < END_COUNT; i++) {
-        uint64_t fresh = ends_of(t)[i] - t->ends[i];
-        t->ends[i] = ends_of(t)[i];
+        uint64_t fresh = ends_with(t, i) - t->ends[i];
+        t->ends[i] += fresh;
         if (fresh == (i == (int)cause ? n : 0))
             continue;
         print_error("%llu ended with %s\n", (unsigned long long)fresh,

@@ -20,6 +20,13 @@ void *__wrap_malloc(size_t size)
     return NULL;
 }
 
+uint64_t sim_mallocs(uint64_t left)
+{
+    uint64_t before = mallocs_left;
+    mallocs_left = left;
+    return before;
+}
+
 void sim_fault_at(struct sim *t, uint64_t n, enum sim_fault fault)
 {
     bool memory = fault == FAULT_NO_MEMORY;

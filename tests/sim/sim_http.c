@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define BIG_BYTES 70000
+#define TURNS_OF_INTEREST 60
 
 static char context[256];
 static char big[BIG_BYTES + 1];
@@ -20,14 +21,14 @@ const char *dialogue_context(void)
 
 // ---- reading messages
 
-struct message {
+struct http_message {
     const char *head, *body; // body: as received, framing included
     size_t head_len, body_len;
     bool complete;
     int status;
 };
 
-static bool has(const struct message *m, const char *text)
+static bool has(const struct http_message *m, const char *text)
 {
     size_t n = strlen(text);
     for (size_t i = 0; i + n <= m->head_len; i++) {
@@ -37,7 +38,7 @@ static bool has(const struct message *m, const char *text)
     return false;
 }
 
-static size_t number_after(const struct message *m, const char *name, size_t otherwise)
+static size_t number_after(const struct http_message *m, const char *name, size_t otherwise)
 {
     size_t n = strlen(name);
     for (size_t i = 0; i + n <= m->head_len; i++) {
@@ -69,10 +70,11 @@ static size_t chunked_len(const char *p, size_t n)
 }
 
 // A message at the front of p[0..n). False: its head is not there yet.
-static bool read_message(const char *p, size_t n, bool no_body, bool to_the_end, struct message *m)
+static bool read_message(const char *p, size_t n, bool no_body, bool to_the_end,
+                         struct http_message *m)
 {
     const char *end = memmem(p, n, "\r\n\r\n", 4);
-    *m = (struct message){.head = p};
+    *m = (struct http_message){.head = p};
     if (end == NULL)
         return false;
     m->head_len = (size_t)(end + 4 - p);
@@ -99,12 +101,15 @@ static bool read_message(const char *p, size_t n, bool no_body, bool to_the_end,
 // ---- the server
 
 static const struct dialogue *playing;
+static const struct run *running;
 static struct {
     size_t at[SIM_PEERS]; // read so far, by peer
     bool continued[SIM_PEERS], tunnel[SIM_PEERS];
     int heads[DIALOGUE_REQUESTS]; // of this request that reached any server
     bool head_seen[SIM_PEERS], closes[SIM_PEERS];
     size_t sent; // pieces of the client
+    int turn;
+    bool elsewhere; // the configuration in force names another server
 } party;
 
 static bool may_speak(const struct sim_peer *p)
@@ -187,7 +192,7 @@ static void serve_tunnel(struct sim *t, int peer)
 static void serve(struct sim *t, int peer)
 {
     struct sim_peer *p = &t->peers[peer];
-    struct message m;
+    struct http_message m;
     while (may_speak(p)) {
         if (party.tunnel[peer]) {
             serve_tunnel(t, peer);
@@ -237,14 +242,14 @@ static void serve(struct sim *t, int peer)
 
 // Reads all answers. Returns how many came whole, interim ones included; *finals of them final.
 static int read_answers(struct sim *t, int *finals,
-                        void (*each)(struct sim *, int, struct message *))
+                        void (*each)(struct sim *, int, struct http_message *))
 {
     struct sim_peer *p = &t->peers[CLIENT];
     size_t at = 0;
     int whole = 0;
     *finals = 0;
     while (at < p->out.n && *finals < DIALOGUE_REQUESTS) {
-        struct message m;
+        struct http_message m;
         const char *method = playing->request[*finals].method;
         if (method == NULL)
             fail_msg("more answers than requests: %s", p->out.p + at);
@@ -265,10 +270,33 @@ static int read_answers(struct sim *t, int *finals,
     return whole;
 }
 
+// The configuration of the dialogue; `elsewhere`: with another server in place of the first.
+static const char *yaml_of(const struct dialogue *d, bool elsewhere)
+{
+    static char yaml[512];
+    const char *own = d->yaml != NULL ? d->yaml : "";
+    bool has_servers = strstr(own, "servers:") != NULL;
+    snprintf(yaml, sizeof(yaml), "%s%s", own, has_servers ? "" : "servers: [10.0.0.1:80]\n");
+    if (elsewhere && !has_servers)
+        strstr(yaml, "10.0.0.1:")[7] = '9';
+    return yaml;
+}
+
+static void reload_when_due(struct sim *t)
+{
+    int late = ++party.turn - running->reload_turn; // from some turn on only timers are left
+    bool due = running->reload_every == 0 ? late == 0 : late % running->reload_every == 0;
+    if (running->reload_turn == 0 || late < 0 || !due || party.turn > TURNS_OF_INTEREST)
+        return;
+    party.elsewhere = !party.elsewhere;
+    assert_int_equal(sim_reload(t, yaml_of(playing, party.elsewhere)), 0);
+}
+
 static void drive(struct sim *t)
 {
     struct sim_peer *p = &t->peers[CLIENT];
     int finals;
+    reload_when_due(t);
     if (p->in_fin || p->error != 0)
         return;
     if (p->state != SIM_OPEN) {
@@ -305,7 +333,7 @@ static size_t dechunk(const char *p, size_t n, char *out)
 }
 
 // One answer as the client got it.
-static void check_answer(struct sim *t, int i, struct message *m)
+static void check_answer(struct sim *t, int i, struct http_message *m)
 {
     static char body[2 * BIG_BYTES];
     const char *path = playing->request[i].path;
@@ -374,19 +402,17 @@ bool dialogue_run(const struct dialogue *d, const struct run *r)
 {
     static const char *const names[FAULT_COUNT] = {"none",  "again", "short",
                                                    "reset", "eof",   "no memory"};
-    char yaml[512];
-    snprintf(context, sizeof(context), "%s, fault %s at call %llu, reads of %zu, writes of %zu",
-             d->name, names[r->fault], (unsigned long long)r->fault_at, r->read_most,
-             r->write_most);
+    snprintf(context, sizeof(context),
+             "%s, fault %s at call %llu, reads of %zu, writes of %zu, reload in turn %d, every %d",
+             d->name, names[r->fault], (unsigned long long)r->fault_at, r->read_most, r->write_most,
+             r->reload_turn, r->reload_every);
     signal(SIGABRT, on_abort);
     if (getenv("SIM_TRACE") != NULL)
         print_message("%s\n", context);
-    snprintf(yaml, sizeof(yaml), "%s%s", d->yaml != NULL ? d->yaml : "",
-             d->yaml != NULL && strstr(d->yaml, "servers:") != NULL ? ""
-                                                                    : "servers: [10.0.0.1:80]\n");
     memset(&party, 0, sizeof(party));
     playing = d;
-    struct sim *t = sim_new(yaml);
+    running = r;
+    struct sim *t = sim_new(yaml_of(d, false));
     t->read_most = r->read_most;
     t->write_most = r->write_most;
     t->refill = r->refill;

@@ -36,6 +36,8 @@ struct run {
     enum sim_fault fault;
     uint64_t fault_at;
     size_t read_most, write_most, refill;
+    // Reloads, to another server and back: in this turn; then again every so many turns (0: not).
+    int reload_turn, reload_every;
 };
 
 // Plays it and checks the promises: no busy loop, nothing leaked, an end for everything, a POST

@@ -8,6 +8,7 @@
 // Invariant: peer->conn is the worker's connection from open to close.
 #include <errno.h>
 
+#include "proxy/generation.h"
 #include "sim.h"
 
 #define FD_BASE 100000 // no real descriptor: a system call on one fails
@@ -53,13 +54,26 @@ int sim_open(struct sim *t, int peer, int server)
     return FD_BASE + peer;
 }
 
+// The slot of the server that has this address in any configuration that is in use.
+static uint32_t server_with(const struct worker *w, const struct addr *to)
+{
+    struct addr addr;
+    for (const struct generation *g = w->now; g != NULL; g = g->older) {
+        for (uint32_t i = 0; i < g->config->n_servers; i++) {
+            sched_address(w->board, &g->config->servers[i], &addr);
+            if (addr_eq(&addr, to))
+                return g->config->servers[i].index;
+        }
+    }
+    fail_msg("a connection to nowhere");
+    return 0;
+}
+
 int sim_dial(struct worker *w, const struct addr *to, bool has_data)
 {
     (void)has_data;
     struct sim *t = container_of(w, struct sim, w);
-    uint32_t s = 0;
-    while (!addr_eq(&t->config->servers[s].addr, to))
-        s++;
+    uint32_t s = server_with(w, to);
     if (t->dial[s] == DIAL_REFUSE_NOW)
         return -ECONNREFUSED;
     if (t->dial[s] == DIAL_EXHAUSTED)
