@@ -51,6 +51,7 @@ struct admin_call {
     struct arena *arena;   // for the time of one handler
     uint64_t since;        // ADMIN_FEED
     uint32_t parts, total; // of the answers of workers: put into `out`, and how many there are
+    bool missing;          // one of them said nothing
     struct asks_waiter waiter;
     admin_resume *resume;
 

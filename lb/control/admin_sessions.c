@@ -24,13 +24,14 @@ static uint16_t more(const struct admin_view *v, struct admin_call *c,
     (void)v;
     if (answer == NULL)
         return put_end(c, false);
+    c->missing |= answer->status != 0;
     c->total += answer->value;
     if (answer->text.len > 0) {
         if ((c->parts++ > 0 && !buf_append(c->out, ",", 1)) ||
             !buf_append(c->out, answer->text.p, answer->text.len))
             return ADMIN_NO_MEMORY;
     }
-    return answer->last ? put_end(c, true) : (uint16_t)ADMIN_LATER;
+    return answer->last ? put_end(c, !c->missing) : (uint16_t)ADMIN_LATER;
 }
 
 // The limit is shared by the workers, so that the answer stays bounded however many there are.

@@ -808,3 +808,16 @@ void http_timeout(struct session *s)
     if (timed_out(x) == STEP_GO)
         drive(x);
 }
+
+void http_describe(const struct session *s, struct session_work *out)
+{
+    const struct exchange *x = s->work;
+    *out = (struct session_work){
+        .doing = steps[x->state].doing,
+        .backend = x->attempt.backend,
+        .server = x->attempt.server,
+        .begin_ms = x->begin_ms,
+        .bytes_received = x->up.passed,
+        .bytes_sent = x->down.passed,
+    };
+}

@@ -52,4 +52,13 @@ void session_local(const struct session *s, union ip_addr *out);
 // progress, perhaps of an older generation than the listener's.
 bool session_trusts_peer(const struct session *s, const struct frontend *f);
 
+// What a session's work is doing, for whoever asks.
+struct session_work {
+    const char *doing;
+    const struct backend *backend; // NULL: not decided yet
+    const struct server *server;   // NULL: none now
+    uint64_t begin_ms;
+    uint64_t bytes_received, bytes_sent; // from the client, to the client
+};
+
 #endif

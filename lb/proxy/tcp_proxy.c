@@ -434,3 +434,16 @@ void tcp_timeout(struct session *s)
         cause = t->client_slow ? END_CLIENT_TIMEOUT_DATA : END_SERVER_TIMEOUT_DATA;
     (void)end(t, cause);
 }
+
+void tcp_describe(const struct session *s, struct session_work *out)
+{
+    const struct tcp_session *t = s->work;
+    *out = (struct session_work){
+        .doing = steps[t->state].doing,
+        .backend = t->attempt.backend,
+        .server = t->attempt.server,
+        .begin_ms = t->begin_ms,
+        .bytes_received = t->up.passed,
+        .bytes_sent = t->down.passed,
+    };
+}

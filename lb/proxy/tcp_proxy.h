@@ -9,6 +9,8 @@ void tcp_begin(struct session *s);
 // Something happened on the client connection, or the session's timer fired.
 void tcp_client_ready(struct session *s);
 void tcp_timeout(struct session *s);
+// Of a session with work in progress.
+void tcp_describe(const struct session *s, struct session_work *out);
 // Ends the session's work at once; the client connection is the caller's to close.
 void tcp_abort(struct session *s, enum end_cause cause);
 

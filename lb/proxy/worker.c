@@ -15,6 +15,7 @@
 #include "proxy/listener.h"
 #include "proxy/reload.h"
 #include "proxy/session.h"
+#include "proxy/sessions_dump.h"
 #include "proxy/upstream.h"
 #include "proxy/worker_state.h"
 
@@ -93,6 +94,16 @@ static void on_channel(struct ev_loop *ev, ev_io *watcher, int events)
         loop_break(&w->loop);
         return;
     }
+<<<<<<< ours
+=======
+    if (n == (ssize_t)sizeof(m) && m.type == MSG_QUERY) {
+        sessions_answer(w, &m, watcher->fd);
+        return;
+    }
+    // STOP, or no supervisor any more: without it the ports must be free for the next one
+    session_close_all(w);
+    loop_break(&w->loop);
+>>>>>>> theirs
 }
 
 static int dial(struct worker *w, const struct addr *to, bool has_data)
