@@ -71,6 +71,9 @@ static bool hear(struct worker *w, const struct message *m, const int *fds)
     case MSG_LOG_LEVEL:
         log_set_level((enum log_level)MIN_OF(m->arg, (uint32_t)LOG_DEBUG));
         return true;
+    case MSG_QUERY:
+        sessions_answer(w, m, w->channel.fd);
+        return true;
     default: // not for workers
         for (uint32_t i = 0; i < m->n_fds; i++)
             (void)close(fds[i]);
@@ -94,16 +97,6 @@ static void on_channel(struct ev_loop *ev, ev_io *watcher, int events)
         loop_break(&w->loop);
         return;
     }
-<<<<<<< ours
-=======
-    if (n == (ssize_t)sizeof(m) && m.type == MSG_QUERY) {
-        sessions_answer(w, &m, watcher->fd);
-        return;
-    }
-    // STOP, or no supervisor any more: without it the ports must be free for the next one
-    session_close_all(w);
-    loop_break(&w->loop);
->>>>>>> theirs
 }
 
 static int dial(struct worker *w, const struct addr *to, bool has_data)
