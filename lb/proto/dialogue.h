@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "proto/h1_body.h"
 #include "proto/h1_head.h"
+#include "proto/mysql.h"
 #include "proto/search.h"
 
 #define DIALOGUE_REASON 96
@@ -17,11 +18,17 @@
 
 enum dialogue_step {
     DIALOGUE_MORE,   // needs more bytes from the server
-    DIALOGUE_PASSED, // the server is fine; what is in `out` is a farewell and may be lost
+    DIALOGUE_PASSED, // the server is fine
     DIALOGUE_FAILED, // `reason` says why: "status 503, expected 200-399"
 };
+// With a verdict, what is in `out` is a farewell: sent if that is possible at once, else forgotten.
 
 struct dialogue;
+
+// For the protocols: the reason, with what is not printable ASCII replaced, as servers' own words
+// may hold anything. Returns DIALOGUE_FAILED.
+enum dialogue_step dialogue_fail(char reason[DIALOGUE_REASON], const char *format, ...)
+    PRINTF_LIKE(2, 3);
 
 // `in`: what has come and was not used yet (never NULL, not at the first step either); `used`: how
 // much of it is done with. `eof`: nothing comes any more. Appends what is to be sent to `out`.
@@ -78,19 +85,28 @@ struct dialogue_mysql {
     struct dialogue base;
     struct str user, password;
     enum dialogue_role role;
-    uint32_t max_lag_ms;
-    uint32_t phase;
-    uint32_t scratch[16]; // of dialogue_mysql.c
+    uint32_t max_lag_ms; // 0: any lag
+    // of dialogue_mysql.c
+    uint32_t phase, query;
+    uint32_t columns, column, rows;
+    uint32_t where[3]; // in which column each thing that we look for stands, from 1; 0: in none
+    uint8_t sequence;  // of the next packet
+    enum mysql_plugin plugin;
+    uint8_t scramble[MYSQL_SCRAMBLE];
+    char finding[DIALOGUE_REASON]; // what speaks against the server in an answer not yet at its end
 };
 void dialogue_mysql_init(struct dialogue_mysql *d);
 
 // Startup message; with a password: cleartext, md5 or SCRAM-SHA-256; then pg_is_in_recovery().
 struct dialogue_postgres {
     struct dialogue base;
-    struct str user, password, database;
+    struct str user, password, database; // database empty: named like the user
     enum dialogue_role role;
+    uint64_t nonce[2]; // random bytes, for SCRAM
+    // of dialogue_postgres.c
     uint32_t phase;
-    char scratch[512]; // of dialogue_postgres.c
+    uint8_t server_signature[32];
+    char finding[DIALOGUE_REASON];
 };
 void dialogue_postgres_init(struct dialogue_postgres *d);
 
@@ -99,7 +115,7 @@ struct dialogue_redis {
     struct dialogue base;
     struct str user, password;
     enum dialogue_role role;
-    uint32_t phase;
+    uint32_t phase; // of dialogue_redis.c
 };
 void dialogue_redis_init(struct dialogue_redis *d);
 
@@ -107,7 +123,7 @@ void dialogue_redis_init(struct dialogue_redis *d);
 struct dialogue_smtp {
     struct dialogue base;
     struct str helo;
-    uint32_t phase;
+    uint32_t phase; // of dialogue_smtp.c
 };
 void dialogue_smtp_init(struct dialogue_smtp *d);
 
