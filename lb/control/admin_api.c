@@ -34,6 +34,8 @@ static const struct resource {
     {"GET",    "/v1/sessions",           admin_get_sessions},
     {"GET",    "/v1/events",             admin_get_events},
     {"PATCH",  "/v1/servers/*/*",        admin_patch_server},
+    {"POST",   "/v1/servers/*",          admin_post_server},
+    {"DELETE", "/v1/servers/*/*",        admin_delete_server},
     {"POST",   "/v1/backends/*/switch",  admin_post_switch},
     {"POST",   "/v1/reload",             admin_post_reload},
     {"POST",   "/v1/plan",               admin_post_plan},

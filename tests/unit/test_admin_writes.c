@@ -233,6 +233,56 @@ static void test_sessions_that_are_missing(void **state)
     }
 }
 
+// ---- servers added and removed ------------------------------------------------------------------
+
+static void test_add_and_remove(void **state)
+{
+    struct fixture *f = *state;
+    char text[128];
+    assert_int_equal(ask(f, "POST", "/v1/servers/app",
+                         "{\"name\":\"c\",\"address\":\"[::1]:80\",\"weight\":2,\"tier\":3,"
+                         "\"max_connections\":9,\"reason\":\"more\"}"),
+                     ADMIN_LATER);
+    struct message m = heard(f, text, sizeof(text));
+    assert_int_equal(m.arg, ASK_OVERLAY);
+    assert_string_equal(text, "add app/c [::1]:80 weight=2 tier=3 max-connections=9\n");
+    answer_with(f, (struct message){.request = m.request}, "+ server app/c");
+    assert_int_equal(f->result, 200);
+    line_has(f, "admin: app/c: add [::1]:80: done (uid 1000, pid 4711; more)");
+    assert_int_equal(ask(f, "DELETE", A, NULL), ADMIN_LATER);
+    m = heard(f, text, sizeof(text));
+    assert_int_equal(m.arg, ASK_OVERLAY);
+    assert_string_equal(text, "remove app/a\n");
+}
+
+static void test_additions_that_are_refused(void **state)
+{
+    static const char *const bodies[] = {
+        "{\"name\":\"c\"}",
+        "{\"address\":\"10.0.0.3:80\"}",
+        "{\"name\":\"c d\",\"address\":\"10.0.0.3:80\"}",
+        "{\"name\":\"\",\"address\":\"10.0.0.3:80\"}",
+        "{\"name\":\"c\",\"address\":\"10.0.0.3\"}",
+        "{\"name\":\"c\",\"address\":\"10.0.0.3:80 weight=9\"}",
+        "{\"name\":\"c\",\"address\":\"10.0.0.3:80\\nremove app/a\"}",
+        "{\"name\":\"c\",\"address\":\"unix:/a b\"}",
+        "{\"name\":\"c\",\"address\":\"unix:/a\\tb\"}",
+        "{\"name\":\"c\",\"address\":\"10.0.0.3:80\",\"weight\":300}",
+        "{\"name\":\"c\",\"address\":\"10.0.0.3:80\",\"tier\":\"1\"}",
+        "{\"name\":\"c\",\"address\":\"10.0.0.3:80\",\"port\":80}",
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+        if (ask(f, "POST", "/v1/servers/app", bodies[i]) != 400)
+            fail_msg("accepted: %s", bodies[i]);
+    }
+    static const char again[] = "{\"name\":\"b\",\"address\":\"10.0.0.3:80\"}";
+    assert_int_equal(ask(f, "POST", "/v1/servers/app", again), 409);
+    body_has(f, "\"id\":\"exists\"");
+    assert_int_equal(ask(f, "POST", "/v1/servers/nowhere", again), 404);
+    assert_int_equal(ask(f, "DELETE", "/v1/servers/app/c", NULL), 404);
+}
+
 static void test_plan_of_rubbish(void **state)
 {
     struct fixture *f = *state;
@@ -258,6 +308,8 @@ int main(void)
         API_TEST(test_worker_and_log),
         API_TEST(test_sessions_of_all_workers),
         API_TEST(test_sessions_that_are_missing),
+        API_TEST(test_add_and_remove),
+        API_TEST(test_additions_that_are_refused),
         API_TEST(test_plan_of_rubbish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
