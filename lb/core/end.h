@@ -27,6 +27,9 @@
     X(CLIENT_CLOSED_DATA,    "client-closed-data",    "CD", 0,   "the client left during the transfer") \
     X(CLIENT_TIMEOUT_REQUEST,"client-timeout-request","cR", 408, "the request head did not arrive in timeout.request") \
     X(CLIENT_TIMEOUT_DATA,   "client-timeout-data",   "cD", 408, "the client sent or took nothing for timeout.client") \
+    X(CLIENT_CLOSED_QUEUE,   "client-closed-queue",   "CQ", 0,   "the client left while it waited for a free server") \
+    X(QUEUE_TIMEOUT,         "queue-timeout",         "sQ", 503, "no server became free in timeout.queue") \
+    X(QUEUE_FULL,            "queue-full",            "SQ", 503, "max-queue requests were waiting for a free server already") \
     X(NO_SERVER,             "no-server",             "SC", 503, "no server of the backend is usable") \
     X(SERVER_REFUSED,        "server-refused",        "SC", 503, "the connection to the server failed") \
     X(SERVER_CONNECT_TIMEOUT,"server-connect-timeout","sC", 504, "the server did not accept in timeout.connect") \

@@ -2,7 +2,7 @@
 // The event loop. Runs in workers and control. One turn:
 //
 //   after:  read the clock, fire due timers  ->  callbacks of descriptors  ->
-//   before: free the graveyard, set the alarm to the next timer  ->  epoll_wait
+//   before: run chores, free the graveyard, set the alarm to the next timer  ->  epoll_wait
 //
 // All timeouts hang on one ev_timer, and that one is touched only when the next due time changed.
 #include "io/loop.h"
@@ -25,6 +25,10 @@ int64_t clock_wall_ms(void)
 
 void loop_end_turn(struct loop *l)
 {
+    for (struct list *node; (node = list_pop_first(&l->chores)) != NULL;) {
+        struct chore *c = list_entry(node, struct chore, node);
+        c->run(c);
+    }
     for (struct list *node; (node = list_pop_first(&l->graveyard)) != NULL;) {
         struct grave *g = list_entry(node, struct grave, node);
         g->bury(g);
@@ -73,6 +77,7 @@ void loop_init(struct loop *l, struct ev_loop *ev)
     l->now_ms = ev != NULL ? clock_monotonic_ms() : 1000;
     l->wake_ms = UINT64_MAX;
     wheel_init(&l->wheel, l->now_ms);
+    list_init(&l->chores);
     list_init(&l->graveyard);
     if (ev == NULL)
         return;
@@ -95,6 +100,18 @@ void loop_break(struct loop *l)
 {
     if (l->ev != NULL)
         ev_break(l->ev, EVBREAK_ALL);
+}
+
+void chore_init(struct chore *c, void (*run)(struct chore *c))
+{
+    list_init(&c->node);
+    c->run = run;
+}
+
+void loop_later(struct loop *l, struct chore *c)
+{
+    if (list_empty(&c->node))
+        list_append(&l->chores, &c->node);
 }
 
 void loop_bury(struct loop *l, struct grave *g, void (*bury)(struct grave *g))

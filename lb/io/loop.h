@@ -12,11 +12,18 @@ struct loop {
     struct ev_loop *ev; // NULL in a simulation
     uint64_t now_ms;    // CLOCK_MONOTONIC at the start of this turn
     struct wheel wheel;
-    struct list graveyard; // struct grave: freed when the turn is over
+    struct list chores;    // struct chore: run when the turn is over
+    struct list graveyard; // struct grave: freed after that
     uint64_t wake_ms;      // what `alarm` is set to; UINT64_MAX: not set
     ev_timer alarm;
     ev_prepare before;
     ev_check after;
+};
+
+// Something to be done when the callbacks of a turn are over, outside of all of them.
+struct chore {
+    struct list node; // in loop.chores; alone: not to be done
+    void (*run)(struct chore *c);
 };
 
 // Something that may still be on the call stack: freed at the end of the turn.
@@ -29,6 +36,9 @@ void loop_init(struct loop *l, struct ev_loop *ev);
 // Runs until loop_break().
 void loop_run(struct loop *l);
 void loop_break(struct loop *l);
+void chore_init(struct chore *c, void (*run)(struct chore *c));
+// Runs it once at the end of this turn, however often this is called.
+void loop_later(struct loop *l, struct chore *c);
 void loop_bury(struct loop *l, struct grave *g, void (*bury)(struct grave *g));
 // What the end of a turn does; simulations call it themselves.
 void loop_end_turn(struct loop *l);

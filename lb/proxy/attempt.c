@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Picking, claiming and retrying. Runs in workers; called by http_proxy.c and tcp_proxy.c.
+// Picking, claiming and retrying. Runs in workers; called by http_proxy.c and tcp_proxy.c. Every
+// claim and every release is here, so that a release can pass the room on to those who wait.
 // Invariant: server != NULL exactly while one unit of that server's gauge is held.
 #include "proxy/attempt.h"
 
@@ -7,42 +8,79 @@
 #include "base/panic.h"
 #include "core/suspect.h"
 
+#define CLAIM_TRIES 8
 #define RETRY_BUDGET_MIN 3u
 #define RETRY_BUDGET_SHARE 5u // a fifth of what is in progress
 
-void attempt_claim(struct attempt *a, struct worker *w, const struct server *s)
+bool attempt_claim(struct attempt *a, struct worker *w, const struct server *s)
 {
+    uint32_t slot = board_server_slot(s->index), most = sched_limit(w->board, s);
+    if (most == UINT32_MAX)
+        board_claim(w->board, w->id, slot);
+    else if (!board_claim_below(w->board, w->id, slot, most))
+        return false;
     a->server = a->last = s;
-    board_claim(w->board, w->id, board_server_slot(s->index));
+    return true;
 }
 
-bool attempt_pick(struct attempt *a, struct worker *w)
+static void release(struct attempt *a, struct worker *w)
+{
+    uint32_t backend = a->backend->index;
+    board_release(w->board, w->id, board_server_slot(a->server->index));
+    a->server = NULL;
+    if (UNLIKELY(queue_in_use(w, backend)))
+        queue_next(w, backend);
+}
+
+// Asks the scheduler until a claim holds: others may be faster.
+static enum pick_result pick(struct attempt *a, struct worker *w)
 {
     struct pick p = {.now_ms = w->loop.now_ms,
                      .key = a->key,
                      .has_key = a->has_key,
                      .n_avoid = a->n_avoid,
                      .rng = &w->rng};
-    lb_assert(a->server == NULL);
     if (a->n_avoid > 0)
         memcpy(p.avoid, a->avoid, sizeof(p.avoid));
-    const struct server *s;
-    if (sched_pick(a->generation->schedulers[a->backend->index], w->board, &p, &s) != PICK_OK)
-        return false;
-    if (a->n_avoid > 0 && s->index != a->avoid[a->n_avoid - 1])
-        w->count->backends[a->backend->index][BACKEND_REDISPATCHES]++;
-    attempt_claim(a, w, s);
-    return true;
+    for (int i = 0; i < CLAIM_TRIES; i++) {
+        const struct server *s;
+        enum pick_result r =
+            sched_pick(a->generation->schedulers[a->backend->index], w->board, &p, &s);
+        if (r != PICK_OK || attempt_claim(a, w, s))
+            return r;
+    }
+    return PICK_FULL;
+}
+
+enum attempt_result attempt_pick(struct attempt *a, struct worker *w, void *holder,
+                                 void (*on_turn)(void *holder))
+{
+    uint32_t backend = a->backend->index;
+    struct waiter *place = &a->waiter;
+    // one that had a server before goes first: it had its turn
+    bool may_pick = place->turn || a->n_avoid > 0 || LIKELY(!queue_in_use(w, backend));
+    enum pick_result r = may_pick ? pick(a, w) : PICK_FULL;
+    lb_assert(r != PICK_OK || a->server != NULL);
+    place->turn = false;
+    if (r == PICK_FULL) {
+        bool waits = place->waits || queue_join(w, a->backend, place, holder, on_turn);
+        return waits ? ATTEMPT_WAITS : ATTEMPT_QUEUE_FULL;
+    }
+    queue_leave(w, backend, place);
+    if (r == PICK_NONE)
+        return ATTEMPT_NO_SERVER;
+    if (a->n_avoid > 0 && a->server->index != a->avoid[a->n_avoid - 1])
+        w->count->backends[backend][BACKEND_REDISPATCHES]++;
+    return ATTEMPT_PICKED;
 }
 
 void attempt_leave(struct attempt *a, struct worker *w)
 {
     if (a->server == NULL)
         return;
-    board_release(w->board, w->id, board_server_slot(a->server->index));
     if (a->n_avoid < PICK_AVOID_MAX)
         a->avoid[a->n_avoid++] = a->server->index;
-    a->server = NULL;
+    release(a, w);
 }
 
 void attempt_refused(struct attempt *a, struct worker *w)
@@ -83,8 +121,9 @@ bool attempt_may_retry(struct attempt *a, struct worker *w, enum end_cause why)
 void attempt_end(struct attempt *a, struct worker *w)
 {
     if (a->server != NULL)
-        board_release(w->board, w->id, board_server_slot(a->server->index));
-    a->server = NULL;
+        release(a, w);
+    if (a->waiter.waits)
+        queue_leave(w, a->backend->index, &a->waiter);
     if (a->retrying)
         w->retrying--;
     a->retrying = false;

@@ -6,6 +6,7 @@
 
 #include "core/end.h"
 #include "proxy/generation.h"
+#include "proxy/queue.h"
 #include "proxy/worker_state.h"
 
 struct attempt {
@@ -15,16 +16,25 @@ struct attempt {
     const struct server *last;   // claimed last, for the log
     uint64_t key;                // for balance: hash
     uint32_t retries;            // made so far
+    struct waiter waiter;        // its place in the backend's queue
     uint32_t avoid[PICK_AVOID_MAX];
     uint8_t n_avoid;
     bool has_key;
     bool retrying; // counts against the worker's retry budget
 };
 
-// Picks a server and claims it. False: none is usable.
-bool attempt_pick(struct attempt *a, struct worker *w) MUST_CHECK;
-// Claims this server without asking the scheduler.
-void attempt_claim(struct attempt *a, struct worker *w, const struct server *s);
+enum attempt_result {
+    ATTEMPT_PICKED,     // and claimed
+    ATTEMPT_WAITS,      // in the queue: on_turn(holder) is called when it may pick
+    ATTEMPT_QUEUE_FULL, // no server has room, and max-queue wait already
+    ATTEMPT_NO_SERVER,  // none is usable
+};
+
+// Picks a server and claims it, or waits for one that has room. Behind those who wait already.
+enum attempt_result attempt_pick(struct attempt *a, struct worker *w, void *holder,
+                                 void (*on_turn)(void *holder)) MUST_CHECK;
+// Claims this server without asking the scheduler. False: it has no room.
+bool attempt_claim(struct attempt *a, struct worker *w, const struct server *s) MUST_CHECK;
 // The connection to the claimed server failed before it was established: the server is suspect and
 // avoided from now on; the claim is released.
 void attempt_refused(struct attempt *a, struct worker *w);
@@ -37,7 +47,7 @@ void attempt_leave(struct attempt *a, struct worker *w);
 bool attempt_may_retry(struct attempt *a, struct worker *w, enum end_cause why) MUST_CHECK;
 // The connection to the claimed server works.
 void attempt_connected(struct attempt *a, struct worker *w);
-// All is over: releases what is held.
+// All is over: releases what is held, leaves the queue. May be called again.
 void attempt_end(struct attempt *a, struct worker *w);
 
 #endif

@@ -13,6 +13,7 @@ enum http_state {
     HS_HEAD,    // reading the request head
     HS_ROUTE,   // what is to be done with it
     HS_PICK,    // choosing a server
+    HS_QUEUE,   // waiting for one that has room
     HS_CONNECT, // waiting for a new server connection
     HS_SEND,    // writing the head (and what there is of the body)
     HS_WAIT,    // the rest of the body goes up, the response head is awaited
@@ -67,7 +68,7 @@ struct exchange {
     uint64_t deadline_ms;       // of the current wait
     uint64_t client_fin_ms;     // when client_fin was seen
     uint64_t look_ms;           // when to look at a client that the loop does not watch
-    uint64_t begin_ms, head_ms, pick_ms, connected_ms, sent_ms, response_ms;
+    uint64_t begin_ms, head_ms, pick_ms, claim_ms, connected_ms, sent_ms, response_ms;
     int32_t idle_ms; // waited on the connection for this request
 };
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Layer 7, top to bottom: one request and its response. Runs in workers; session.c calls it.
 //
+//                     QUEUE
+//                      ^ |
+//                      | v
 //   HEAD --> ROUTE --> PICK --> CONNECT --> SEND --> WAIT --> STREAM --> (next request, or close)
 //     |        |        ^  |       |          ^       |  |
 //     |        |        |  '-idle connection--'       |  '--101--> TUNNEL --> (close)
@@ -20,12 +23,12 @@
 #include "base/log.h"
 #include "base/panic.h"
 #include "io/sock.h"
-#include "proto/proxy_hdr.h"
 #include "proxy/exchange.h"
 #include "proxy/http_body.h"
 #include "proxy/http_fwd.h"
 #include "proxy/http_reply.h"
 #include "proxy/http_route.h"
+#include "proxy/http_upstream.h"
 #include "proxy/http_wait.h"
 #include "proxy/relay.h"
 
@@ -37,6 +40,7 @@
 static enum step st_head(struct exchange *x);
 static enum step st_route(struct exchange *x);
 static enum step st_pick(struct exchange *x);
+static enum step st_queue(struct exchange *x);
 static enum step st_connect(struct exchange *x);
 static enum step st_send(struct exchange *x);
 static enum step st_wait(struct exchange *x);
@@ -63,8 +67,10 @@ static const struct http_step {
                     END_CLIENT_TIMEOUT_REQUEST, END_CLIENT_TIMEOUT_REQUEST, END_CLIENT_CLOSED_REQUEST},
     [HS_ROUTE]   = {"routing",                  st_route,   TO(PICK) | TO(REPLY),
                     END_INTERNAL,               END_INTERNAL,               END_CLIENT_CLOSED_CONNECT},
-    [HS_PICK]    = {"choosing a server",        st_pick,    TO(CONNECT) | TO(SEND) | TO(REPLY),
+    [HS_PICK]    = {"choosing a server",        st_pick,    TO(QUEUE) | TO(CONNECT) | TO(SEND) | TO(REPLY),
                     END_INTERNAL,               END_INTERNAL,               END_CLIENT_CLOSED_CONNECT},
+    [HS_QUEUE]   = {"waiting for a free server", st_queue,  TO(PICK) | TO(REPLY),
+                    END_QUEUE_TIMEOUT,          END_QUEUE_TIMEOUT,          END_CLIENT_CLOSED_QUEUE},
     [HS_CONNECT] = {"connecting to the server", st_connect, TO(SEND) | TO(PICK) | TO(REPLY),
                     END_SERVER_CONNECT_TIMEOUT, END_SERVER_CONNECT_TIMEOUT, END_CLIENT_CLOSED_CONNECT},
     [HS_SEND]    = {"sending the request",      st_send,    TO(WAIT) | TO(PICK) | TO(REPLY),
@@ -264,53 +270,6 @@ static enum step st_route(struct exchange *x)
 
 // ---- PICK
 
-// True when the whole request may be sent a second time.
-static bool may_replay(const struct exchange *x)
-{
-    return x->up.keep && x->up.done && http_method_idempotent(x->method);
-}
-
-// An idle connection that may carry this request, or NULL.
-static struct upstream *take_idle(struct exchange *x)
-{
-    const struct attempt *a = &x->attempt;
-    bool replay = may_replay(x);
-    if (x->fresh_only || a->backend->reuse == REUSE_NEVER || a->backend->send_proxy != PROXY_NONE ||
-        (a->backend->reuse == REUSE_SAFE && x->s->requests == 1 && !replay))
-        return NULL;
-    for (;;) {
-        struct upstream *u = upstream_take_idle(x->w, a->server, x, server_ready);
-        // what cannot be sent again should not find out by itself that the connection is dead, and
-        // nothing may take for its answer what came before it was sent
-        bool look = u != NULL && (!replay || (u->conn.ready & CONN_READ));
-        if (!look || conn_peek(&u->conn) == IO_AGAIN)
-            return u;
-        upstream_close(u, false);
-    }
-}
-
-// The connection that this client has logged in on (NTLM); its server is claimed with it.
-static struct upstream *take_pinned(struct exchange *x)
-{
-    struct upstream *u = x->s->pinned;
-    if (u == NULL || x->fresh_only || x->attempt.server != NULL)
-        return NULL;
-    const struct server *server = x->attempt.generation->server_at[u->server->index];
-    if (server == NULL || server->backend != x->attempt.backend)
-        return NULL;
-    x->s->pinned = NULL;
-    x->pin = true;
-    if (conn_peek(&u->conn) != IO_AGAIN) {
-        upstream_close(u, false);
-        return NULL;
-    }
-    u->server = server;
-    u->holder = x;
-    u->on_ready = server_ready;
-    attempt_claim(&x->attempt, x->w, server);
-    return u;
-}
-
 static enum step retry_or_refuse(struct exchange *x, enum end_cause cause)
 {
     if (attempt_may_retry(&x->attempt, x->w, cause))
@@ -325,11 +284,21 @@ static enum step st_pick(struct exchange *x)
     int error = 0;
     if (x->pick_ms == 0)
         x->pick_ms = w->loop.now_ms;
-    x->server = take_pinned(x);
-    if (a->server == NULL && !attempt_pick(a, w))
+    x->server = http_take_pinned(x, server_ready);
+    switch (a->server != NULL ? ATTEMPT_PICKED : attempt_pick(a, w, x, server_ready)) {
+    case ATTEMPT_PICKED:
+        break;
+    case ATTEMPT_WAITS:
+        return go(x, HS_QUEUE);
+    case ATTEMPT_QUEUE_FULL:
+        return refuse(x, 503, END_QUEUE_FULL, end_info(END_QUEUE_FULL)->sentence);
+    case ATTEMPT_NO_SERVER:
         return refuse(x, 503, END_NO_SERVER, end_info(END_NO_SERVER)->sentence);
+    }
+    if (x->claim_ms == 0)
+        x->claim_ms = w->loop.now_ms;
     if (x->server == NULL)
-        x->server = take_idle(x);
+        x->server = http_take_idle(x, server_ready);
     x->reused = x->server != NULL;
     if (x->reused) {
         w->count->servers[a->server->index][SERVER_REUSES]++;
@@ -344,6 +313,19 @@ static enum step st_pick(struct exchange *x)
     return retry_or_refuse(x, END_SERVER_REFUSED);
 }
 
+// ---- QUEUE
+
+static enum step st_queue(struct exchange *x)
+{
+    const struct waiter *i = &x->attempt.waiter;
+    uint64_t now = x->w->loop.now_ms, due = i->since_ms + x->attempt.backend->timeout.queue;
+    if (i->turn)
+        return go(x, HS_PICK);
+    if (!http_client_is_there(x))
+        return cut(x, END_CLIENT_CLOSED_QUEUE);
+    return http_wait_for(x, 0, 0, due > now ? (uint32_t)(due - now) : 0);
+}
+
 // ---- CONNECT
 
 static enum step connect_failed(struct exchange *x, enum end_cause cause)
@@ -352,21 +334,6 @@ static enum step connect_failed(struct exchange *x, enum end_cause cause)
     x->server = NULL;
     attempt_refused(&x->attempt, x->w);
     return retry_or_refuse(x, cause);
-}
-
-// The PROXY header goes before everything else on a new connection.
-static bool add_proxy_header(struct exchange *x)
-{
-    enum proxy_version v = x->attempt.backend->send_proxy;
-    char header[PROXY_OUT_MAX];
-    union ip_addr local;
-    if (v == PROXY_NONE)
-        return true;
-    session_local(x->s, &local);
-    size_t n = proxy_hdr_format(v == PROXY_V1 ? 1 : 2, &x->s->peer, &local, header);
-    x->server->private = true;
-    buf_release(&x->up.first);
-    return buf_append(&x->up.first, header, n);
 }
 
 static enum step st_connect(struct exchange *x)
@@ -382,7 +349,7 @@ static enum step st_connect(struct exchange *x)
     if (state != 0)
         return connect_failed(x, END_SERVER_REFUSED);
     attempt_connected(&x->attempt, x->w);
-    if (!add_proxy_header(x))
+    if (!http_add_proxy_header(x))
         return cut(x, END_OUT_OF_MEMORY);
     return go(x, HS_SEND);
 }
@@ -393,7 +360,7 @@ static enum step st_connect(struct exchange *x)
 static enum step server_failed(struct exchange *x)
 {
     struct worker *w = x->w;
-    bool replay = x->up.passed == 0 || may_replay(x);
+    bool replay = x->up.passed == 0 || http_may_replay(x);
     bool reset = x->down.src_broken; // nobody was there to read it: as good as refused
     uint64_t *counters = w->count->servers[x->server->server->index];
     panic_note("server closed before its answer", x->server->server->index, x->reused);
@@ -668,6 +635,7 @@ static enum step refuse(struct exchange *x, uint16_t status, enum end_cause caus
     if (x->server != NULL)
         upstream_close(x->server, true);
     x->server = NULL;
+    attempt_end(&x->attempt, x->w);
     x->client_keeps = x->client_keeps && x->up.done && !session_is_last(x->s);
     if (http_reply_error(x, status, cause, sentence) != REPLY_READY)
         return cut(x, END_OUT_OF_MEMORY);
@@ -693,18 +661,6 @@ static enum step st_reply(struct exchange *x)
 
 // ---- the end of an exchange
 
-static void release_server(struct exchange *x, bool keep, bool reset)
-{
-    if (x->server != NULL && keep && x->pin)
-        session_pin(x->s, x->server);
-    else if (x->server != NULL && keep)
-        upstream_keep(x->server, x->keep_limit_ms);
-    else if (x->server != NULL)
-        upstream_close(x->server, reset);
-    x->server = NULL;
-    attempt_end(&x->attempt, x->w);
-}
-
 // The exchange is over in order: the connections live on where they may.
 static enum step finish(struct exchange *x, enum end_cause cause)
 {
@@ -712,7 +668,7 @@ static enum step finish(struct exchange *x, enum end_cause cause)
     exchange_account(x, cause);
     bool whole = x->up.done && flow_unsent(&x->up) == 0;
     whole = whole && buf_len(&x->down.buf) == 0; // a server that says more is not to be trusted
-    release_server(
+    http_release_server(
         x, x->server_keeps && whole && cause == END_OK && x->attempt.backend->reuse != REUSE_NEVER,
         !whole && x->state != HS_TUNNEL);
     if (x->client_keeps && x->up.done && !x->up.src_broken) {
@@ -760,7 +716,7 @@ void http_abort(struct session *s, enum end_cause cause)
 {
     struct exchange *x = s->work;
     exchange_account(x, cause);
-    release_server(x, false, true);
+    http_release_server(x, false, true);
     exchange_free(x);
 }
 
@@ -777,9 +733,11 @@ static enum step timed_out(struct exchange *x)
     log_debug("frontend '%s': timed out while %s", x->frontend->name.p, now->doing);
     if (x->state == HS_CONNECT)
         return connect_failed(x, cause);
+    if (x->state == HS_QUEUE)
+        x->w->count->backends[x->attempt.backend->index][BACKEND_QUEUE_TIMEOUTS]++;
     if (x->head_sent || x->state == HS_REPLY || end_info(cause)->status == 0)
         return cut(x, cause);
-    x->client_keeps = false;
+    x->client_keeps = x->client_keeps && !x->client_slow;
     return refuse(x, end_info(cause)->status, cause, end_info(cause)->sentence);
 }
 

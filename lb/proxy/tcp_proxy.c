@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Layer 4, top to bottom. Runs in workers; session.c calls it.
 //
-//   PREREAD --> PICK --> CONNECT --> RELAY --> (end)
-//                ^          |
-//                '--retry---'
+//                 QUEUE
+//                  ^ |
+//                  | v
+//   PREREAD -----> PICK --> CONNECT --> RELAY --> (end)
+//                   ^          |
+//                   '--retry---'
 //
 // PREREAD takes the PROXY header where one is mandatory. A server that speaks first is connected
 // without a byte from the client. Bytes that the client sends meanwhile wait in the kernel, or in
@@ -21,7 +24,7 @@
 #include "proxy/relay.h"
 #include "proxy/upstream.h"
 
-enum tcp_state { TS_PREREAD, TS_PICK, TS_CONNECT, TS_RELAY, TS_COUNT };
+enum tcp_state { TS_PREREAD, TS_PICK, TS_QUEUE, TS_CONNECT, TS_RELAY, TS_COUNT };
 
 struct tcp_session {
     struct session *s;
@@ -30,7 +33,7 @@ struct tcp_session {
     struct attempt attempt;
     struct upstream *server;
     struct flow up, down; // client to server, server to client
-    uint64_t begin_ms, pick_ms, connected_ms;
+    uint64_t begin_ms, pick_ms, claim_ms, connected_ms;
     uint64_t deadline_ms; // of the current wait
     uint64_t look_ms;     // when to look at a client that the loop does not watch
     bool half_closed, client_slow;
@@ -40,6 +43,7 @@ static struct pool tcp_sessions = POOL("tcp sessions", struct tcp_session, 32);
 
 static enum step st_preread(struct tcp_session *t);
 static enum step st_pick(struct tcp_session *t);
+static enum step st_queue(struct tcp_session *t);
 static enum step st_connect(struct tcp_session *t);
 static enum step st_relay(struct tcp_session *t);
 static enum step end(struct tcp_session *t, enum end_cause cause);
@@ -56,8 +60,10 @@ static const struct tcp_step {
 } steps[TS_COUNT] = {
     [TS_PREREAD] = {"reading the PROXY header", st_preread, TO(PICK),
                     END_CLIENT_TIMEOUT_REQUEST, END_CLIENT_CLOSED_IDLE},
-    [TS_PICK]    = {"choosing a server",        st_pick,    TO(CONNECT),
+    [TS_PICK]    = {"choosing a server",        st_pick,    TO(QUEUE) | TO(CONNECT),
                     END_INTERNAL,               END_CLIENT_CLOSED_CONNECT},
+    [TS_QUEUE]   = {"waiting for a free server", st_queue,  TO(PICK),
+                    END_QUEUE_TIMEOUT,          END_CLIENT_CLOSED_QUEUE},
     [TS_CONNECT] = {"connecting",               st_connect, TO(RELAY) | TO(PICK),
                     END_SERVER_CONNECT_TIMEOUT, END_CLIENT_CLOSED_CONNECT},
     [TS_RELAY]   = {"relaying",                 st_relay,   0,
@@ -170,15 +176,26 @@ static enum step st_pick(struct tcp_session *t)
     struct worker *w = t->s->w;
     struct attempt *a = &t->attempt;
     int error = 0;
-    t->pick_ms = w->loop.now_ms;
+    if (t->pick_ms == 0)
+        t->pick_ms = w->loop.now_ms;
     if (a->backend->balance == BALANCE_HASH) {
         const void *bytes;
         size_t n = ip_bytes(&t->s->peer, &bytes);
         a->has_key = n > 0;
         a->key = hash_bytes(bytes, n, 0);
     }
-    if (!attempt_pick(a, w))
+    switch (attempt_pick(a, w, t, server_ready)) {
+    case ATTEMPT_PICKED:
+        break;
+    case ATTEMPT_WAITS:
+        return go(t, TS_QUEUE);
+    case ATTEMPT_QUEUE_FULL:
+        return end(t, END_QUEUE_FULL);
+    case ATTEMPT_NO_SERVER:
         return end(t, END_NO_SERVER);
+    }
+    if (t->claim_ms == 0)
+        t->claim_ms = w->loop.now_ms;
     if (!listen_first(t))
         return end(t, t->up.src_eof ? END_CLIENT_CLOSED_CONNECT : END_OUT_OF_MEMORY);
     t->server = upstream_connect(w, a->server, t, server_ready, flow_unsent(&t->up) > 0, &error);
@@ -190,6 +207,32 @@ static enum step st_pick(struct tcp_session *t)
         return end(t, END_OUT_OF_SOCKETS);
     attempt_refused(a, w);
     return retry_or_end(t, END_SERVER_REFUSED);
+}
+
+// ---- QUEUE
+
+static enum step st_queue(struct tcp_session *t)
+{
+    struct conn *client = &t->s->client;
+    bool silent = flow_unsent(&t->up) == 0 && !t->up.src_eof;
+    int wanted = 0;
+    if (t->attempt.waiter.turn)
+        return go(t, TS_PICK);
+    if (silent) {
+        switch (client->ready & CONN_READ ? conn_peek(client) : IO_AGAIN) {
+        case IO_OK: // its words wait where they are
+            break;
+        case IO_AGAIN:
+            wanted = CONN_READ;
+            break;
+        case IO_EOF: // without a word
+        case IO_ERR:
+            return end(t, END_CLIENT_CLOSED_QUEUE);
+        }
+    }
+    conn_want(client, &t->s->w->loop, wanted);
+    t->deadline_ms = t->attempt.waiter.since_ms + t->attempt.backend->timeout.queue;
+    return STEP_WAIT;
 }
 
 // ---- CONNECT
@@ -360,8 +403,8 @@ static void account(const struct tcp_session *t, enum end_cause cause)
         .retries = t->attempt.retries,
         .t_idle_ms = -1,
         .t_request_ms = access_span(t->begin_ms, t->pick_ms),
-        .t_queue_ms = -1,
-        .t_connect_ms = access_span(t->pick_ms, t->connected_ms),
+        .t_queue_ms = access_span(t->pick_ms, t->claim_ms),
+        .t_connect_ms = access_span(t->claim_ms, t->connected_ms),
         .t_response_ms = -1,
         .t_data_ms = access_span(t->connected_ms, now),
         .t_total_ms = access_span(t->begin_ms, now),
@@ -428,6 +471,8 @@ void tcp_timeout(struct session *s)
             drive(t);
         return;
     }
+    if (t->state == TS_QUEUE)
+        s->w->count->backends[t->attempt.backend->index][BACKEND_QUEUE_TIMEOUTS]++;
     if (t->state == TS_RELAY && !t->half_closed)
         cause = END_TUNNEL_IDLE;
     else if (t->state == TS_RELAY)

@@ -13,6 +13,7 @@
 #include "io/sock.h"
 #include "proxy/generation.h"
 #include "proxy/listener.h"
+#include "proxy/queue.h"
 #include "proxy/reload.h"
 #include "proxy/session.h"
 #include "proxy/sessions_dump.h"
@@ -99,6 +100,15 @@ static void on_channel(struct ev_loop *ev, ev_io *watcher, int events)
     }
 }
 
+// Another worker, or control, says that the board has news.
+static void on_wake(struct ev_loop *ev, ev_io *watcher, int events)
+{
+    (void)ev, (void)events;
+    uint64_t times;
+    if (read(watcher->fd, &times, sizeof(times)) == (ssize_t)sizeof(times))
+        queue_look(container_of(watcher, struct worker, wake));
+}
+
 static int dial(struct worker *w, const struct addr *to, bool has_data)
 {
     (void)w;
@@ -142,7 +152,12 @@ void worker_init(struct worker *w, const struct worker_setup *setup, struct ev_l
     list_init(&w->sockets);
     timer_init(&w->drain_timer, on_drain_over);
     ev_io_init(&w->channel, on_channel, setup->channel_fd, EV_READ);
+    w->wake_fds = setup->wake_fds;
+    w->control_wake_fd = setup->control_wake_fd;
+    if (w->wake_fds != NULL)
+        ev_io_init(&w->wake, on_wake, w->wake_fds[w->id], EV_READ);
     init_pools(w);
+    queue_init(w);
     bool fits = generation_begin(w, setup->config, setup->generation, false);
     lb_assert(fits); // the board was made for it
     init_listeners(w, setup);
@@ -161,6 +176,7 @@ void worker_free(struct worker *w)
     lb_assert(w->now == NULL);
     loop_end_turn(&w->loop);
     free(w->idle);
+    queue_free(w);
 }
 
 int worker_run(const struct worker_setup *setup)
@@ -173,6 +189,8 @@ int worker_run(const struct worker_setup *setup)
     }
     worker_init(&w, setup, ev);
     ev_io_start(ev, &w.channel);
+    if (w.wake_fds != NULL)
+        ev_io_start(ev, &w.wake);
     worker_say(&w, MSG_READY, 0, 0);
     loop_run(&w.loop);
     worker_free(&w);

@@ -18,6 +18,7 @@
 #include "proxy/worker.h"
 
 struct generation;
+struct queue;
 struct worker;
 
 // What a step of tcp_proxy.c or http_proxy.c did.
@@ -100,6 +101,9 @@ struct worker {
     struct rng rng;
     struct ring *access_log; // NULL: off
     struct idle_pool *idle;  // by server slot
+    struct queue *queues;    // by backend slot
+    struct list queues_in_use;
+    struct timer queue_tick;
     struct list listeners;   // those that are configured
     struct list sockets;     // that came for the next configuration (reload.c)
     struct list sessions;
@@ -118,6 +122,9 @@ struct worker {
     int (*dial)(struct worker *w, const struct addr *to, bool has_data);
     const struct transport *transport;
     ev_io channel;
+    ev_io wake;          // the board has news
+    const int *wake_fds; // of all workers; NULL: none
+    int control_wake_fd; // -1: none
     struct timer drain_timer;
 };
 

@@ -6,6 +6,9 @@
 // busy loop and fail the test.
 #include "sim.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include "base/log.h"
 #include "proxy/listener.h"
 #include "proxy/session.h"
@@ -30,16 +33,19 @@ struct sim *sim_new(const char *yaml)
     t->config = sim_config(yaml);
     sim_assign_slots(t, t->config);
     t->buffers = buf_in_use();
-    struct board_dim dim = {1, SIM_SLOTS, SIM_SLOTS, SIM_SLOTS};
+    struct board_dim dim = {SIM_WORKERS, SIM_SLOTS, SIM_SLOTS, SIM_SLOTS};
     size_t bytes = (board_bytes(&dim) + 63) / 64 * 64;
     void *memory = aligned_alloc(64, bytes);
     assert_non_null(memory);
     memset(memory, 0, bytes);
     t->board = board_init(memory, &dim);
+    for (int i = 0; i < SIM_WORKERS; i++)
+        t->wake_fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     t->setup = (struct worker_setup){.config = t->config,
                                      .generation = 1,
                                      .board = t->board,
                                      .channel_fd = -1,
+                                     .wake_fds = t->wake_fds,
                                      .control_wake_fd = -1,
                                      .max_connections = 1000};
     worker_init(&t->w, &t->setup, NULL);
@@ -58,6 +64,7 @@ void sim_expect_quiet(struct sim *t)
     assert_int_equal(buf_in_use(), t->buffers);
     for (uint32_t i = 0; i < t->board->dim.servers; i++)
         assert_int_equal(board_total(t->board, board_server_slot(i)), 0);
+    assert_true(list_empty(&t->w.queues_in_use));
 }
 
 void sim_free(struct sim *t)
@@ -80,12 +87,20 @@ void sim_free(struct sim *t)
         free(t->peers[i].in.p);
         free(t->peers[i].out.p);
     }
+    for (int i = 0; i < SIM_WORKERS; i++)
+        (void)close(t->wake_fds[i]);
     free(t->board);
     free(t->log_memory);
     arena_free(t->config->arena);
     assert_int_equal(sim_arenas(), t->arenas);
     sim_close_channel(t);
     free(t);
+}
+
+bool sim_woken(struct sim *t, uint32_t worker)
+{
+    uint64_t times;
+    return read(t->wake_fds[worker], &times, sizeof(times)) == (ssize_t)sizeof(times);
 }
 
 // ---- what peers do

@@ -34,6 +34,7 @@
 
 #define SIM_SLOTS 32
 #define SIM_PEERS 128
+#define SIM_WORKERS 2          // on the board; the second one does what the test says
 #define CLIENT_N(i) (i)        // the i-th client connection
 #define SERVER_N(i) (64 + (i)) // the i-th connection that was made to any server
 #define CLIENT CLIENT_N(0)
@@ -97,6 +98,7 @@ struct sim {
     struct config *config; // the first one
     struct board *board;
     struct worker_setup setup;
+    int wake_fds[SIM_WORKERS];
     struct sim_peer peers[SIM_PEERS];
     int n_clients, n_dials;
     size_t buffers; // in use when it began: more than none only when a test before it has failed
@@ -182,6 +184,9 @@ const uint64_t *sim_server_counters(const struct sim *t, uint32_t server);
 // Turns the access log on; sim_log_take() gives the lines written since, as a string.
 void sim_log(struct sim *t);
 const char *sim_log_take(struct sim *t);
+
+// Whether that worker has been woken since the last look.
+bool sim_woken(struct sim *t, uint32_t worker);
 
 // The n-th call of the transport (of malloc, for FAULT_NO_MEMORY) from now on behaves so.
 void sim_fault_at(struct sim *t, uint64_t n, enum sim_fault fault);
