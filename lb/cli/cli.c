@@ -8,6 +8,8 @@ static int answer_help(const struct cli *cli)
     bool all = strcmp(cli->value[FLAG_HELP], "long") == 0;
     if (cli->command != NULL)
         help_command(stdout, cli->command, all);
+    else if (cli->group != NULL)
+        help_group(stdout, cli->group);
     else
         help_overview(stdout, all);
     return EXIT_OK;

@@ -53,6 +53,7 @@ enum command_kind {
 
 struct cli {
     const struct cli_command *command;
+    const char *group; // first word of commands of two ("ctl"), when no second was given
     const char *value[FLAG_COUNT]; // of the last one given, NULL: none
     uint32_t given[FLAG_COUNT];    // how often
     const char **to;               // --to, in order
@@ -92,6 +93,8 @@ bool cli_word_in(const char *words, const char *word);
 
 // ---- help.c ----
 void help_overview(FILE *out, bool all);
+// The commands whose first word is `group`.
+void help_group(FILE *out, const char *group);
 void help_command(FILE *out, const struct cli_command *command, bool all);
 
 // ---- the commands, one cmd_*.c each ----

@@ -22,11 +22,21 @@ static int exit_status(const struct findings *f, bool valid, bool strict)
     return strict && f->warnings > 0 ? EXIT_WARNINGS : EXIT_OK;
 }
 
+// A name with several addresses is one server to its author.
+static uint32_t count_servers(const struct config *c)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->n_servers; i++)
+        n += c->servers[i].place == 0;
+    return n;
+}
+
 static void print_verdict(const struct config *c, const char *name)
 {
+    uint32_t servers = count_servers(c);
     printf("%s: valid: %u frontend%s, %u backend%s, %u server%s\n", name, c->n_frontends,
-           cli_plural(c->n_frontends), c->n_backends, cli_plural(c->n_backends), c->n_servers,
-           cli_plural(c->n_servers));
+           cli_plural(c->n_frontends), c->n_backends, cli_plural(c->n_backends), servers,
+           cli_plural(servers));
 }
 
 int cmd_check(const struct cli *cli)
@@ -39,6 +49,7 @@ int cmd_check(const struct cli *cli)
     }
     const char *path = cli_config_path(cli);
     struct config_source source = config_source_files(path);
+    source.exists = config_exists_here;
     struct findings findings;
     findings_init(&findings);
     struct config *config = config_load(&source, &findings);

@@ -9,6 +9,7 @@
 
 #include "cli/json_out.h"
 #include "cli/source.h"
+#include "conf/words.h"
 #include "core/route.h"
 #include "proto/uri.h"
 
@@ -207,16 +208,16 @@ static const char *hash_key(const struct verdict *v, const struct backend *b)
 static void print_backend(const struct verdict *v, const struct backend *b)
 {
     printf("backend   %.*s (%s): %s%s\n", STR_FMT(b->name), cli_mark(v->arena, b->mark),
-           balance_name(b->balance), b->balance == BALANCE_HASH ? hash_key(v, b) : "");
+           balance_words[b->balance], b->balance == BALANCE_HASH ? hash_key(v, b) : "");
     for (uint32_t i = 0; i < b->n_servers; i++) {
         const struct server *s = &b->servers[i];
-        char address[ADDR_TEXT];
-        if (s->addr.len > 0)
-            (void)addr_format(&s->addr, address);
-        else
-            (void)snprintf(address, sizeof(address), "%.*s:%u", STR_FMT(s->host), s->port);
-        printf("%-9s %.*s %s, weight %u%s\n", i == 0 ? "servers" : "", STR_FMT(s->name), address,
-               s->weight, s->weight == 0 ? ": gets nothing new" : "");
+        if (s->place > 0)
+            continue;
+        struct str name = server_base_name(s);
+        const char *spare = s->tier > 1 ? arena_printf(v->arena, ", tier %u", s->tier) : "";
+        printf("%-9s %.*s %s, weight %u%s%s\n", i == 0 ? "servers" : "", STR_FMT(name),
+               server_address_text(v->arena, s), s->weight, spare,
+               s->weight == 0 ? ": gets nothing new" : "");
     }
 }
 
@@ -241,8 +242,7 @@ static int print_text(const struct verdict *v)
 {
     const struct frontend *f = v->frontend;
     printf("frontend  %.*s (%s): mode %s, listens on %s\n", STR_FMT(f->name),
-           cli_mark(v->arena, f->mark), f->mode == MODE_TCP ? "tcp" : "http",
-           listens_text(v->arena, f));
+           cli_mark(v->arena, f->mark), mode_words[f->mode], listens_text(v->arena, f));
     if (v->frontends_matching == 0 && v->url.port != 0)
         printf("          not on port %u, but there is no other frontend\n", v->url.port);
     if (v->frontends_matching > 1)
@@ -263,11 +263,14 @@ static void put_servers(struct json *j, const struct backend *b)
     json_array(j, "servers");
     for (uint32_t i = 0; i < b->n_servers; i++) {
         const struct server *s = &b->servers[i];
+        if (s->place > 0)
+            continue;
         json_object(j, NULL);
-        json_text(j, "name", s->name);
+        json_text(j, "name", server_base_name(s));
         json_text(j, "host", s->host);
         json_u64(j, "port", s->port);
         json_u64(j, "weight", s->weight);
+        json_u64(j, "tier", s->tier);
         json_object_end(j);
     }
     json_array_end(j);
@@ -282,7 +285,7 @@ static void put_route(struct json *j, const struct verdict *v)
     json_text(j, "action", str_of(actions[r->action]));
     if (r->action == ROUTE_BACKEND) {
         json_text(j, "backend", r->backend->name);
-        json_text(j, "balance", str_of(balance_name(r->backend->balance)));
+        json_text(j, "balance", str_of(balance_words[r->backend->balance]));
         put_servers(j, r->backend);
         return;
     }
@@ -297,7 +300,7 @@ static int print_json(const struct verdict *v)
     struct json j = {.out = &out};
     json_object(&j, NULL);
     json_text(&j, "frontend", v->frontend->name);
-    json_text(&j, "mode", str_of(v->frontend->mode == MODE_TCP ? "tcp" : "http"));
+    json_text(&j, "mode", str_of(mode_words[v->frontend->mode]));
     json_text(&j, "host", v->host);
     json_text(&j, "path", v->path);
     if (v->route != NULL)

@@ -5,6 +5,8 @@
 
 #define NAME_WIDTH 14
 
+static const char planned[] = "\nPlanned, not in this version yet:\n";
+
 static void print_flag(FILE *out, enum flag_id id, const struct cli_command *command)
 {
     const struct cli_flag *f = &cli_flags[id];
@@ -18,12 +20,17 @@ static void print_flag(FILE *out, enum flag_id id, const struct cli_command *com
         fprintf(out, "  %-26s one of: %s\n", "", command->formats);
 }
 
-static void print_commands(FILE *out, enum command_kind kind)
+// Those of one group ("ctl"), or all when it is NULL; below a title when there are any.
+static void print_commands(FILE *out, enum command_kind kind, const char *group, const char *title)
 {
+    size_t len = group != NULL ? strlen(group) : 0;
     for (size_t i = 0; i < cli_command_count; i++) {
         const struct cli_command *c = &cli_commands[i];
-        if (c->kind == kind)
-            fprintf(out, "  %-*s %s\n", NAME_WIDTH, c->name, c->summary);
+        bool in = group == NULL || (strncmp(c->name, group, len) == 0 && c->name[len] == ' ');
+        if (c->kind != kind || !in)
+            continue;
+        fprintf(out, "%s  %-*s %s\n", title, NAME_WIDTH, c->name, c->summary);
+        title = "";
     }
 }
 
@@ -33,15 +40,14 @@ void help_overview(FILE *out, bool all)
             "evlb %s: a layer 4 and layer 7 load balancer\n\n"
             "usage: evlb COMMAND [flags]\n\n",
             EVLB_VERSION);
-    print_commands(out, COMMAND_SHOWN);
+    print_commands(out, COMMAND_SHOWN, NULL, "");
     fprintf(out, "\nFlags that most commands take:\n");
     for (int id = FLAG_CONFIG; id <= FLAG_HELP; id++)
         print_flag(out, (enum flag_id)id, NULL);
     fprintf(out, "\nTry: evlb run --listen 8080 --to 127.0.0.1:9001 --to 127.0.0.1:9002\n");
     if (!all)
         return;
-    fprintf(out, "\nPlanned, not in this version yet:\n");
-    print_commands(out, COMMAND_PLANNED);
+    print_commands(out, COMMAND_PLANNED, NULL, planned);
     fprintf(out, "\n'evlb COMMAND --help' says more about one. The configuration is described in\n"
                  "evlb.yaml(5) and by 'evlb explain KEY'.\n\n"
                  "Environment:\n"
@@ -51,6 +57,14 @@ void help_overview(FILE *out, bool all)
                  "Exit status: 0 ok, 1 failed or invalid, 2 usage, 3 warnings (check --strict),\n"
                  "  4 no such object, 5 evlb does not answer, 71 cannot bind, 78 configuration\n"
                  "  invalid (run)\n");
+}
+
+void help_group(FILE *out, const char *group)
+{
+    fprintf(out, "usage: evlb %s COMMAND [flags]\n\n", group);
+    print_commands(out, COMMAND_SHOWN, group, "");
+    print_commands(out, COMMAND_PLANNED, group, planned);
+    fprintf(out, "\n'evlb %s COMMAND --help' says more about one.\n", group);
 }
 
 void help_command(FILE *out, const struct cli_command *command, bool all)

@@ -216,9 +216,22 @@ static int check_flags(const struct reader *r)
     return EXIT_OK;
 }
 
-static int check_all(const struct reader *r)
+static int too_many_words(const struct reader *r)
 {
     const struct cli *cli = r->cli;
+    const char *word = cli->operands[cli->command->max_operands];
+    fprintf(r->err, "evlb: '%s' is one word too many for '%s'", word, cli->command->name);
+    bool file = str_ends(str_of(word), STR(".yaml")) || str_ends(str_of(word), STR(".yml"));
+    if (!file || !flag_fits(cli->command, FLAG_CONFIG))
+        return usage(r, "", STR_NONE);
+    fprintf(r->err, "; write: evlb %s -c %s\n", cli->command->name, word);
+    return EXIT_USAGE;
+}
+
+static int check_all(const struct reader *r)
+{
+    struct cli *cli = r->cli;
+    cli->group = r->first_word;
     if (cli->given[FLAG_HELP] > 0)
         return EXIT_OK;
     if (r->first_word != NULL) {
@@ -227,11 +240,8 @@ static int check_all(const struct reader *r)
     }
     if (cli->command == NULL)
         return EXIT_OK;
-    if (cli->n_operands > cli->command->max_operands) {
-        fprintf(r->err, "evlb: '%s' is one word too many for '%s'",
-                cli->operands[cli->command->max_operands], cli->command->name);
-        return usage(r, "", STR_NONE);
-    }
+    if (cli->n_operands > cli->command->max_operands)
+        return too_many_words(r);
     return check_flags(r);
 }
 

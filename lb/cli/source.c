@@ -76,15 +76,3 @@ const char *cli_plural(uint32_t n)
 {
     return n == 1 ? "" : "s";
 }
-
-const char *balance_name(enum balance balance)
-{
-    static const char *const names[] = {
-        [BALANCE_ROUND_ROBIN] = "round-robin",
-        [BALANCE_LEAST_CONN] = "least-conn",
-        [BALANCE_RANDOM] = "random",
-        [BALANCE_FIRST] = "first",
-        [BALANCE_HASH] = "hash",
-    };
-    return names[balance];
-}

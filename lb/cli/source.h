@@ -25,6 +25,5 @@ bool cli_wants_json(const struct cli *cli);
 const char *cli_mark(struct arena *a, struct conf_mark mark);
 // 1 frontend, 2 frontends.
 const char *cli_plural(uint32_t n);
-const char *balance_name(enum balance balance);
 
 #endif

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "conf/interpolate.h"
+#include "conf/words.h"
 
 #define HTTP (1u << HEALTH_HTTP)
 #define TEXT (1u << HEALTH_SEND_EXPECT)
@@ -46,11 +47,6 @@ bool health_has_key(enum health_type type, struct str key)
 static const struct row *row_of(const char *key)
 {
     return schema_row(&object_health, str_of(key));
-}
-
-const char *health_type_name(enum health_type type)
-{
-    return row_of("type")->words[type];
 }
 
 // ---- short forms ------------------------------------------------------------------------------
@@ -120,13 +116,12 @@ static enum health_type type_of_keys(const struct node *map)
 static enum health_type type_of(const struct node *map)
 {
     const struct node *n = node_get(map, "type");
-    const struct row *row = row_of("type");
     if (map == NULL || map->kind != NODE_MAP)
         return HEALTH_TYPES;
     if (n == NULL)
         return type_of_keys(map);
-    for (uint32_t i = 0; n->kind == NODE_SCALAR && row->words[i] != NULL; i++) {
-        if (str_eq(n->value, str_of(row->words[i])))
+    for (uint32_t i = 0; n->kind == NODE_SCALAR && i < HEALTH_TYPES; i++) {
+        if (str_eq(n->value, str_of(health_type_words[i])))
             return (enum health_type)i;
     }
     return HEALTH_TYPES;
@@ -144,7 +139,7 @@ static const char *types_text(struct arena *a, uint32_t types)
                             text[0] == '\0' ? ""
                             : last          ? " or "
                                             : ", ",
-                            health_type_name((enum health_type)i));
+                            health_type_words[i]);
     }
     return text;
 }
@@ -165,7 +160,7 @@ static void check_keys(struct binder *b, struct node *own, enum health_type type
             FIX(b, x, "add type: %s", types_text(b->findings->arena, types));
         } else if ((types >> type & 1) == 0) {
             x = bind_bad(b, row, key, "config.health", "'%.*s' has no meaning with type: %s",
-                         SHOW(key->text), health_type_name(type));
+                         SHOW(key->text), health_type_words[type]);
             FIX(b, x, "remove it, or write type: %s", types_text(b->findings->arena, types));
         }
     }
@@ -237,7 +232,7 @@ static void bind_role(struct binder *b, struct node *n, struct health *h)
 {
     struct row row = *row_of("expect");
     row.type = VALUE_ENUM;
-    row.words = health_roles;
+    row.words = role_words;
     row.offset = offsetof(struct health, role);
     bind_enum(b, &row, n, h);
 }
@@ -263,10 +258,10 @@ static void need(struct binder *b, struct node *own, enum health_type type, cons
         return; // in `defaults`, which is bound by itself, or said already
     struct node *at = node_get(own, "type") != NULL ? node_get(own, "type") : own;
     struct finding *x = bind_bad(b, row, at, "config.health", "a check of type %s needs '%s'",
-                                 health_type_name(type), key);
+                                 health_type_words[type], key);
     const char *example = type == HEALTH_SEND_EXPECT ? "PONG" : row->example;
     if (own->count == 1 && at != own)
-        FIX(b, x, "write {type: %s, %s: %s}", health_type_name(type), key, example);
+        FIX(b, x, "write {type: %s, %s: %s}", health_type_words[type], key, example);
     else
         FIX(b, x, "add %s: %s", key, example);
 }

@@ -10,6 +10,5 @@
 void bind_health(struct binder *b, struct chain *c, struct health *h);
 // Whether a key has a meaning for that type.
 bool health_has_key(enum health_type type, struct str key);
-const char *health_type_name(enum health_type type);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "conf/address.h"
 #include "conf/overlay.h"
+#include "conf/words.h"
 
 // What stands over the files, and which of its lines still have something to say.
 struct over {
@@ -269,14 +270,6 @@ static void add_from_overlay(struct binder *b, struct over *o, struct backend *b
 }
 
 // ---- all --------------------------------------------------------------------------------------
-
-struct str server_base_name(const struct server *s)
-{
-    struct str name = s->name;
-    if (s->n_places > 1)
-        name.len -= 2; // ".1"
-    return name;
-}
 
 static void add_from_files(struct binder *b, struct over *o, struct backend *backend,
                            struct node *n)

@@ -8,7 +8,5 @@
 // Those of the files, less and plus those of the overlay; when all backends are bound, so that the
 // array has its final place.
 void bind_servers(struct binder *b);
-// The name that the file gives: without the number of a place.
-struct str server_base_name(const struct server *s);
 
 #endif

@@ -225,9 +225,6 @@ void bind_enum(struct binder *b, const struct row *row, struct node *n, void *ta
 }
 _Static_assert(sizeof(enum mode) == sizeof(uint32_t), "bind_enum() writes 32 bits");
 
-// The words stand in the order of the bits.
-_Static_assert(RETRY_ON_CONNECT_FAILURE == 1 && RETRY_ON_TIMEOUT == 1 << 5, "see schema_back.c");
-
 void bind_retry_on(struct binder *b, const struct row *row, struct node *n, void *target)
 {
     struct node **items;

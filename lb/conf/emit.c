@@ -80,10 +80,8 @@ static bool is_plain(struct str s)
     return true;
 }
 
-const char *emit_scalar(struct arena *a, struct str s)
+const char *emit_quoted(struct arena *a, struct str s)
 {
-    if (is_plain(s))
-        return arena_strdup(a, s);
     char *out = arena_alloc(a, s.len * 4 + 3);
     size_t n = 0;
     out[n++] = '"';
@@ -101,4 +99,9 @@ const char *emit_scalar(struct arena *a, struct str s)
     }
     out[n++] = '"';
     return out;
+}
+
+const char *emit_scalar(struct arena *a, struct str s)
+{
+    return is_plain(s) ? arena_strdup(a, s) : emit_quoted(a, s);
 }

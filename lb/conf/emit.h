@@ -12,6 +12,11 @@ const char *emit_kind(struct arena *a, const struct row *row);
 const char *emit_number(struct arena *a, const struct row *row, uint64_t value);
 // A scalar as YAML: plain where that is safe, quoted otherwise; "$" doubled.
 const char *emit_scalar(struct arena *a, struct str s);
+const char *emit_quoted(struct arena *a, struct str s);
+// The value of a simple row in its target, as a file would write it; NULL when there is nothing to
+// show or the row is no simple one. Secrets are EMIT_SECRET.
+const char *emit_value(struct arena *a, const struct row *row, const void *target);
+#define EMIT_SECRET "\"***\""
 // True for rows that documents describe at the frontends and backends, not once more.
 bool emit_is_planned(const struct row *row);
 // Where else the row of that object may stand: "'defaults' and the top level", or NULL.

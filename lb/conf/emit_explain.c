@@ -11,9 +11,9 @@
 #include <stdio.h>
 
 #include "conf/bind_health.h"
-#include "conf/bind_server.h"
 #include "conf/emit.h"
 #include "conf/loader.h"
+#include "conf/words.h"
 
 #define COMMENT_COLUMN 44
 
@@ -54,121 +54,16 @@ static const char *origin_of(struct writer *w, const struct node *n)
     return origin_of_mark(w, &mark);
 }
 
-// ---- values of rows ---------------------------------------------------------------------------
-
-#define READ(type, row, target)                                                                    \
-    (*(type const *)(const void *)((const char *)(target) + (row)->offset))
-
-static const char *nets_text(struct writer *w, const struct row *row, const void *target)
-{
-    const struct cidr *nets = READ(const struct cidr *, row, target);
-    uint32_t n = *(const uint32_t *)(const void *)((const char *)target + row->count_offset);
-    const char *list = "";
-    for (uint32_t i = 0; i < n; i++) {
-        char ip[ADDR_TEXT];
-        ip_format(&nets[i].ip, ip);
-        list = arena_printf(w->arena, "%s%s\"%s/%u\"", list, i > 0 ? ", " : "", ip, nets[i].bits);
-    }
-    return arena_printf(w->arena, "[%s]", list);
-}
-
-static const char *retry_text(struct writer *w, const struct row *row, uint32_t bits)
-{
-    const char *list = "";
-    for (uint32_t i = 0; row->words[i] != NULL; i++) {
-        if ((bits >> i & 1) != 0)
-            list =
-                arena_printf(w->arena, "%s%s%s", list, list[0] != '\0' ? ", " : "", row->words[i]);
-    }
-    return arena_printf(w->arena, "[%s]", list);
-}
-
-static const char *ip_text(struct writer *w, const struct addr *a)
-{
-    char ip[ADDR_TEXT];
-    if (a->len == 0)
-        return NULL;
-    ip_format(&a->ip, ip);
-    return emit_scalar(w->arena, str_of(ip));
-}
-
-static const char *dns_servers_text(struct writer *w, const struct dns *dns)
-{
-    const char *list = "";
-    char text[ADDR_TEXT];
-    for (uint32_t i = 0; i < dns->n_servers; i++) {
-        addr_format(&dns->servers[i], text);
-        list = arena_printf(w->arena, "%s%s%s", list, i > 0 ? ", " : "",
-                            emit_scalar(w->arena, str_of(text)));
-    }
-    return dns->n_servers > 0 ? arena_printf(w->arena, "[%s]", list) : NULL;
-}
-
-static const char *field_text(struct writer *w, const struct field_pair *f)
-{
-    if (f->name.len == 0 || f->value.len == 0)
-        return f->name.len > 0 ? emit_scalar(w->arena, f->name) : NULL;
-    return emit_scalar(w->arena, str_of(arena_printf(w->arena, "%.*s: %.*s", STR_FMT(f->name),
-                                                     STR_FMT(f->value))));
-}
-
-static const char *field_map_text(struct writer *w, const struct field_pair *f, uint32_t n)
-{
-    const char *list = "";
-    for (uint32_t i = 0; i < n; i++)
-        list = arena_printf(w->arena, "%s%s%s: %s", list, i > 0 ? ", " : "",
-                            emit_scalar(w->arena, f[i].name), emit_scalar(w->arena, f[i].value));
-    return n > 0 ? arena_printf(w->arena, "{%s}", list) : NULL;
-}
-
-// The value of a simple row, or NULL when there is nothing to show.
+// The value of a simple row, or NULL when there is nothing to show. Numbers as they were written.
 static const char *value_text(struct writer *w, const struct row *row, const void *target,
                               const struct node *from)
 {
-    struct str s;
-    if (from != NULL && (from->secret || (row->flags & ROW_SECRET) != 0))
-        return "\"***\"";
-    switch ((int)row->type) {
-    case VALUE_BOOL:
-        return READ(bool, row, target) ? "true" : "false";
-    case VALUE_U16:
-        return emit_number(w->arena, row, READ(uint16_t, row, target));
-    case VALUE_U32:
-    case VALUE_DURATION:
-    case VALUE_SIZE:
-        if (from == NULL)
-            return row->fallback;
-        return row->type == VALUE_U32 ? emit_number(w->arena, row, READ(uint32_t, row, target))
-                                      : emit_scalar(w->arena, from->value);
-    case VALUE_ENUM:
-        return row->words[READ(uint32_t, row, target)];
-    case VALUE_FIXED:
-        return row->words[0];
-    case VALUE_TEXT:
-    case VALUE_PATH:
-    case VALUE_ACCOUNT:
-    case VALUE_METHOD:
-    case VALUE_TARGET:
-    case VALUE_LINE:
-        s = READ(struct str, row, target);
-        return s.len > 0 ? emit_scalar(w->arena, s) : NULL;
-    case VALUE_NETS:
-        return nets_text(w, row, target);
-    case VALUE_RETRY_ON:
-        return retry_text(w, row, READ(uint32_t, row, target));
-    case VALUE_IP:
-        return ip_text(w, &READ(struct addr, row, target));
-    case VALUE_DNS_SERVERS:
-        return dns_servers_text(w, target);
-    case VALUE_FIELD:
-        return field_text(w, &READ(struct field_pair, row, target));
-    case VALUE_FIELDS:
-        return field_map_text(
-            w, READ(const struct field_pair *, row, target),
-            *(const uint32_t *)(const void *)((const char *)target + row->count_offset));
-    default:
-        return NULL;
-    }
+    bool number = row->type == VALUE_DURATION || row->type == VALUE_SIZE;
+    if (from != NULL && from->secret)
+        return EMIT_SECRET;
+    if (from == NULL && (number || row->type == VALUE_U32))
+        return row->fallback;
+    return number ? emit_scalar(w->arena, from->value) : emit_value(w->arena, row, target);
 }
 
 static void put_object(struct writer *w, const struct object *o, const void *target,
@@ -202,7 +97,7 @@ static const char *expect_text(struct writer *w, const struct health *h)
         return statuses_text(w, h);
     if (h->type == HEALTH_SEND_EXPECT)
         return emit_scalar(w->arena, h->expect);
-    return health_roles[h->role];
+    return role_words[h->role];
 }
 
 // What was not said, but follows from something else: the value, and from what.
@@ -216,8 +111,7 @@ static const char *derived_text(struct writer *w, const struct row *row, const s
         *why = strcmp(row->key, "timeout") == 0 ? "timeout.check" : "as every";
     else
         return row->type == VALUE_U16 ? NULL : value_text(w, row, h, NULL);
-    return row->type == VALUE_ENUM ? row->words[h->type]
-                                   : emit_number(w->arena, row, READ(uint32_t, row, h));
+    return row->type == VALUE_ENUM ? row->words[h->type] : emit_value(w->arena, row, h);
 }
 
 static void put_health(struct writer *w, const struct health *h)
@@ -286,7 +180,7 @@ static const char *const action_words[] = {"set", "add", "remove"};
 
 static const char *op_value(struct writer *w, const struct header_op *op)
 {
-    return op->secret ? "\"***\"" : emit_scalar(w->arena, op->value);
+    return op->secret ? EMIT_SECRET : emit_scalar(w->arena, op->value);
 }
 
 static void put_removals(struct writer *w, const struct header_op *ops, uint32_t n)
@@ -441,19 +335,6 @@ static void put_frontend(struct writer *w, const struct frontend *f)
 
 // ---- backends ---------------------------------------------------------------------------------
 
-static const char *server_address(struct writer *w, const struct server *s)
-{
-    char text[ADDR_TEXT];
-    if (s->srv)
-        return arena_printf(w->arena, "srv:%.*s", STR_FMT(s->host));
-    if (s->addr.len > 0) {
-        addr_format(&s->addr, text);
-        return emit_scalar(w->arena, str_of(text));
-    }
-    struct str name = str_of(arena_printf(w->arena, "%.*s:%u", STR_FMT(s->host), s->port));
-    return emit_scalar(w->arena, name);
-}
-
 // "weight: 1, tier: 1" and what else is set. Adds to *origin where each comes from, when that is
 // not the line of the server itself.
 static const char *server_settings(struct writer *w, const struct server *s, const char **origin)
@@ -480,7 +361,8 @@ static void put_server(struct writer *w, const struct server *s)
     const char *origin = origin_of_mark(w, &s->mark);
     const char *settings = server_settings(w, s, &origin);
     struct str name = server_base_name(s);
-    put(w, origin, "  %.*s: {address: %s%s}", STR_FMT(name), server_address(w, s), settings);
+    put(w, origin, "  %.*s: {address: %s%s}", STR_FMT(name),
+        emit_scalar(w->arena, str_of(server_address_text(w->arena, s))), settings);
 }
 
 static const char *hash_text(struct writer *w, const struct backend *backend)

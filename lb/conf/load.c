@@ -4,6 +4,7 @@
 // by commands and by the supervisor; pure but for struct config_source.
 #include "conf/loader.h"
 
+#include "conf/emit.h"
 #include "conf/verify.h"
 
 static void run(struct loaded *l, const struct config_source *source, struct findings *f)
@@ -45,37 +46,11 @@ struct config *config_load(const struct config_source *source, struct findings *
     return load_all(source, f, &l) ? &l.binder.root->config : NULL;
 }
 
-// In double quotes, with what YAML and interpolation would act on escaped.
-static struct str quoted(struct arena *a, const char *text)
-{
-    struct str s = str_of(text);
-    char *out = arena_alloc(a, s.len * 4 + 3);
-    size_t n = 0;
-    out[n++] = '"';
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c < 0x20 || c == 0x7F) {
-            n += (size_t)snprintf(out + n, 5, "\\x%02x", c);
-            continue;
-        }
-        if (c == '"' || c == '\\')
-            out[n++] = '\\';
-        if (c == '$')
-            out[n++] = '$';
-        out[n++] = (char)c;
-    }
-    out[n++] = '"';
-    return (struct str){out, n};
-}
-
 struct str config_text_from_flags(struct arena *a, const char *listen, const char *const *to,
                                   size_t n)
 {
-    struct str address = quoted(a, listen);
-    const char *text = arena_printf(a, "listen: %.*s\nservers:\n", STR_FMT(address));
-    for (size_t i = 0; i < n; i++) {
-        struct str server = quoted(a, to[i]);
-        text = arena_printf(a, "%s  - %.*s\n", text, STR_FMT(server));
-    }
+    const char *text = arena_printf(a, "listen: %s\nservers:\n", emit_quoted(a, str_of(listen)));
+    for (size_t i = 0; i < n; i++)
+        text = arena_printf(a, "%s  - %s\n", text, emit_quoted(a, str_of(to[i])));
     return str_of(text);
 }

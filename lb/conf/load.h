@@ -52,6 +52,8 @@ bool findings_format_parse(const char *name, enum findings_format *format) MUST_
 
 // ---- loading ----------------------------------------------------------------------------------
 
+enum source_thing { SOURCE_USER, SOURCE_GROUP, SOURCE_DIRECTORY };
+
 // Where the bytes come from. The functions return 0 or -errno. `ctx` is theirs.
 struct config_source {
     const char *root;   // a file, a directory (all its *.yaml), "-" for standard input; with `text`
@@ -65,10 +67,14 @@ struct config_source {
     int (*glob)(void *ctx, const char *pattern, struct arena *a, const char ***paths, size_t *n);
     // The value of an environment variable, or NULL.
     const char *(*env)(void *ctx, const char *name);
+    // Whether this machine has it; a missing one is warned of. NULL: not asked.
+    bool (*exists)(void *ctx, enum source_thing thing, const char *name);
 };
 
 // Reads the file system and the environment of this process.
 struct config_source config_source_files(const char *root);
+// For `exists`: asks this machine.
+bool config_exists_here(void *ctx, enum source_thing thing, const char *name);
 // The given text instead of a file; includes, ${VAR} and ${file:} as with files.
 struct config_source config_source_text(const char *name, struct str text);
 

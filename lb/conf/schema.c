@@ -10,8 +10,6 @@
 #include <stdio.h>
 
 // clang-format off
-const char *const schema_modes[] = {"http", "tcp", NULL};
-static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const versions[] = {"1", NULL};
 
 #define RETRY_WORDS \
@@ -168,6 +166,7 @@ static const struct row root_rows[] = {
      .doc = "The control socket."},
     {"dns", OBJECT(object_dns, offsetof(struct root, config.dns)), SINCE, .example = "{servers: [10.0.0.53]}",
      .doc = "How the names of servers are resolved."},
+    PLANNED("metrics", "Metrics over HTTP."),
     PLANNED("cluster", "Several balancers that stand in for each other."),
 };
 
@@ -202,6 +201,7 @@ static const struct row frontend_rows[] = {
     ROW_LIMITS(struct frontend, INHERITED),
     ROW_HEADERS(struct frontend),
     PLANNED("tls", "Certificates: HTTPS."),
+    PLANNED("http2", "HTTP/2 with clients."),
     PLANNED("limit", "Requests and connections per client."),
 };
 
@@ -243,7 +243,7 @@ static const struct row route_rows[] = {
 };
 
 static const struct row log_rows[] = {
-    {"level", ENUM(struct root, config.log_level, log_level, log_levels), .fallback = "info", SINCE,
+    {"level", ENUM(struct root, config.log_level, log_level, log_level_words), .fallback = "info", SINCE,
      .example = "debug", .doc = "The least important events that are still logged."},
     {"access", .type = VALUE_ACCESS_LOG, SLOT(struct root, config.access_log, bool),
      .object = &object_access, .fallback = "false", SINCE, .example = "/var/log/evlb/access.log",

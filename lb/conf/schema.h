@@ -148,9 +148,6 @@ extern const struct object object_access, object_admin, object_limits;
 extern const struct object object_timeouts, object_timeouts_defaults, object_timeouts_frontend;
 extern const struct object object_timeouts_backend, object_health, object_passive, object_dns;
 
-// The words of enum role.
-extern const char *const health_roles[];
-
 // All of them, the top level first; NULL at the end.
 extern const struct object *const schema_objects[];
 

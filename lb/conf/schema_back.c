@@ -4,20 +4,10 @@
 #include "conf/schema_rows.h"
 
 // clang-format off
-static const char *const balances[] = {"round-robin", "least-conn", "random", "first", "hash", NULL};
-static const char *const reuses[] = {"safe", "always", "never", NULL};
-static const char *const proxy_versions[] = {"none", "v1", "v2", NULL};
 static const char *const hash_methods[] = {"consistent", NULL};
-static const char *const failovers[] = {"active-active", "active-passive", NULL};
-static const char *const failbacks[] = {"auto", "manual", NULL};
-static const char *const down_words[] = {"keep", "close", NULL};
-static const char *const resolve_words[] = {"first", "all", NULL};
-static const char *const health_types[] = {"off", "tcp", "http", "send-expect", "mysql", "postgres", "redis", "smtp", NULL};
-static const char *const retry_words[] = {"connect-failure", "empty-response", "502", "503", "504", "timeout", NULL};
-const char *const health_roles[] = {"any", "writable", "replica", NULL};
 
 #define ROW_BALANCE(T) \
-    {"balance", ENUM(T, balance, balance, balances), .fallback = "round-robin", \
+    {"balance", ENUM(T, balance, balance, balance_words), .fallback = "round-robin", \
      .flags = ROW_DEFAULTS, SINCE, .example = "least-conn", \
      .doc = "How a server is chosen: round-robin in turn by weight; least-conn the one with the " \
             "fewest requests (connections in mode tcp) for its weight; random the better of two " \
@@ -33,22 +23,22 @@ const char *const health_roles[] = {"any", "writable", "replica", NULL};
             "connection failed before it was sent; or when the server closed without a byte of an " \
             "answer to a whole GET, HEAD, PUT, DELETE, OPTIONS or TRACE, which may be sent twice."}
 #define ROW_REUSE(T) \
-    {"reuse", ENUM(T, reuse, reuse, reuses), .fallback = "safe", .flags = ROW_DEFAULTS | ROW_HTTP, \
+    {"reuse", ENUM(T, reuse, reuse, reuse_words), .fallback = "safe", .flags = ROW_DEFAULTS | ROW_HTTP, \
      SINCE, .example = "always", \
      .doc = "Whether idle server connections serve requests of other clients: safe only when the " \
             "request can be repeated should the connection turn out dead; always; never."}
 #define ROW_SEND_PROXY(T) \
-    {"send-proxy", ENUM(T, send_proxy, proxy_version, proxy_versions), .fallback = "none", \
+    {"send-proxy", ENUM(T, send_proxy, proxy_version, proxy_version_words), .fallback = "none", \
      .flags = ROW_DEFAULTS, SINCE, .example = "v2", \
      .doc = "Tells the server the client's address by a PROXY protocol header of that version. " \
             "The server must expect it."}
 #define ROW_FAILOVER(T) \
-    {"failover", ENUM(T, failover, failover, failovers), .fallback = "active-active", \
+    {"failover", ENUM(T, failover, failover, failover_words), .fallback = "active-active", \
      .flags = ROW_DEFAULTS, SINCE, .example = "active-passive", \
      .doc = "active-active: all usable servers of the best tier share the work. active-passive: one " \
             "server works, the first usable in the order of tiers and of the list; the others stand by."}
 #define ROW_FAILBACK(T) \
-    {"failback", ENUM(T, failback, failback, failbacks), .fallback = "auto", .flags = ROW_DEFAULTS, \
+    {"failback", ENUM(T, failback, failback, failback_words), .fallback = "auto", .flags = ROW_DEFAULTS, \
      SINCE, .example = "manual", \
      .doc = "What happens when a better server or tier has recovered: auto returns to it; manual " \
             "stays until the working one fails or `evlb ctl backend switch` is used."}
@@ -57,7 +47,7 @@ const char *const health_roles[] = {"any", "writable", "replica", NULL};
      .flags = ROW_DEFAULTS, SINCE, .example = "30s", \
      .doc = "How long a better server must have been up before failback: auto returns to it."}
 #define ROW_ON_SERVER_DOWN(T) \
-    {"on-server-down", ENUM(T, on_server_down, on_server_down, down_words), .fallback = "keep", \
+    {"on-server-down", ENUM(T, on_server_down, on_server_down, server_down_words), .fallback = "keep", \
      .flags = ROW_DEFAULTS, SINCE, .example = "close", \
      .doc = "What happens to the connections of a server that goes down: keep lets them go on, " \
             "close cuts them at once."}
@@ -67,7 +57,7 @@ const char *const health_roles[] = {"any", "writable", "replica", NULL};
      .doc = "How many requests (connections in mode tcp) may wait for a free server when all have " \
             "max-connections; beyond it they are refused at once, with 503. 0: none waits."}
 #define ROW_RETRY_ON(T) \
-    {"retry-on", .type = VALUE_RETRY_ON, SLOT(T, retry_on, uint32_t), .words = retry_words, .fallback = "connect-failure", \
+    {"retry-on", .type = VALUE_RETRY_ON, SLOT(T, retry_on, uint32_t), .words = retry_on_words, .fallback = "connect-failure", \
      .flags = ROW_DEFAULTS | ROW_HTTP, SINCE, .example = "[connect-failure, empty-response, 503]", \
      .doc = "What makes a request be tried again (see retries), when it may be sent twice and is " \
             "still whole in memory: empty-response (closed without an answer), the statuses 502, " \
@@ -119,7 +109,7 @@ static const struct row passive_rows[] = {
 
 #define OF_HEALTH .flags = ROW_DEFAULTS, SINCE
 static const struct row health_rows[] = {
-    {"type", ENUM(struct health, type, health_type, health_types), OF_HEALTH, .example = "http",
+    {"type", ENUM(struct health, type, health_type, health_type_words), OF_HEALTH, .example = "http",
      .doc = "tcp connects; http sends a request; send-expect exchanges texts; mysql, postgres and "
             "redis log in and may ask for the role; smtp greets. off: no checks. Left out: what the "
             "other keys belong to."},

@@ -4,6 +4,7 @@
 #define EVLB_CONF_SCHEMA_ROWS_H
 
 #include "conf/schema.h"
+#include "conf/words.h"
 
 #define SLOT(T, member, want)                                                                      \
     .offset = _Generic(((T *)0)->member, want : (uint32_t)offsetof(T, member))
@@ -31,13 +32,11 @@
 #define DAY_MS 86400000u
 #define ROWS(r) .rows = r, .n_rows = ARRAY_LEN(r)
 
-extern const char *const schema_modes[];
-
 // clang-format off
 // ---- keys that stand in several objects ----
 
 #define ROW_MODE(T, m, def, more) \
-    {"mode", ENUM(T, m, mode, schema_modes), .fallback = def, .flags = more, SINCE, .example = "tcp", \
+    {"mode", ENUM(T, m, mode, mode_words), .fallback = def, .flags = more, SINCE, .example = "tcp", \
      .doc = "http reads requests and balances each of them; tcp passes bytes on and balances " \
             "connections. A backend has the mode of the frontends that use it; it may say so."}
 #define ROW_TRUSTED(T, more) \

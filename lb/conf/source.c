@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <grp.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -99,4 +101,19 @@ struct config_source config_source_text(const char *name, struct str text)
     struct config_source s = config_source_files(name);
     s.text = text.p != NULL ? text : STR("");
     return s;
+}
+
+bool config_exists_here(void *ctx, enum source_thing thing, const char *name)
+{
+    struct stat st;
+    (void)ctx;
+    switch (thing) {
+    case SOURCE_USER:
+        return getpwnam(name) != NULL;
+    case SOURCE_GROUP:
+        return getgrnam(name) != NULL;
+    case SOURCE_DIRECTORY:
+        return stat(name, &st) == 0 && S_ISDIR(st.st_mode);
+    }
+    return true;
 }

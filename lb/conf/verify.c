@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "conf/units.h"
+#include "conf/words.h"
 
 #define SHADOW_ROUTES_MAX 1000u // beyond it routes are not compared with each other (quadratic)
 
@@ -24,11 +25,6 @@ struct span verify_span(const struct verifier *v, const struct conf_mark *m)
     return (struct span){f, m->line, m->column, m->line, m->end_column};
 }
 
-static const char *mode_name(enum mode m)
-{
-    return m == MODE_TCP ? "tcp" : "http";
-}
-
 // ---- modes ------------------------------------------------------------------------------------
 
 struct use {
@@ -42,7 +38,7 @@ static void report_two_modes(struct verifier *v, const struct frontend *f, const
     struct finding *x =
         diag_error(v->b->findings, verify_span(v, &r->mark), "config.mode",
                    "backend '%.*s' is used in mode %s here and in mode %s by frontend '%.*s'",
-                   SHOW(r->backend->name), mode_name(f->mode), mode_name(first->frontend->mode),
+                   SHOW(r->backend->name), mode_words[f->mode], mode_words[first->frontend->mode],
                    SHOW(first->frontend->name));
     FIX(v->b, x, "give each mode a backend of its own (the other use is at %s:%u)",
         first->mark.file, first->mark.line);
@@ -53,7 +49,7 @@ static void report_own_mode(struct verifier *v, const struct frontend *f, const 
     struct finding *x =
         diag_error(v->b->findings, verify_span(v, &r->mark), "config.mode",
                    "frontend '%.*s' is in mode %s, its backend '%.*s' in mode %s", SHOW(f->name),
-                   mode_name(f->mode), SHOW(r->backend->name), mode_name(r->backend->mode));
+                   mode_words[f->mode], SHOW(r->backend->name), mode_words[r->backend->mode]);
     FIX(v->b, x, "make both the same; the backend need not say it");
     NOTE(v->b, x, "the backend is at %s:%u", r->backend->mark.file, r->backend->mark.line);
 }
@@ -384,6 +380,55 @@ static void verify_dns(struct verifier *v)
     x->topic = "dns.max-ttl";
 }
 
+// ---- the machine ------------------------------------------------------------------------------
+
+static struct node *bound_from(const struct verifier *v, const struct object *o, const char *key)
+{
+    const struct bound *bound = bind_origin(v->b, o, v->b->root);
+    return bound->from[schema_row(o, str_of(key)) - o->rows];
+}
+
+static bool is_missing(const struct verifier *v, const struct node *from, enum source_thing thing,
+                       struct str name)
+{
+    const struct config_source *s = v->b->source;
+    bool number = name.len > 0 && is_digit(name.p[0]); // of an account: need not have a name
+    if (s->exists == NULL || from == NULL || name.len == 0 || number)
+        return false;
+    return !s->exists(s->ctx, thing, arena_strdup(v->b->arena, name));
+}
+
+static void verify_account(struct verifier *v, const char *key, enum source_thing thing,
+                           struct str name)
+{
+    const struct node *from = bound_from(v, &object_root, key);
+    if (!is_missing(v, from, thing, name))
+        return;
+    struct finding *x = diag_warning(v->b->findings, from->at, "lint.account",
+                                     "this machine has no %s '%.*s'", key, SHOW(name));
+    FIX(v->b, x, "create it before evlb is started as root");
+}
+
+static void verify_log_directory(struct verifier *v)
+{
+    struct str path = v->config->access_log_path, directory = path;
+    const struct node *from = bound_from(v, &object_log, "access");
+    while (directory.len > 1 && directory.p[directory.len - 1] != '/')
+        directory.len--;
+    if (!is_missing(v, from, SOURCE_DIRECTORY, directory))
+        return;
+    struct finding *x = diag_warning(v->b->findings, from->at, "lint.directory",
+                                     "this machine has no directory '%.*s'", SHOW(directory));
+    FIX(v->b, x, "create it before evlb is started");
+}
+
+static void verify_machine(struct verifier *v)
+{
+    verify_account(v, "user", SOURCE_USER, v->config->user);
+    verify_account(v, "group", SOURCE_GROUP, v->config->group);
+    verify_log_directory(v);
+}
+
 void verify(struct binder *b, const struct conf_file *files)
 {
     struct verifier v = {b, files, &b->root->config};
@@ -395,4 +440,5 @@ void verify(struct binder *b, const struct conf_file *files)
     verify_limits(&v);
     verify_dns(&v);
     verify_backends(&v);
+    verify_machine(&v);
 }

@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#include "conf/bind_health.h"
+#include "conf/words.h"
 
 #define MYSQL_PORT 3306
 #define POSTGRES_PORT 5432
@@ -26,16 +26,6 @@ static void warn_weights(struct verifier *v, const struct backend *backend)
     FIX(v->b, x, "give one a weight of 1 or more");
 }
 
-static struct str server_key(struct arena *a, const struct server *s)
-{
-    char text[ADDR_TEXT] = "";
-    if (s->addr.len > 0) {
-        addr_format(&s->addr, text);
-        return str_of(arena_strdup(a, str_of(text)));
-    }
-    return str_of(arena_printf(a, "%.*s:%u", STR_FMT(s->host), s->port));
-}
-
 static void warn_duplicates(struct verifier *v, const struct backend *backend)
 {
     struct map seen = {.arena = v->b->arena};
@@ -43,7 +33,7 @@ static void warn_duplicates(struct verifier *v, const struct backend *backend)
         struct server *s = &backend->servers[i], *first;
         if ((s->addr.len == 0 && s->host.len == 0) || s->place > 0)
             continue;
-        struct str key = server_key(v->b->arena, s);
+        struct str key = str_of(server_address_text(v->b->arena, s));
         first = map_get(&seen, key);
         if (first == NULL) {
             map_put(&seen, key, s);
@@ -244,8 +234,8 @@ static void warn_no_checks(struct verifier *v, const struct backend *backend)
         struct finding *x = diag_warning(v->b->findings, health != NULL ? health->key->at : at,
                                          "lint.protocol-check",
                                          "backend '%.*s' has servers on port %u and no %s check",
-                                         SHOW(backend->name), port, health_type_name(type));
-        FIX(v->b, x, "add health: {type: %s, user: NAME}", health_type_name(type));
+                                         SHOW(backend->name), port, health_type_words[type]);
+        FIX(v->b, x, "add health: {type: %s, user: NAME}", health_type_words[type]);
         if (type == HEALTH_MYSQL && !off)
             NOTE(v->b, x, "bare connects make MySQL block this host after max_connect_errors");
         else

@@ -2,20 +2,9 @@
 // Backends in the admin API: what they are doing, which of their servers work and why, and the
 // switch to another one. Runs in control.
 #include "conf/suggest.h"
+#include "conf/words.h"
 #include "control/admin_parts.h"
 #include "core/sched.h"
-
-static const char *balance_name(enum balance balance)
-{
-    static const char *const names[] = {
-        [BALANCE_ROUND_ROBIN] = "round-robin",
-        [BALANCE_LEAST_CONN] = "least-conn",
-        [BALANCE_RANDOM] = "random",
-        [BALANCE_FIRST] = "first",
-        [BALANCE_HASH] = "hash",
-    };
-    return names[balance];
-}
 
 const struct backend *admin_find_backend(const struct admin_view *v, struct admin_call *c,
                                          struct str name, uint16_t *status)
@@ -68,8 +57,7 @@ static void put_working(const struct admin_view *v, struct json *j, const struct
 static void put_failover(const struct admin_view *v, struct json *j, const struct backend *b)
 {
     const struct backend_track *track = servers_backend(v->servers, b->index);
-    bool passive = b->failover == FAILOVER_ACTIVE_PASSIVE;
-    json_text(j, "failover", passive ? STR("active-passive") : STR("active-active"));
+    json_text(j, "failover", str_of(failover_words[b->failover]));
     put_working(v, j, b);
     admin_put_text_or_null(j, "reason",
                            str_of(track != NULL ? failover_reason_text(track->reason) : NULL));
@@ -81,7 +69,7 @@ void admin_put_backend(const struct admin_view *v, struct json *j, const struct 
     json_object(j, NULL);
     json_text(j, "name", b->name);
     json_text(j, "mode", str_of(admin_mode_name(b->mode)));
-    json_text(j, "balance", str_of(balance_name(b->balance)));
+    json_text(j, "balance", str_of(balance_words[b->balance]));
     put_failover(v, j, b);
     json_u64(j, "in_flight", in_flight(v, b));
     json_u64(j, "queue_length", board_total(v->board, board_queue_slot(v->board, b->index)));

@@ -139,6 +139,9 @@ static void refused(void **state)
         {"check --strict=1", "--strict takes no value"},
         {"check --format=xml", "--format is one of: text gcc json github; not 'xml'"},
         {"run --listen 1 --to a:1 --mode=udp", "--mode is one of: http tcp; not 'udp'"},
+        {"run foo.yaml", "'foo.yaml' is one word too many for 'run'; write: evlb run -c foo.yaml"},
+        {"check conf.d/a.yml", "write: evlb check -c conf.d/a.yml"},
+        {"version foo.yaml", "'foo.yaml' is one word too many for 'version'; see"},
         {"check a b", "'a' is one word too many for 'check'"},
         {"schema -c x", "'schema' takes no --config"},
         {"diff", "'diff' (what a reload would change) is planned, not in this version yet"},
@@ -161,6 +164,25 @@ static void help_comes_first(void **state)
     r = parse("check -h");
     assert_string_equal(r.cli.value[FLAG_HELP], "short");
     done(&r);
+    r = parse("ctl --help");
+    assert_int_equal(r.status, EXIT_OK);
+    assert_string_equal(r.cli.group, "ctl");
+    done(&r);
+}
+
+static void help_of_a_group(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    help_group(out, "ctl");
+    fclose(out);
+    assert_non_null(strstr(text, "\n  ctl status "));
+    assert_null(strstr(text, "\n  check "));
+    assert_null(strstr(text, "\n  diff "));
+    free(text);
 }
 
 static void nothing_given(void **state)
@@ -250,6 +272,7 @@ int main(void)
         cmocka_unit_test(two_words),
         cmocka_unit_test(refused),
         cmocka_unit_test(help_comes_first),
+        cmocka_unit_test(help_of_a_group),
         cmocka_unit_test(nothing_given),
         cmocka_unit_test(help_fits_a_screen),
         cmocka_unit_test(tables_are_complete),

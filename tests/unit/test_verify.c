@@ -141,6 +141,48 @@ static void test_limits(void **state)
     assert_warnings("listen: 80\nmode: tcp\nservers: [10.0.0.1:80]\nlimits: {head: 4KiB}\n", "");
 }
 
+// ---- what the machine has ---------------------------------------------------------------------
+
+static bool has(void *ctx, enum source_thing thing, const char *name)
+{
+    (void)ctx;
+    return thing == SOURCE_DIRECTORY ? strcmp(name, "/var/log/") == 0 : strcmp(name, "www") == 0;
+}
+
+static uint32_t missing(const char *text, const char *sentence)
+{
+    struct memory none = {NULL, NULL};
+    struct config_source s = memory_source(&none, "t.yaml", text);
+    struct findings f;
+    s.exists = has;
+    findings_init(&f);
+    struct config *c = config_load(&s, &f);
+    assert_non_null(c);
+    if (f.count > 0)
+        assert_string_equal(f.items[0].message, sentence);
+    uint32_t warnings = f.warnings;
+    findings_free(&f);
+    arena_free(c->arena);
+    return warnings;
+}
+
+#define WITH(line) "listen: 80\nservers: [10.0.0.1:80]\n" line "\n"
+
+static void test_machine(void **state)
+{
+    (void)state;
+    assert_int_equal(missing(WITH(""), ""), 0);
+    assert_int_equal(missing(WITH("user: www"), ""), 0);
+    assert_int_equal(missing(WITH("user: 1234"), ""), 0);
+    assert_int_equal(missing(WITH("user: evlb"), "this machine has no user 'evlb'"), 1);
+    assert_int_equal(missing(WITH("group: evlb"), "this machine has no group 'evlb'"), 1);
+    assert_int_equal(missing(WITH("log: {access: /var/log/a.log}"), ""), 0);
+    assert_int_equal(missing(WITH("log: {access: true}"), ""), 0);
+    assert_int_equal(missing(WITH("log: {access: {to: /var/log/evlb/a.log}}"),
+                             "this machine has no directory '/var/log/evlb/'"),
+                     1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +190,7 @@ int main(void)
         cmocka_unit_test(test_many_routes),  cmocka_unit_test(test_listens),
         cmocka_unit_test(test_servers),      cmocka_unit_test(test_modes),
         cmocka_unit_test(test_accept_proxy), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+// Values of rows as a file would write them. Called by `explain` and by what compares
+// configurations.
+#include "conf/emit.h"
+
+#define READ(type, row, target)                                                                    \
+    (*(type const *)(const void *)((const char *)(target) + (row)->offset))
+#define READ_COUNT(row, target)                                                                    \
+    (*(uint32_t const *)(const void *)((const char *)(target) + (row)->count_offset))
+
+static const char *nets_text(struct arena *a, const struct row *row, const void *target)
+{
+    const struct cidr *nets = READ(const struct cidr *, row, target);
+    uint32_t n = READ_COUNT(row, target);
+    const char *list = "";
+    for (uint32_t i = 0; i < n; i++) {
+        char ip[ADDR_TEXT];
+        ip_format(&nets[i].ip, ip);
+        list = arena_printf(a, "%s%s\"%s/%u\"", list, i > 0 ? ", " : "", ip, nets[i].bits);
+    }
+    return arena_printf(a, "[%s]", list);
+}
+
+static const char *retry_text(struct arena *a, const struct row *row, uint32_t bits)
+{
+    const char *list = "";
+    for (uint32_t i = 0; row->words[i] != NULL; i++) {
+        if ((bits >> i & 1) != 0)
+            list = arena_printf(a, "%s%s%s", list, list[0] != '\0' ? ", " : "", row->words[i]);
+    }
+    return arena_printf(a, "[%s]", list);
+}
+
+static const char *ip_text(struct arena *a, const struct addr *addr)
+{
+    char ip[ADDR_TEXT];
+    if (addr->len == 0)
+        return NULL;
+    ip_format(&addr->ip, ip);
+    return emit_scalar(a, str_of(ip));
+}
+
+static const char *dns_servers_text(struct arena *a, const struct dns *dns)
+{
+    const char *list = "";
+    char text[ADDR_TEXT];
+    for (uint32_t i = 0; i < dns->n_servers; i++) {
+        addr_format(&dns->servers[i], text);
+        list = arena_printf(a, "%s%s%s", list, i > 0 ? ", " : "", emit_scalar(a, str_of(text)));
+    }
+    return dns->n_servers > 0 ? arena_printf(a, "[%s]", list) : NULL;
+}
+
+static const char *field_text(struct arena *a, const struct field_pair *f)
+{
+    if (f->name.len == 0 || f->value.len == 0)
+        return f->name.len > 0 ? emit_scalar(a, f->name) : NULL;
+    return emit_scalar(a,
+                       str_of(arena_printf(a, "%.*s: %.*s", STR_FMT(f->name), STR_FMT(f->value))));
+}
+
+static const char *field_map_text(struct arena *a, const struct field_pair *f, uint32_t n)
+{
+    const char *list = "";
+    for (uint32_t i = 0; i < n; i++)
+        list = arena_printf(a, "%s%s%s: %s", list, i > 0 ? ", " : "", emit_scalar(a, f[i].name),
+                            emit_scalar(a, f[i].value));
+    return n > 0 ? arena_printf(a, "{%s}", list) : NULL;
+}
+
+const char *emit_value(struct arena *a, const struct row *row, const void *target)
+{
+    struct str s;
+    switch ((int)row->type) {
+    case VALUE_BOOL:
+        return READ(bool, row, target) ? "true" : "false";
+    case VALUE_U16:
+        return emit_number(a, row, READ(uint16_t, row, target));
+    case VALUE_U32:
+    case VALUE_DURATION:
+    case VALUE_SIZE:
+        return emit_number(a, row, READ(uint32_t, row, target));
+    case VALUE_ENUM:
+        return row->words[READ(uint32_t, row, target)];
+    case VALUE_FIXED:
+        return row->words[0];
+    case VALUE_TEXT:
+    case VALUE_PATH:
+    case VALUE_ACCOUNT:
+    case VALUE_METHOD:
+    case VALUE_TARGET:
+    case VALUE_LINE:
+        s = READ(struct str, row, target);
+        if (s.len > 0 && (row->flags & ROW_SECRET) != 0)
+            return EMIT_SECRET;
+        return s.len > 0 ? emit_scalar(a, s) : NULL;
+    case VALUE_NETS:
+        return nets_text(a, row, target);
+    case VALUE_RETRY_ON:
+        return retry_text(a, row, READ(uint32_t, row, target));
+    case VALUE_IP:
+        return ip_text(a, &READ(struct addr, row, target));
+    case VALUE_DNS_SERVERS:
+        return dns_servers_text(a, target);
+    case VALUE_FIELD:
+        return field_text(a, &READ(struct field_pair, row, target));
+    case VALUE_FIELDS:
+        return field_map_text(a, READ(const struct field_pair *, row, target),
+                              READ_COUNT(row, target));
+    default:
+        return NULL;
+    }
+}
