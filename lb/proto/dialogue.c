@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What the dialogues of health checks share: how a reason is put into words. Pure; called by
 // dialogue_*.c only.
-// Invariant: a reason is printable ASCII and ends with a NUL whatever a server said; it stands in
-// logs, in JSON and on terminals.
+// Invariant: a reason is printable ASCII, not empty, and ends with a NUL whatever a server said; it
+// stands in logs, in JSON and on terminals.
 #include "proto/dialogue.h"
 
 #include <stdarg.h>
@@ -17,5 +17,7 @@ enum dialogue_step dialogue_fail(char reason[DIALOGUE_REASON], const char *forma
         if (*p < ' ' || *p > '~')
             *p = '?';
     }
+    if (reason[0] == '\0') // a server's words that begin with a NUL
+        str_copy(STR("refused without a reason"), reason, DIALOGUE_REASON);
     return DIALOGUE_FAILED;
 }

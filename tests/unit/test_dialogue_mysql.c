@@ -407,6 +407,7 @@ static void test_greetings(void **state)
     FAILS_ALONE("\xff\x10\4Too many connections", "Too many connections");
     FAILS_ALONE("\xff\x6a\4Host \x1b[2J is not allowed", "Host ?[2J is not allowed");
     FAILS_ALONE("\xff\x6a\4", "error 1130");
+    FAILS_ALONE("\xff\x6a\4\0x", "refused without a reason");
     FAILS_ALONE("\xff\x6a", "malformed error packet");
     FAILS_ALONE("\xff\x6a\4#420", "malformed error packet");
     FAILS_ALONE("\x09"
