@@ -37,22 +37,26 @@ static uint32_t raise_open_files(void)
     return (uint32_t)MIN_OF(limit.rlim_cur, (rlim_t)OPEN_FILES_MAX);
 }
 
+uint32_t limits_connections(const struct config *config, const struct limits *l)
+{
+    uint32_t reserved = OPEN_FILES_RESERVE + listeners_count(config);
+    uint32_t per_worker = l->open_files > reserved + 2 ? (l->open_files - reserved) / 2 : 1;
+    uint64_t possible = MIN_OF((uint64_t)per_worker * l->workers, (uint64_t)UINT32_MAX / 2);
+    if (config->max_connections == 0)
+        return (uint32_t)possible;
+    if (config->max_connections > possible)
+        log_warning("max-connections is %u, but %u open files per process allow %u; raise the "
+                    "limit of open files (ulimit -n, LimitNOFILE=)",
+                    config->max_connections, l->open_files, (uint32_t)possible);
+    return (uint32_t)MIN_OF(config->max_connections, possible);
+}
+
 struct limits limits_find(const struct config *config)
 {
     struct limits l = {.workers = config->workers, .open_files = raise_open_files()};
     if (l.workers == 0)
         l.workers = count_cores();
     l.workers = MIN_OF(l.workers, WORKERS_MAX);
-    uint32_t reserved = OPEN_FILES_RESERVE + listeners_count(config);
-    uint32_t per_worker = l.open_files > reserved + 2 ? (l.open_files - reserved) / 2 : 1;
-    uint64_t possible = (uint64_t)per_worker * l.workers;
-    l.max_connections = (uint32_t)MIN_OF(possible, (uint64_t)UINT32_MAX / 2);
-    if (config->max_connections == 0)
-        return l;
-    if (config->max_connections > l.max_connections)
-        log_warning("max-connections is %u, but %u open files per process allow %u; raise the "
-                    "limit of open files (ulimit -n, LimitNOFILE=)",
-                    config->max_connections, l.open_files, l.max_connections);
-    l.max_connections = MIN_OF(config->max_connections, l.max_connections);
+    l.max_connections = limits_connections(config, &l);
     return l;
 }

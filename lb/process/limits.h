@@ -14,5 +14,7 @@ struct limits {
 // Raises the soft limit of open files to the hard one, counts the cores, and lowers a configured
 // max-connections that cannot be served (with a warning).
 struct limits limits_find(const struct config *config);
+// The connections alone, for a configuration that comes later.
+uint32_t limits_connections(const struct config *config, const struct limits *l);
 
 #endif

@@ -43,6 +43,7 @@ struct reload {
     struct job *current; // whose configuration is in force, but not taken by all
     uint64_t deadline_ms;
     char *answer; // of the current one
+    char summary[64];
     bool stopped;
 };
 
@@ -166,7 +167,8 @@ static bool tell_listeners(const struct tree *t, struct child *c, uint32_t first
 
 static void tell_all(struct tree *t, const struct loading *l)
 {
-    const struct message m = {.type = MSG_CONFIG, .arg = t->generation, .n_fds = 1};
+    const struct message m = {
+        .type = MSG_CONFIG, .arg = t->generation, .value = t->limits.max_connections, .n_fds = 1};
     for (uint32_t i = 0; i < t->n_children; i++) {
         struct child *c = &t->children[i];
         if (!concerns(c))
@@ -214,8 +216,8 @@ static void log_lines(enum log_level level, const char *text)
 
 static void fail(struct reload *r, struct job *job, const char *why)
 {
-    log_error("the reload failed, nothing was changed:");
     log_lines(LOG_ERROR, why);
+    log_error("the reload failed, nothing was changed");
     atomic_fetch_add(&r->tree->shared->table->failed_reloads, 1);
     atomic_store(&r->tree->shared->table->last_reload_failed, 1);
     answer(r, job, 1, why);
@@ -228,6 +230,7 @@ static void note_in_table(const struct tree *t)
     atomic_store(&table->generation, t->generation);
     atomic_store(&table->loaded_wall_ms, clock_wall_ms());
     atomic_store(&table->last_reload_failed, 0);
+    table->max_connections = t->limits.max_connections;
 }
 
 static void put_in_force(struct reload *r, struct loading *l)
@@ -239,11 +242,14 @@ static void put_in_force(struct reload *r, struct loading *l)
         access_file_change(t, l->access_fd);
     t->config = l->config;
     t->generation = l->generation;
+    t->limits.max_connections = limits_connections(t->config, &t->limits);
     free(r->overlay);
-    r->overlay = xstrdup(l->overlay);
+    r->overlay = xstrdup(t->config->overlay.len > 0 ? t->config->overlay.p : "");
     tell_all(t, l);
-    if (old->log_level != t->config->log_level)
-        requests_log_level(t, t->config->log_level);
+    // a level that was set by hand stays until the file says another one than before; children
+    // know neither that nor what the command line overrides
+    requests_log_level(t, old->log_level != t->config->log_level ? t->config->log_level
+                                                                 : log_get_level());
     note_in_table(t);
     arena_free(old->arena);
 }
@@ -258,9 +264,9 @@ static void begin(struct reload *r, struct job *job, uint64_t now_ms)
         return;
     }
     put_in_force(r, &l);
-    log_info("configuration %u is in force: %s", l.generation, l.summary);
     log_lines(LOG_INFO, l.text);
     r->answer = xstrdup(l.text);
+    (void)str_copy(str_of(l.summary), r->summary, sizeof(r->summary));
     r->current = job;
     r->deadline_ms = now_ms + TAKE_MS;
     reload_load_done(&l);
@@ -289,7 +295,7 @@ static void finish(struct reload *r)
 {
     listeners_close_left(r->tree->listeners);
     release_slots(r->tree);
-    log_debug("all processes have taken configuration %u", r->tree->generation);
+    log_info("configuration %u is in force: %s", r->tree->generation, r->summary);
     answer(r, r->current, 0, r->answer);
     free_job(r->current);
     free(r->answer);

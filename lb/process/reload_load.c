@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "conf/bundle.h"
+#include "conf/overlay.h"
 #include "conf/plan.h"
 #include "process/access_file.h"
 
@@ -29,8 +30,19 @@ static bool fail(struct loading *l, const char *fmt, ...)
 
 static bool add_line(struct loading *l, const char *overlay, const char *line)
 {
-    l->overlay = overlay;
-    return line == NULL || fail(l, "this version cannot add or remove single servers\n");
+    struct overlay one;
+    struct str text = str_of(overlay);
+    const char *why;
+    if (line != NULL) {
+        if (!overlay_parse(str_of(line), l->arena, &one, &why))
+            return fail(l, "%s\n", why);
+        for (uint32_t i = 0; i < one.n; i++) {
+            if (!overlay_add(text, &one.entries[i], l->arena, &text))
+                return fail(l, "a name or value in it cannot be written\n");
+        }
+    }
+    l->overlay = arena_strdup(l->arena, text);
+    return true;
 }
 
 // As the user would see them; NULL: out of memory.

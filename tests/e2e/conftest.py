@@ -38,6 +38,8 @@ evlb(config, *values, args=[], env={}, wait=True, **named)   starts `evlb run -c
     lb.pid, lb.children(), lb.workers()   process ids
     lb.signal(signal.SIGHUP)              to the supervisor
     lb.write_config(text, ...)            new text in the same file (same $ports), e.g. before a HUP
+    lb.reload(text=None, fails=False)     new text, HUP, waits for its end; returns the lines that the
+                                          supervisor logged about it
     lb.stop() -> int                      TERM, waits, returns the exit status (checks run then)
     lb.allow_log("regex")                 an error line that this test provokes on purpose
     lb.allow_exit(status)                 an exit status other than 0 that this test provokes
@@ -47,6 +49,8 @@ port()                                    another free port (also under pytest-x
 run_evlb(*args, stdin=None, env={})       one command to its end -> .status, .out, .err
 curl(*args)                               runs curl -sS with a time limit -> .status, .out, .err
 wrk(url, duration=2, connections=16, ...) runs wrk -> dict: requests, errors, non_2xx, socket_errors
+load(url, connections=16, ...)            the same in the background: `with load(lb.url()) as l:` fails when
+                                          there was an error; l.result has the dict afterwards
 tmp_path                                  pytest's own; evlb's files and logs lie there
 
 Client (harness/http.py)
@@ -135,8 +139,18 @@ def curl():
     return run
 
 
-@pytest.fixture
-def wrk():
+def need_wrk():
     if shutil.which("wrk") is None:
         pytest.fail("wrk is not installed (scripts/test installs it)")
+
+
+@pytest.fixture
+def wrk():
+    need_wrk()
     return tools.wrk
+
+
+@pytest.fixture
+def load():
+    need_wrk()
+    return tools.Load

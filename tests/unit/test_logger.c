@@ -10,9 +10,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "io/channel.h"
 #include "process/logger.h"
 
 #define WORKERS 2
@@ -23,21 +26,29 @@ struct fixture {
     int producers[2]; // the pipe whose end tells the logger that it is over
     int out[2];       // the logger's standard error
     int access_fd;    // a file without a name
+    int channel[2];   // what the supervisor says: [0] is its end
     pid_t pid;
 };
+
+static int nameless_file(void)
+{
+    char path[] = "/tmp/evlb-test-logger-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(unlink(path), 0);
+    return fd;
+}
 
 static int set_up(void **state)
 {
     struct fixture *f = xcalloc(1, sizeof(*f));
-    char path[] = "/tmp/evlb-test-logger-XXXXXX";
-    f->config.access_log = true;
     f->shared = shared_new(&f->config, WORKERS);
     assert_non_null(f->shared);
     assert_int_equal(pipe2(f->producers, O_NONBLOCK | O_CLOEXEC), 0);
     assert_int_equal(pipe2(f->out, O_CLOEXEC), 0);
-    f->access_fd = mkstemp(path);
-    assert_true(f->access_fd >= 0);
-    assert_int_equal(unlink(path), 0);
+    assert_int_equal(
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, f->channel), 0);
+    f->access_fd = nameless_file();
     *state = f;
     return 0;
 }
@@ -50,7 +61,7 @@ static void start(struct fixture *f)
         return;
     (void)dup2(f->out[1], STDERR_FILENO);
     (void)close(f->producers[1]);
-    const struct logger_setup setup = {f->shared, f->producers[0], f->access_fd, -1};
+    const struct logger_setup setup = {f->shared, f->producers[0], f->access_fd, f->channel[1]};
     _exit(logger_run(&setup));
 }
 
@@ -71,6 +82,8 @@ static int tear_down(void **state)
     (void)close(f->out[0]);
     (void)close(f->out[1]);
     (void)close(f->access_fd);
+    (void)close(f->channel[0]);
+    (void)close(f->channel[1]);
     shared_free(f->shared);
     free(f);
     return 0;
@@ -97,12 +110,17 @@ static const char *output(struct fixture *f)
     return text;
 }
 
-static const char *access_file(struct fixture *f)
+static const char *content(int fd)
 {
     static char text[4096];
-    ssize_t n = pread(f->access_fd, text, sizeof(text) - 1, 0);
+    ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
     text[n > 0 ? n : 0] = '\0';
     return text;
+}
+
+static const char *access_file(struct fixture *f)
+{
+    return content(f->access_fd);
 }
 
 static void wait_until_empty(const struct ring *r)
@@ -129,6 +147,39 @@ static void test_each_to_its_place(void **state)
     assert_non_null(strstr(text, "panic\n"));
     assert_null(strstr(text, "{1}"));
     assert_string_equal(access_file(f), "{1}\n{2}\n");
+}
+
+// The place of access lines as the supervisor says it; fd -1: standard error.
+static void say_access(struct fixture *f, int fd)
+{
+    const struct message m = {.type = MSG_ACCESS_LOG, .n_fds = fd >= 0};
+    int left = 1;
+    assert_int_equal(channel_send(f->channel[0], &m, &fd), 0);
+    for (int i = 0; i < 500 && left != 0; i++) {
+        (void)poll(NULL, 0, 10);
+        assert_int_equal(ioctl(f->channel[1], FIONREAD, &left), 0);
+    }
+    assert_int_equal(left, 0); // it has heard
+}
+
+static void test_access_lines_go_elsewhere(void **state)
+{
+    struct fixture *f = *state;
+    struct ring *r = &f->shared->access_log[0];
+    int other = nameless_file();
+    start(f);
+    put(r, "{1}\n");
+    wait_until_empty(r);
+    say_access(f, other);
+    put(r, "{2}\n");
+    wait_until_empty(r);
+    say_access(f, -1);
+    put(r, "{3}\n");
+    finish(f);
+    assert_string_equal(access_file(f), "{1}\n");
+    assert_string_equal(content(other), "{2}\n");
+    assert_string_equal(output(f), "{3}\n");
+    (void)close(other);
 }
 
 // A line that comes while it sleeps wakes it, without anybody ending.
@@ -226,11 +277,9 @@ static void test_reader_gone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        LOGGER_TEST(test_each_to_its_place),
-        LOGGER_TEST(test_wakes_up),
-        LOGGER_TEST(test_killed_and_replaced),
-        LOGGER_TEST(test_stuck_reader),
-        LOGGER_TEST(test_gives_up),
+        LOGGER_TEST(test_each_to_its_place), LOGGER_TEST(test_access_lines_go_elsewhere),
+        LOGGER_TEST(test_wakes_up),          LOGGER_TEST(test_killed_and_replaced),
+        LOGGER_TEST(test_stuck_reader),      LOGGER_TEST(test_gives_up),
         LOGGER_TEST(test_reader_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import textwrap
 import time
-from signal import SIGKILL, SIGTERM
+from signal import SIGHUP, SIGKILL, SIGTERM
 
 from . import http, ports, procfs, tools
 
@@ -47,7 +47,9 @@ class Evlb:
             text += f"\nadmin: {{socket: {self.socket}}}\n"
         if not re.search(r"^log:", text, re.M):
             text += "log: {access: true}\n"
-        self.config_file.write_text(text)
+        new = self.config_file.with_suffix(".new")  # at once: a reload must not see half of it
+        new.write_text(text)
+        os.replace(new, self.config_file)
 
     def _value(self, match):
         name = match.group(1)
@@ -124,6 +126,21 @@ class Evlb:
 
     def signal(self, number):
         self.process.send_signal(number)
+
+    def reload(self, config=None, fails=False, timeout=20.0, **named):
+        """HUP, after a new text when there is one; waits for its end and returns what the
+        supervisor logged meanwhile."""
+        if config is not None:
+            self.write_config(config, **named)
+        if fails:
+            self.allow_log(r" error supervisor: ")
+        before = len(self.log())
+        self.signal(SIGHUP)
+        end = "the reload failed" if fails else r"configuration \d+ is in force"
+        tools.wait_for(f"the reload ends: {end!r}",
+                       lambda: re.search(end, self.log()[before:]), timeout)
+        return "\n".join(line.split(" supervisor: ", 1)[1]
+                         for line in self.log()[before:].splitlines() if " supervisor: " in line)
 
     def wait_exit(self, timeout=tools.STOP_SECONDS):
         self.exit_status = self.process.wait(timeout)

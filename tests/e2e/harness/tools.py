@@ -4,6 +4,7 @@ import collections
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import time
 
@@ -59,20 +60,56 @@ def wait_for(what, condition, timeout=5.0, pause=0.02):
         time.sleep(pause)
 
 
-def wrk(url, duration=2, connections=16, threads=1, headers=(), script=None):
+def _wrk_command(url, duration, connections, threads, headers, script):
     command = ["wrk", "-t", threads, "-c", connections, "-d", f"{duration}s", "--timeout", "5s"]
     for h in headers:
         command += ["-H", h]
     if script:
         command += ["-s", script]
-    r = run([*command, url], timeout=duration + 30)
-    assert r.status == 0, r.err
-    number = lambda pattern: sum(int(n) for m in re.findall(pattern, r.out)
+    return [str(c) for c in (*command, url)]
+
+
+def _wrk_result(out):
+    number = lambda pattern: sum(int(n) for m in re.findall(pattern, out)
                                  for n in (m if isinstance(m, tuple) else (m,)))
     socket_errors = number(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)")
     non_2xx = number(r"Non-2xx or 3xx responses: (\d+)")
     return {"requests": number(r"(\d+) requests in"), "non_2xx": non_2xx,
-            "socket_errors": socket_errors, "errors": non_2xx + socket_errors, "out": r.out}
+            "socket_errors": socket_errors, "errors": non_2xx + socket_errors, "out": out}
+
+
+def wrk(url, duration=2, connections=16, threads=1, headers=(), script=None):
+    r = run(_wrk_command(url, duration, connections, threads, headers, script),
+            timeout=duration + 30)
+    assert r.status == 0, r.err
+    return _wrk_result(r.out)
+
+
+class Load:
+    """wrk in the background until .stop(), which returns what wrk() does. A context manager: no
+    error may have happened when it is left."""
+
+    LONGEST = 300
+
+    def __init__(self, url, connections=16, threads=1, headers=(), script=None):
+        command = _wrk_command(url, self.LONGEST, connections, threads, headers, script)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        text=True, start_new_session=True)
+        self.result = None
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        out, _ = self.process.communicate(timeout=30)
+        self.result = _wrk_result(out)
+        return self.result
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *rest):
+        result = self.stop()
+        if kind is None:
+            assert result["requests"] > 0 and result["errors"] == 0, result
 
 
 class Stack:
