@@ -22,8 +22,9 @@ struct pick {
 
 struct scheduler;
 
-// `backend` must live as long. Frees with sched_free().
-struct scheduler *sched_new(const struct backend *backend) MUST_CHECK;
+// `backend` must live as long. All memory that later building needs is taken here (but for hash
+// rings: one that cannot be renewed stays as it is). Frees with sched_free().
+struct scheduler *sched_new(const struct backend *backend, const struct board *board) MUST_CHECK;
 void sched_free(struct scheduler *s);
 
 enum pick_result {

@@ -4,6 +4,8 @@
 // Invariant: server != NULL exactly while one unit of that server's gauge is held.
 #include "proxy/attempt.h"
 
+#include <unistd.h>
+
 #include "base/log.h"
 #include "base/panic.h"
 #include "core/suspect.h"
@@ -83,22 +85,38 @@ void attempt_leave(struct attempt *a, struct worker *w)
     release(a, w);
 }
 
-void attempt_refused(struct attempt *a, struct worker *w)
+// What real traffic has shown of the claimed server.
+static void suspect(const struct attempt *a, struct worker *w, enum suspect_kind kind)
 {
     const struct server *s = a->server;
-    w->count->servers[s->index][SERVER_CONNECT_FAILURES]++;
-    if (suspect_failed(w->board, s, w->loop.now_ms))
-        log_warning("server %s/%s: connection failed; skipping it for a while", s->backend->name.p,
-                    s->name.p);
-    panic_note("server refused", s->index, a->retries);
+    const uint64_t one = 1;
+    unsigned news = suspect_failed(w->board, s, kind, w->loop.now_ms);
+    if (news & SUSPECT_SKIPPED)
+        log_warning("server %s/%s: %s; skipping it for a while", s->backend->name.p, s->name.p,
+                    kind == SUSPECT_CONNECT ? "connection failed" : "no answer again and again");
+    if ((news & SUSPECT_CHECK) && w->control_wake_fd >= 0 &&
+        write(w->control_wake_fd, &one, sizeof(one)) < 0)
+        log_debug("control is awake already");
+}
+
+void attempt_refused(struct attempt *a, struct worker *w)
+{
+    w->count->servers[a->server->index][SERVER_CONNECT_FAILURES]++;
+    suspect(a, w, SUSPECT_CONNECT);
+    panic_note("server refused", a->server->index, a->retries);
     attempt_leave(a, w);
 }
 
-void attempt_connected(struct attempt *a, struct worker *w)
+void attempt_unanswered(struct attempt *a, struct worker *w)
+{
+    suspect(a, w, SUSPECT_ANSWER);
+}
+
+void attempt_succeeded(struct attempt *a, struct worker *w)
 {
     const struct server *s = a->server;
     if (suspect_succeeded(w->board, s))
-        log_info("server %s/%s: connections work again", s->backend->name.p, s->name.p);
+        log_info("server %s/%s: it works again", s->backend->name.p, s->name.p);
 }
 
 bool attempt_may_retry(struct attempt *a, struct worker *w, enum end_cause why)

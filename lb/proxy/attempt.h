@@ -45,8 +45,11 @@ void attempt_leave(struct attempt *a, struct worker *w);
 // it has cost no server any work, and those who were sent to a server that has just died are many
 // at once.
 bool attempt_may_retry(struct attempt *a, struct worker *w, enum end_cause why) MUST_CHECK;
-// The connection to the claimed server works.
-void attempt_connected(struct attempt *a, struct worker *w);
+// The claimed server has accepted the connection, but broke it or kept silent until its time was
+// over. The claim stays.
+void attempt_unanswered(struct attempt *a, struct worker *w);
+// The claimed server works: an answer has come (http), the connection stands (tcp).
+void attempt_succeeded(struct attempt *a, struct worker *w);
 // All is over: releases what is held, leaves the queue. May be called again.
 void attempt_end(struct attempt *a, struct worker *w);
 

@@ -27,15 +27,16 @@ static bool fits(const struct config *c, const struct board_dim *dim)
     return good;
 }
 
-static struct generation *build(const struct config *c, const struct board_dim *dim)
+static struct generation *build(const struct config *c, const struct board *board)
 {
+    const struct board_dim *dim = &board->dim;
     struct arena *arena = arena_new();
     struct generation *g = arena_alloc(arena, sizeof(*g));
     g->arena = arena;
     g->config = c;
     g->schedulers = arena_alloc(arena, dim->backends * sizeof(*g->schedulers));
     for (uint32_t i = 0; i < c->n_backends; i++)
-        g->schedulers[c->backends[i].index] = sched_new(&c->backends[i]);
+        g->schedulers[c->backends[i].index] = sched_new(&c->backends[i], board);
     g->server_at = arena_alloc(arena, dim->servers * sizeof(*g->server_at));
     for (uint32_t i = 0; i < c->n_servers; i++)
         g->server_at[c->servers[i].index] = &c->servers[i];
@@ -60,7 +61,7 @@ bool generation_begin(struct worker *w, const struct config *config, uint32_t nu
 {
     if (!fits(config, &w->board->dim))
         return false;
-    struct generation *g = build(config, &w->board->dim), *before = w->now;
+    struct generation *g = build(config, w->board), *before = w->now;
     g->number = number;
     g->owns_config = owns_config;
     g->refs = 1;

@@ -348,7 +348,6 @@ static enum step st_connect(struct exchange *x)
         return http_client_is_there(x) ? http_wait_on(x) : cut(x, END_CLIENT_CLOSED_CONNECT);
     if (state != 0)
         return connect_failed(x, END_SERVER_REFUSED);
-    attempt_connected(&x->attempt, x->w);
     if (!http_add_proxy_header(x))
         return cut(x, END_OUT_OF_MEMORY);
     return go(x, HS_SEND);
@@ -364,6 +363,8 @@ static enum step server_failed(struct exchange *x)
     bool reset = x->down.src_broken; // nobody was there to read it: as good as refused
     uint64_t *counters = w->count->servers[x->server->server->index];
     panic_note("server closed before its answer", x->server->server->index, x->reused);
+    if (!x->reused)
+        attempt_unanswered(&x->attempt, w);
     upstream_close(x->server, true);
     x->server = NULL;
     buf_release(&x->up.first);
@@ -477,6 +478,7 @@ static enum step begin_tunnel(struct exchange *x, const struct http_head *h)
 
 static enum step take_response(struct exchange *x, const struct http_head *h)
 {
+    attempt_succeeded(&x->attempt, x->w);
     if (h->status == 101)
         return begin_tunnel(x, h);
     return h->status >= 200 ? begin_response(x, h) : pass_interim(x, h);
@@ -737,6 +739,8 @@ static enum step timed_out(struct exchange *x)
         x->w->count->backends[x->attempt.backend->index][BACKEND_QUEUE_TIMEOUTS]++;
     if (x->head_sent || x->state == HS_REPLY || end_info(cause)->status == 0)
         return cut(x, cause);
+    if (cause == END_SERVER_TIMEOUT_WAIT)
+        attempt_unanswered(&x->attempt, x->w);
     x->client_keeps = x->client_keeps && !x->client_slow;
     return refuse(x, end_info(cause)->status, cause, end_info(cause)->sentence);
 }

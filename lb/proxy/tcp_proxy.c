@@ -240,7 +240,7 @@ static enum step st_queue(struct tcp_session *t)
 static enum step connected(struct tcp_session *t)
 {
     struct worker *w = t->s->w;
-    attempt_connected(&t->attempt, w);
+    attempt_succeeded(&t->attempt, w);
     t->connected_ms = w->loop.now_ms;
     w->count->servers[t->server->server->index][SERVER_REQUESTS]++;
     w->count->backends[t->attempt.backend->index][BACKEND_REQUESTS]++;

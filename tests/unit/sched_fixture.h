@@ -29,11 +29,12 @@ struct fixture {
 static inline void fixture_server(struct fixture *f, uint32_t i, uint16_t weight)
 {
     struct server *s = &f->backend.servers[i];
-    s->host = str_of(arena_printf(f->arena, "10.0.%u.%u", i / 250, i % 250));
+    s->host = str_of(arena_printf(f->arena, "10.%u.%u.%u", i / 62500, i / 250 % 250, i % 250));
     s->port = 80;
     s->name = s->host;
     s->index = i;
     s->weight = weight;
+    s->tier = 1;
     s->backend = &f->backend;
     assert_true(addr_parse_ip(s->host, 80, &s->addr));
 }
@@ -45,6 +46,8 @@ static inline void fixture_servers(struct fixture *f, enum balance balance, uint
     memset(f, 0, sizeof(*f));
     f->arena = arena_new();
     f->backend.balance = balance;
+    f->backend.health.type = HEALTH_TCP;
+    f->backend.passive = (struct passive){.on = true, .errors = 3, .eject_ms = 10000};
     f->backend.n_servers = n;
     f->backend.servers = arena_alloc(f->arena, n * sizeof(struct server) + 1);
     for (uint32_t i = 0; i < n; i++)
@@ -62,7 +65,7 @@ static inline void fixture_servers(struct fixture *f, enum balance balance, uint
 
 static inline void fixture_build(struct fixture *f)
 {
-    f->sched = sched_new(&f->backend);
+    f->sched = sched_new(&f->backend, f->board);
 }
 
 static inline void fixture_open(struct fixture *f, enum balance balance, uint32_t n,
@@ -88,6 +91,12 @@ static inline int fixture_pick(struct fixture *f)
     return (int)(s - f->backend.servers);
 }
 
+static inline enum pick_result fixture_result(struct fixture *f)
+{
+    const struct server *s = NULL;
+    return sched_pick(f->sched, f->board, &f->pick, &s);
+}
+
 static inline int fixture_pick_key(struct fixture *f, uint64_t key)
 {
     f->pick.has_key = true;
@@ -95,9 +104,37 @@ static inline int fixture_pick_key(struct fixture *f, uint64_t key)
     return fixture_pick(f);
 }
 
-static inline void fixture_suspect(struct fixture *f, uint32_t i)
+// Skipped for a second, whatever the others are.
+static inline void fixture_skip(struct fixture *f, uint32_t i)
 {
-    assert_true(suspect_failed(f->board, &f->backend.servers[i], f->pick.now_ms));
+    atomic_store(&f->board->suspect[i].skip_until_ms, f->pick.now_ms + SUSPECT_FIRST_MS);
+    atomic_fetch_add(&f->board->skipped[0], 1);
+}
+
+// What control writes, and how it says so.
+static inline void fixture_state(struct fixture *f, uint32_t i, enum server_state state)
+{
+    atomic_store(&f->board->server[i].state, state);
+    atomic_fetch_add(&f->board->cursor[0].epoch, 1);
+}
+
+static inline void fixture_standby(struct fixture *f, const char *words)
+{
+    for (uint32_t i = 0; words[i] != 0; i++)
+        atomic_store(&f->board->server[i].standby, words[i] == '1');
+    atomic_fetch_add(&f->board->cursor[0].epoch, 1);
+}
+
+static inline void fixture_weight(struct fixture *f, uint32_t i, uint32_t weight)
+{
+    atomic_store(&f->board->server[i].weight, 1 + weight);
+    atomic_fetch_add(&f->board->cursor[0].epoch, 1);
+}
+
+static inline void fixture_withhold(struct fixture *f, uint32_t i, uint32_t percent)
+{
+    atomic_store(&f->board->server[i].withheld, percent);
+    fixture_state(f, i, percent > 0 ? SERVER_STARTING : SERVER_UP);
 }
 
 static inline void fixture_avoid(struct fixture *f, uint32_t i)

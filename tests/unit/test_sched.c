@@ -2,6 +2,9 @@
 // What all schedulers have in common: who may be picked, and in which order the refusals fall.
 #include "sched_fixture.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 static const enum balance all_balances[] = {BALANCE_ROUND_ROBIN, BALANCE_LEAST_CONN, BALANCE_RANDOM,
                                             BALANCE_FIRST, BALANCE_HASH};
 
@@ -18,6 +21,13 @@ static unsigned servers_seen(struct fixture *f)
             seen |= 1u << place;
     }
     return seen;
+}
+
+// That these share the work; with `first`, that the first of them has it.
+static void expect_seen(struct fixture *f, unsigned servers)
+{
+    assert_int_equal(servers_seen(f),
+                     f->backend.balance == BALANCE_FIRST ? servers & (0 - servers) : servers);
 }
 
 static void picks_nothing_from_an_empty_backend(void **state)
@@ -56,7 +66,7 @@ static void picks_nothing_when_no_server_has_an_address(void **state)
         fixture_build(&f);
         assert_int_equal(fixture_pick_key(&f, 1), -1);
         fixture_avoid(&f, 0);
-        fixture_suspect(&f, 1);
+        fixture_skip(&f, 1);
         assert_int_equal(fixture_pick_key(&f, 1), -1);
         fixture_close(&f);
     }
@@ -70,7 +80,7 @@ static void picks_a_single_server_whatever_happened_to_it(void **state)
         struct fixture f;
         fixture_open(&f, *balance, 1, NULL);
         assert_int_equal(servers_seen(&f), 1);
-        fixture_suspect(&f, 0);
+        fixture_skip(&f, 0);
         assert_int_equal(servers_seen(&f), 1);
         fixture_avoid(&f, 0);
         assert_int_equal(servers_seen(&f), 1);
@@ -98,13 +108,23 @@ static void takes_a_server_as_soon_as_it_has_an_address(void **state)
     EACH_BALANCE(balance)
     {
         struct fixture f;
+        struct addr addr, none = {0}, got;
         fixture_servers(&f, *balance, 2, NULL);
-        struct addr addr = f.backend.servers[0].addr;
+        addr = f.backend.servers[0].addr;
         f.backend.servers[0].addr.len = 0;
         fixture_build(&f);
         assert_int_equal(servers_seen(&f), 1u << 1);
-        f.backend.servers[0].addr = addr;
+        board_addr_write(f.board, 0, &addr);
+        assert_int_equal(servers_seen(&f), 1u << 1); // not before control says so
+        fixture_state(&f, 0, SERVER_UP);
         assert_true((servers_seen(&f) & 1u) != 0);
+        board_addr_write(f.board, 1, &none); // a name that is gone, whatever it was at the start
+        fixture_state(&f, 1, SERVER_UP);
+        assert_int_equal(servers_seen(&f), 1u << 0);
+        sched_address(f.board, &f.backend.servers[0], &got);
+        assert_true(addr_eq(&got, &addr));
+        sched_address(f.board, &f.backend.servers[1], &got);
+        assert_int_equal(got.len, 0);
         fixture_close(&f);
     }
 }
@@ -120,14 +140,14 @@ static void refuses_in_the_documented_order(void **state)
         fixture_build(&f);
         fixture_avoid(&f, 0);
         fixture_avoid(&f, 1);
-        fixture_suspect(&f, 0);
-        fixture_suspect(&f, 2);
+        fixture_skip(&f, 0);
+        fixture_skip(&f, 2);
         assert_int_equal(servers_seen(&f), 1u << 3);
-        f.backend.servers[3].addr.len = 0;
+        fixture_state(&f, 3, SERVER_DOWN);
         assert_int_equal(servers_seen(&f), 1u << 2);
-        f.backend.servers[2].addr.len = 0;
+        fixture_state(&f, 2, SERVER_DRAIN);
         assert_int_equal(servers_seen(&f), 1u << 1);
-        f.backend.servers[1].addr.len = 0;
+        fixture_state(&f, 1, SERVER_MAINT);
         assert_int_equal(servers_seen(&f), 1u << 0);
         fixture_close(&f);
     }
@@ -140,7 +160,7 @@ static void skips_suspects_until_their_time_is_over(void **state)
     {
         struct fixture f;
         fixture_open(&f, *balance, 3, NULL);
-        fixture_suspect(&f, 0);
+        fixture_skip(&f, 0);
         assert_int_equal(servers_seen(&f) & 1u, 0);
         f.pick.now_ms += SUSPECT_FIRST_MS - 1;
         assert_int_equal(servers_seen(&f) & 1u, 0);
@@ -164,25 +184,49 @@ static void avoid_list_may_be_full(void **state)
     }
 }
 
-// The second backend of a configuration: its servers do not begin at index 0.
+// Slots are given out over many reloads: in no order, with others' between them.
 static void uses_the_servers_own_slots(void **state)
 {
     (void)state;
+    EACH_BALANCE(balance)
+    {
+        struct fixture f;
+        fixture_servers(&f, *balance, 7, NULL);
+        const uint32_t slots[] = {6, 2, 5};
+        f.backend.servers += 2;
+        f.backend.n_servers = 3;
+        for (uint32_t i = 0; i < 3; i++)
+            f.backend.servers[i].index = slots[i];
+        fixture_build(&f);
+        fixture_state(&f, 2, SERVER_DOWN);
+        expect_seen(&f, 5);
+        fixture_state(&f, 0, SERVER_DOWN); // another backend's
+        expect_seen(&f, 5);
+        fixture_skip(&f, 6);
+        expect_seen(&f, 4);
+        fixture_avoid(&f, 5);
+        f.pick.now_ms += SUSPECT_FIRST_MS;
+        expect_seen(&f, 1);
+        fixture_close(&f);
+    }
+}
+
+static void reads_loads_from_the_servers_own_slots(void **state)
+{
+    (void)state;
     struct fixture f;
-    fixture_open(&f, BALANCE_LEAST_CONN, 5, NULL);
-    struct backend second = f.backend;
-    second.servers += 2;
-    second.n_servers = 3;
-    struct scheduler *s = sched_new(&second);
-    const struct server *server;
-    for (uint32_t i = 0; i < 5; i++)
-        fixture_load(&f, i, i == 4 ? 1 : 2);
-    assert_int_equal(sched_pick(s, f.board, &f.pick, &server), PICK_OK);
-    assert_ptr_equal(server, &f.backend.servers[4]);
-    fixture_suspect(&f, 4);
-    assert_int_equal(sched_pick(s, f.board, &f.pick, &server), PICK_OK);
-    assert_ptr_not_equal(server, &f.backend.servers[4]);
-    sched_free(s);
+    fixture_servers(&f, BALANCE_LEAST_CONN, 5, NULL);
+    f.backend.servers += 1;
+    f.backend.n_servers = 3;
+    f.backend.servers[0].index = 4;
+    f.backend.servers[2].index = 0;
+    fixture_build(&f);
+    fixture_load(&f, 4, 1);
+    fixture_load(&f, 2, 2);
+    fixture_load(&f, 0, 3);
+    fixture_expect(&f, "aaa");
+    fixture_load(&f, 4, 4);
+    fixture_expect(&f, "bbb");
     fixture_close(&f);
 }
 
@@ -200,6 +244,254 @@ static void claims_nothing(void **state)
     }
 }
 
+// ---- states -----------------------------------------------------------------------------------
+
+static void takes_those_that_are_up_or_starting(void **state)
+{
+    (void)state;
+    EACH_BALANCE(balance)
+    {
+        struct fixture f;
+        fixture_open(&f, *balance, SERVER_STATES, NULL);
+        for (uint32_t i = 0; i < SERVER_STATES; i++)
+            fixture_state(&f, i, (enum server_state)i);
+        expect_seen(&f, 1u << SERVER_UP | 1u << SERVER_STARTING);
+        fixture_state(&f, SERVER_UP, SERVER_DOWN);
+        fixture_state(&f, SERVER_STARTING, SERVER_DOWN);
+        assert_int_equal(fixture_result(&f), PICK_NONE);
+        fixture_state(&f, SERVER_DRAIN, SERVER_UP);
+        expect_seen(&f, 1u << SERVER_DRAIN);
+        fixture_close(&f);
+    }
+}
+
+// Between two epochs a pick looks at no word: control may write them one after the other.
+static void changes_nothing_before_the_epoch_moves(void **state)
+{
+    (void)state;
+    EACH_BALANCE(balance)
+    {
+        struct fixture f;
+        fixture_open(&f, *balance, 3, NULL);
+        expect_seen(&f, 7);
+        atomic_store(&f.board->server[0].state, SERVER_DOWN);
+        atomic_store(&f.board->server[1].standby, 1);
+        expect_seen(&f, 7);
+        fixture_state(&f, 0, SERVER_DOWN);
+        expect_seen(&f, 4);
+        fixture_close(&f);
+    }
+}
+
+static void takes_weights_from_the_board(void **state)
+{
+    (void)state;
+    EACH_BALANCE(balance)
+    {
+        struct fixture f;
+        fixture_open(&f, *balance, 3, (const uint16_t[]){0, 1, 1});
+        fixture_weight(&f, 1, 0);
+        expect_seen(&f, 4);
+        fixture_weight(&f, 0, 256);
+        fixture_weight(&f, 2, 0);
+        expect_seen(&f, 1);
+        assert_int_equal(sched_weight(f.board, &f.backend.servers[0]), 256);
+        fixture_weight(&f, 0, 60000); // of an SRV record: as much as the largest
+        expect_seen(&f, 1);
+        fixture_close(&f);
+    }
+}
+
+// ---- workers and spares -----------------------------------------------------------------------
+
+static void leaves_spares_alone_while_a_worker_is_fine(void **state)
+{
+    (void)state;
+    EACH_BALANCE(balance)
+    {
+        struct fixture f;
+        fixture_open(&f, *balance, 4, NULL);
+        fixture_standby(&f, "0101");
+        expect_seen(&f, 1u << 0 | 1u << 2);
+        fixture_skip(&f, 0);
+        expect_seen(&f, 1u << 2);
+        fixture_standby(&f, "1001");
+        f.pick.now_ms += SUSPECT_FIRST_MS;
+        expect_seen(&f, 1u << 1 | 1u << 2);
+        fixture_close(&f);
+    }
+}
+
+// Workers a, b; spares c (tier 3), d and e (tier 2): each request avoids one more.
+static void takes_spares_in_the_order_of_failover(void **state)
+{
+    (void)state;
+    EACH_BALANCE(balance)
+    {
+        struct fixture f;
+        fixture_servers(&f, *balance, 5, NULL);
+        f.backend.servers[2].tier = 3;
+        f.backend.servers[3].tier = f.backend.servers[4].tier = 2;
+        fixture_build(&f);
+        fixture_standby(&f, "00111");
+        fixture_avoid(&f, 0);
+        fixture_skip(&f, 1);
+        expect_seen(&f, 1u << 3);
+        fixture_skip(&f, 3);
+        expect_seen(&f, 1u << 4);
+        fixture_avoid(&f, 4);
+        expect_seen(&f, 1u << 2);
+        fixture_avoid(&f, 2);
+        expect_seen(&f, 1u << 1); // all are bad: a skipped worker
+        fixture_avoid(&f, 1);
+        expect_seen(&f, 1u << 3); // the only one not avoided
+        fixture_avoid(&f, 3);
+        expect_seen(&f, 1u << 0); // a worker that is not skipped, then
+        fixture_skip(&f, 0);
+        expect_seen(&f, 1u << 4); // a spare, when no worker is left that is not
+        fixture_close(&f);
+    }
+}
+
+static void takes_spares_when_nobody_works(void **state)
+{
+    (void)state;
+    EACH_BALANCE(balance)
+    {
+        struct fixture f;
+        fixture_open(&f, *balance, 3, NULL);
+        fixture_standby(&f, "111");
+        expect_seen(&f, 1);
+        fixture_state(&f, 0, SERVER_DOWN);
+        expect_seen(&f, 2);
+        fixture_close(&f);
+    }
+}
+
+// ---- limits -----------------------------------------------------------------------------------
+
+static void limited(struct fixture *f, enum balance balance, uint32_t n, const uint32_t *limits)
+{
+    fixture_servers(f, balance, n, NULL);
+    for (uint32_t i = 0; i < n; i++)
+        f->backend.servers[i].max_connections = limits[i];
+    fixture_build(f);
+}
+
+static void says_full_when_all_workers_are(void **state)
+{
+    (void)state;
+    EACH_BALANCE(balance)
+    {
+        struct fixture f;
+        limited(&f, *balance, 3, (const uint32_t[]){2, 1, 1});
+        fixture_standby(&f, "001"); // a spare is not for more work, but for a worker that is bad
+        fixture_load(&f, 0, 1);
+        fixture_load(&f, 1, 1);
+        expect_seen(&f, 1);
+        fixture_load(&f, 0, 2);
+        assert_int_equal(fixture_result(&f), PICK_FULL);
+        fixture_load(&f, 0, UINT32_MAX);
+        assert_int_equal(fixture_result(&f), PICK_FULL);
+        fixture_load(&f, 1, 0);
+        expect_seen(&f, 2);
+        fixture_close(&f);
+    }
+}
+
+static void never_takes_a_full_one_as_a_last_resort(void **state)
+{
+    (void)state;
+    EACH_BALANCE(balance)
+    {
+        struct fixture f;
+        limited(&f, *balance, 3, (const uint32_t[]){5, 5, 0});
+        fixture_standby(&f, "001");
+        fixture_load(&f, 1, 5);
+        fixture_skip(&f, 0);
+        assert_int_equal(fixture_result(&f), PICK_FULL); // waits for b rather than trying a
+        fixture_avoid(&f, 1);
+        expect_seen(&f, 4); // b failed this request: the spare
+        fixture_avoid(&f, 2);
+        expect_seen(&f, 1); // a is left, skipped or not
+        fixture_load(&f, 0, 5);
+        assert_int_equal(fixture_result(&f), PICK_FULL);
+        fixture_close(&f);
+    }
+}
+
+static void a_full_spare_is_waited_for(void **state)
+{
+    (void)state;
+    struct fixture f;
+    limited(&f, BALANCE_ROUND_ROBIN, 2, (const uint32_t[]){0, 3});
+    fixture_standby(&f, "01");
+    fixture_skip(&f, 0);
+    fixture_load(&f, 1, 2);
+    assert_int_equal(fixture_pick(&f), 1);
+    fixture_load(&f, 1, 3);
+    assert_int_equal(fixture_result(&f), PICK_FULL);
+    fixture_close(&f);
+}
+
+static void limits_follow_the_slow_start(void **state)
+{
+    (void)state;
+    struct fixture f;
+    limited(&f, BALANCE_FIRST, 2, (const uint32_t[]){50, 0});
+    const struct server *a = &f.backend.servers[0];
+    assert_int_equal(sched_limit(f.board, &f.backend.servers[1]), UINT32_MAX);
+    assert_int_equal(sched_limit(f.board, a), 50);
+    fixture_withhold(&f, 0, 90);
+    assert_int_equal(sched_limit(f.board, a), 5);
+    fixture_load(&f, 0, 4);
+    fixture_expect(&f, "aa");
+    fixture_load(&f, 0, 5);
+    fixture_expect(&f, "bb");
+    fixture_withhold(&f, 0, 99);
+    assert_int_equal(sched_limit(f.board, a), 1); // never nothing at all
+    fixture_load(&f, 0, 0);
+    fixture_expect(&f, "aa");
+    fixture_withhold(&f, 0, 0);
+    fixture_load(&f, 0, 49);
+    fixture_expect(&f, "aa");
+    fixture_close(&f);
+}
+
+// Four processes pick and claim as workers do: nobody is ever above its limit, and all room is
+// used.
+static void fills_to_the_limit_over_several_processes(void **state)
+{
+    (void)state;
+    EACH_BALANCE(balance)
+    {
+        struct fixture f;
+        pid_t children[FIXTURE_WORKERS];
+        limited(&f, *balance, 3, (const uint32_t[]){100, 7, 50});
+        for (uint32_t w = 0; w < FIXTURE_WORKERS; w++) {
+            children[w] = fork();
+            assert_true(children[w] >= 0);
+            if (children[w] != 0)
+                continue;
+            const struct server *s;
+            f.pick.has_key = true;
+            for (; sched_pick(f.sched, f.board, &f.pick, &s) == PICK_OK; f.pick.key++)
+                if (!board_claim_below(f.board, w, s->index, sched_limit(f.board, s)))
+                    continue;
+            _exit(0);
+        }
+        for (uint32_t w = 0; w < FIXTURE_WORKERS; w++) {
+            int status;
+            assert_int_equal(waitpid(children[w], &status, 0), children[w]);
+            assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        }
+        assert_int_equal(board_total(f.board, 0), 100);
+        assert_int_equal(board_total(f.board, 1), 7);
+        assert_int_equal(board_total(f.board, 2), 50);
+        fixture_close(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,7 +505,19 @@ int main(void)
         cmocka_unit_test(skips_suspects_until_their_time_is_over),
         cmocka_unit_test(avoid_list_may_be_full),
         cmocka_unit_test(uses_the_servers_own_slots),
+        cmocka_unit_test(reads_loads_from_the_servers_own_slots),
         cmocka_unit_test(claims_nothing),
+        cmocka_unit_test(takes_those_that_are_up_or_starting),
+        cmocka_unit_test(changes_nothing_before_the_epoch_moves),
+        cmocka_unit_test(takes_weights_from_the_board),
+        cmocka_unit_test(leaves_spares_alone_while_a_worker_is_fine),
+        cmocka_unit_test(takes_spares_in_the_order_of_failover),
+        cmocka_unit_test(takes_spares_when_nobody_works),
+        cmocka_unit_test(says_full_when_all_workers_are),
+        cmocka_unit_test(never_takes_a_full_one_as_a_last_resort),
+        cmocka_unit_test(a_full_spare_is_waited_for),
+        cmocka_unit_test(limits_follow_the_slow_start),
+        cmocka_unit_test(fills_to_the_limit_over_several_processes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

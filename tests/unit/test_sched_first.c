@@ -17,9 +17,9 @@ static void moves_on_while_the_first_is_skipped_and_comes_back(void **state)
     (void)state;
     struct fixture f;
     fixture_open(&f, BALANCE_FIRST, 3, NULL);
-    fixture_suspect(&f, 0);
+    fixture_skip(&f, 0);
     fixture_expect(&f, "bb");
-    fixture_suspect(&f, 1);
+    fixture_skip(&f, 1);
     fixture_expect(&f, "cc");
     assert_true(suspect_succeeded(f.board, &f.backend.servers[0]));
     fixture_expect(&f, "aa");

@@ -2,6 +2,10 @@
 // balance: hash: even, the same everywhere, and a server that goes moves only its own keys.
 #include "sched_fixture.h"
 
+#include <malloc.h>
+
+#include "core/sched_ops.h"
+
 #define KEYS 100000u
 
 static uint64_t key_number(uint32_t k)
@@ -98,7 +102,7 @@ static void a_skipped_server_moves_only_its_keys_and_gets_them_back(void **state
     uint32_t heirs[5] = {0};
     fixture_open(&f, BALANCE_HASH, 5, NULL);
     pick_all(&f, before);
-    fixture_suspect(&f, 2);
+    fixture_skip(&f, 2);
     pick_all(&f, during);
     assert_true(suspect_succeeded(f.board, &f.backend.servers[2]));
     pick_all(&f, after);
@@ -114,6 +118,98 @@ static void a_skipped_server_moves_only_its_keys_and_gets_them_back(void **state
     free(before);
     free(during);
     free(after);
+    fixture_close(&f);
+}
+
+static void expect_only_moves_from(const int *before, const int *now, int gone)
+{
+    for (uint32_t k = 0; k < KEYS; k++) {
+        assert_int_not_equal(now[k], gone);
+        assert_true(now[k] == before[k] || before[k] == gone);
+    }
+}
+
+// Down, drained or standing by: the ring stays, so that a server gets the same keys back.
+static void whoever_does_not_work_keeps_its_points(void **state)
+{
+    (void)state;
+    struct fixture f;
+    int *before = xcalloc(KEYS, sizeof(int)), *now = xcalloc(KEYS, sizeof(int));
+    fixture_open(&f, BALANCE_HASH, 5, (const uint16_t[]){1, 2, 1, 1, 1});
+    pick_all(&f, before);
+    const struct hash_ring *ring = f.sched->ring;
+    fixture_state(&f, 1, SERVER_DOWN);
+    pick_all(&f, now);
+    expect_only_moves_from(before, now, 1);
+    fixture_state(&f, 1, SERVER_UP);
+    fixture_state(&f, 3, SERVER_DRAIN);
+    pick_all(&f, now);
+    expect_only_moves_from(before, now, 3);
+    fixture_state(&f, 3, SERVER_UP);
+    fixture_standby(&f, "00001");
+    pick_all(&f, now);
+    expect_only_moves_from(before, now, 4);
+    fixture_standby(&f, "00000");
+    pick_all(&f, now);
+    assert_memory_equal(before, now, KEYS * sizeof(int));
+    assert_ptr_equal(f.sched->ring, ring);
+    fixture_weight(&f, 2, 0); // its points are gone, those of the others stay
+    pick_all(&f, now);
+    expect_only_moves_from(before, now, 2);
+    fixture_weight(&f, 2, 1);
+    pick_all(&f, now);
+    assert_memory_equal(before, now, KEYS * sizeof(int));
+    free(before);
+    free(now);
+    fixture_close(&f);
+}
+
+// A starting server takes its keys back step by step: none that it has had once goes away again.
+static void takes_its_keys_back_in_a_slow_start(void **state)
+{
+    (void)state;
+    struct fixture f;
+    int *whole = xcalloc(KEYS, sizeof(int)), *now = xcalloc(KEYS, sizeof(int));
+    bool *had = xcalloc(KEYS, sizeof(bool));
+    uint32_t own = 0;
+    fixture_open(&f, BALANCE_HASH, 4, NULL);
+    pick_all(&f, whole);
+    for (uint32_t k = 0; k < KEYS; k++)
+        own += whole[k] == 1;
+    const uint32_t percents[] = {99, 70, 30, 5};
+    for (size_t i = 0; i < ARRAY_LEN(percents); i++) {
+        uint32_t taken = 0;
+        fixture_withhold(&f, 1, percents[i]);
+        pick_all(&f, now);
+        for (uint32_t k = 0; k < KEYS; k++) {
+            bool mine = now[k] == 1;
+            assert_true(mine ? whole[k] == 1 : now[k] == whole[k] || whole[k] == 1);
+            assert_true(mine || !had[k]);
+            had[k] = mine;
+            taken += mine;
+        }
+        uint32_t expected = own * (100 - percents[i]) / 100;
+        assert_in_range(taken, expected * 9 / 10 - 20, expected * 11 / 10 + 20);
+    }
+    free(whole);
+    free(now);
+    free(had);
+    fixture_close(&f);
+}
+
+// All of them start: each passes on what it may, and somebody takes it all the same.
+static void somebody_takes_a_key_when_all_are_starting(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, BALANCE_HASH, 2, NULL);
+    fixture_withhold(&f, 0, 99);
+    fixture_withhold(&f, 1, 99);
+    for (uint32_t k = 0; k < 1000; k++)
+        assert_in_range(fixture_pick_key(&f, key_number(k)), 0, 1);
+    fixture_state(&f, 0, SERVER_DOWN);
+    for (uint32_t k = 0; k < 1000; k++)
+        assert_int_equal(fixture_pick_key(&f, key_number(k)), 1);
     fixture_close(&f);
 }
 
@@ -241,8 +337,8 @@ static void bounds_the_load_among_those_not_refused(void **state)
     (void)state;
     struct fixture f;
     fixture_open(&f, BALANCE_HASH, 6, NULL);
-    fixture_suspect(&f, 0);
-    fixture_suspect(&f, 2);
+    fixture_skip(&f, 0);
+    fixture_skip(&f, 2);
     fixture_avoid(&f, 1);
     expect_bounded_thirds(&f);
 }
@@ -288,7 +384,7 @@ static void builds_for_thousands_of_servers(void **state)
     struct fixture f;
     uint32_t *counts = xcalloc(N, sizeof(*counts));
     fixture_open(&f, BALANCE_HASH, N, NULL);
-    assert_in_range(arena_bytes(f.arena), 1, 64u << 20);
+    assert_in_range(malloc_usable_size(f.sched->ring), N * 8, 64u << 20);
     for (uint32_t k = 0; k < KEYS; k++)
         counts[fixture_pick_key(&f, key_number(k))]++;
     for (uint32_t i = 0; i < N; i++)
@@ -305,6 +401,9 @@ int main(void)
         cmocka_unit_test(a_removed_server_moves_only_its_keys),
         cmocka_unit_test(a_drained_server_moves_only_its_keys),
         cmocka_unit_test(a_skipped_server_moves_only_its_keys_and_gets_them_back),
+        cmocka_unit_test(whoever_does_not_work_keeps_its_points),
+        cmocka_unit_test(takes_its_keys_back_in_a_slow_start),
+        cmocka_unit_test(somebody_takes_a_key_when_all_are_starting),
         cmocka_unit_test(does_not_depend_on_the_order_of_the_list),
         cmocka_unit_test(answers_as_in_every_release_before),
         cmocka_unit_test(tells_equal_addresses_and_ports_apart),

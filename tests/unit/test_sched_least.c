@@ -103,12 +103,46 @@ static void passes_by_idle_servers_that_are_skipped(void **state)
         fixture_load(&f, 0, 9);
         fixture_load(&f, 1, 8);
         fixture_load(&f, 3, 20);
-        fixture_suspect(&f, 2);
+        fixture_skip(&f, 2);
         fixture_expect(&f, "bbbb");
         fixture_avoid(&f, 1);
         fixture_expect(&f, "aaaa");
         fixture_close(&f);
     }
+}
+
+// The turn of a server that is refused goes to all others, not to its neighbour.
+static void shares_the_turns_of_those_that_are_skipped(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, BALANCE_LEAST_CONN, 4, NULL);
+    fixture_skip(&f, 1);
+    fixture_expect(&f, "acdacdacd");
+    fixture_skip(&f, 3);
+    fixture_expect(&f, "acacac");
+    fixture_close(&f);
+    fixture_servers(&f, BALANCE_LEAST_CONN, 3, NULL);
+    f.backend.servers[1].max_connections = 1;
+    fixture_build(&f);
+    fixture_load(&f, 0, 1);
+    fixture_load(&f, 1, 1);
+    fixture_load(&f, 2, 1);
+    fixture_expect(&f, "acacac"); // b is full
+    fixture_close(&f);
+}
+
+static void a_starting_server_has_a_smaller_share(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, BALANCE_LEAST_CONN, 2, NULL);
+    fixture_withhold(&f, 1, 75);
+    for (int k = 0; k < 500; k++)
+        board_claim(f.board, 0, (uint32_t)fixture_pick(&f));
+    assert_int_equal(board_total(f.board, 0), 400);
+    assert_int_equal(board_total(f.board, 1), 100);
+    fixture_close(&f);
 }
 
 static void chooses_among_suspects_when_all_are(void **state)
@@ -117,7 +151,7 @@ static void chooses_among_suspects_when_all_are(void **state)
     struct fixture f;
     fixture_open(&f, BALANCE_LEAST_CONN, 3, NULL);
     for (uint32_t i = 0; i < 3; i++) {
-        fixture_suspect(&f, i);
+        fixture_skip(&f, i);
         fixture_load(&f, i, 3 - i);
     }
     fixture_expect(&f, "ccc");
@@ -137,6 +171,8 @@ int main(void)
         cmocka_unit_test(fills_equal_servers_evenly),
         cmocka_unit_test(survives_the_largest_counts),
         cmocka_unit_test(passes_by_idle_servers_that_are_skipped),
+        cmocka_unit_test(shares_the_turns_of_those_that_are_skipped),
+        cmocka_unit_test(a_starting_server_has_a_smaller_share),
         cmocka_unit_test(chooses_among_suspects_when_all_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,6 +80,28 @@ static void finds_the_only_usable_one(void **state)
     fixture_close(&f);
 }
 
+// Most draws are of servers that cannot be used: the odds of the others stay those of their
+// weights.
+static void keeps_the_odds_when_the_heaviest_are_skipped(void **state)
+{
+    (void)state;
+    struct fixture f;
+    uint32_t counts[6];
+    fixture_open(&f, BALANCE_RANDOM, 6, (const uint16_t[]){1, 256, 256, 256, 3, 1});
+    for (uint32_t i = 1; i < 4; i++)
+        fixture_skip(&f, i);
+    // one draw decides: a second one of the others hardly ever comes
+    share(&f, 50000, counts);
+    assert_in_range(counts[0], 9000, 11000);
+    assert_in_range(counts[4], 28000, 32000);
+    assert_in_range(counts[5], 9000, 11000);
+    fixture_avoid(&f, 0);
+    fixture_avoid(&f, 4);
+    fixture_avoid(&f, 5);
+    assert_in_range(fixture_pick(&f), 1, 3); // skipped, but not avoided
+    fixture_close(&f);
+}
+
 static void repeats_with_the_same_seed(void **state)
 {
     (void)state;
@@ -100,6 +122,7 @@ int main(void)
         cmocka_unit_test(compares_load_per_weight),
         cmocka_unit_test(keeps_loads_level),
         cmocka_unit_test(finds_the_only_usable_one),
+        cmocka_unit_test(keeps_the_odds_when_the_heaviest_are_skipped),
         cmocka_unit_test(repeats_with_the_same_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
