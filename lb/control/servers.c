@@ -238,7 +238,7 @@ static bool judge_local(struct servers *s, struct server_track *t, const struct 
 }
 
 static void explain(const struct server_track *t, const struct check_result *r, uint32_t results,
-                    char out[CHECK_REASON])
+                    char out[STATE_REASON])
 {
     bool passed = r->verdict == CHECK_PASSED;
     char counted[64];
@@ -246,10 +246,9 @@ static void explain(const struct server_track *t, const struct check_result *r, 
              t->suspected ? "failing traffic and " : "", results, passed ? "passed" : "failed",
              results == 1 ? "" : "s", r->latency_ms);
     if (passed)
-        str_copy(str_of(counted), out, CHECK_REASON);
-    else // the reason may be long; the count stays whole
-        snprintf(out, CHECK_REASON, "%.*s (%s)", (int)(CHECK_REASON - 4 - strlen(counted)),
-                 r->reason, counted);
+        str_copy(str_of(counted), out, STATE_REASON);
+    else
+        snprintf(out, STATE_REASON, "%s (%s)", r->reason, counted);
 }
 
 void servers_suspected(struct servers *s, uint32_t slot)
@@ -278,7 +277,7 @@ void servers_checked(struct servers *s, uint32_t slot, uint32_t epoch,
     (void)servers_put(&servers_words(s, slot)->checked, t->health.up ? CHECKED_UP : CHECKED_DOWN);
     if (passed && (t->suspected || change == HEALTH_CAME_UP))
         (void)suspect_succeeded(s->board, t->server);
-    char why[CHECK_REASON];
+    char why[STATE_REASON];
     explain(t, result, results, why);
     t->suspected = false;
     if (change != HEALTH_SAME)
@@ -330,7 +329,7 @@ const char *servers_admin(struct servers *s, uint32_t slot, enum server_admin ad
     atomic_store(&w->admin_until_ms, admin == ADMIN_READY ? 0 : until_ms);
     str_copy(admin == ADMIN_READY ? STR("") : reason, t->admin_reason, sizeof(t->admin_reason));
     memcpy(w->admin_reason, t->admin_reason, sizeof(w->admin_reason));
-    char why[CHECK_REASON];
+    char why[STATE_REASON];
     str_copy(reason, why, sizeof(why));
     learned(s, e, why);
     return NULL;
@@ -338,7 +337,7 @@ const char *servers_admin(struct servers *s, uint32_t slot, enum server_admin ad
 
 static void weigh(struct servers *s, struct server_entry *e, uint32_t word, struct str reason)
 {
-    char why[CHECK_REASON];
+    char why[STATE_REASON];
     const struct server *server = e->track.server;
     struct backend_entry *b = s->backend[server->backend->index];
     if (!servers_put(&servers_words(s, server->index)->weight, word))
@@ -378,7 +377,7 @@ const char *servers_switch(struct servers *s, uint32_t backend, uint32_t place, 
     servers_look(s, t->backend);
     if (!failover_switch(t->backend, &t->failover, s->candidates, place))
         return "that server is not usable now";
-    char why[CHECK_REASON];
+    char why[STATE_REASON];
     str_copy(reason.len > 0 ? reason : STR("switched by an administrator"), why, sizeof(why));
     servers_settle(s, s->backend[backend], NULL, why);
     servers_wake(s);

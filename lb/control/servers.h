@@ -20,6 +20,7 @@
 
 #define CHECK_HISTORY 20
 #define CHECK_REASON 96
+#define STATE_REASON 176 // that of a check, and how many there were
 
 struct check_result {
     uint64_t at_ms; // CLOCK_MONOTONIC; 0: none yet
@@ -40,7 +41,7 @@ struct server_track {
     struct check_result history[CHECK_HISTORY]; // a ring: the last one is at (n - 1) % size
     uint64_t n_results;
     enum server_state state;
-    char reason[CHECK_REASON];       // of the state, in words; may be empty
+    char reason[STATE_REASON];       // of the state, in words; may be empty
     int64_t since_wall_ms;           // of the state; 0: since the start
     char admin_reason[BOARD_REASON]; // what the administrator said
     bool resolved;                   // has an address

@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: MIT
+// Health checks on the wire. Runs in control, on its loop.
+//
+//   timer --> [waiting] --> connect --> PROXY header, dialogue --> verdict --> servers, next timer
+//               more than RUNNING_MAX at a time            '-- deadline --'
+//
+// A check is a small block per server with one timer: when to begin, and the deadline while it
+// runs. What a running one needs (socket, dialogue) is a probe from a pool, with buffers attached
+// only while they hold bytes, so that a thousand idle checks cost next to nothing.
+// Invariants: a check never overlaps the one before it; a probe ends in exactly one of
+// probe_done() (a verdict) and probe_drop() (none); nothing here decides about states.
+#include "control/checks.h"
+
+#include <errno.h>
+
+#include "base/hash.h"
+#include "base/pool.h"
+#include "control/check_dialogue.h"
+#include "core/sched.h"
+#include "io/conn.h"
+#include "io/sock.h"
+#include "proto/proxy_hdr.h"
+
+#define RUNNING_MAX 512u
+
+struct probe;
+
+struct check {
+    struct checks *owner;
+    const struct server *server;
+    const struct check_terms *terms;
+    struct list node;    // in checks.waiting
+    struct timer timer;  // when to begin; the deadline of one that runs
+    struct probe *probe; // NULL: does not run
+    uint64_t began_ms;
+    uint64_t unrouted_ms; // since when we have had no route to it; 0: we have
+    bool again;           // asked for while it ran
+    bool kept;            // is in the new configuration, too
+};
+
+struct probe {
+    struct check *check;
+    struct conn conn;
+    uint32_t address_epoch; // of the server when it began
+    bool connected, answered;
+    struct buf in, out;
+    union check_dialogue dialogue;
+    char host[CHECK_HOST];
+};
+
+struct checks {
+    struct loop *loop;
+    struct board *board;
+    struct servers *servers;
+    struct check **check; // by server slot; NULL: not checked
+    struct arena *arena;  // of the terms
+    struct list waiting;  // due, but too many run
+    uint32_t n_running;
+    uint64_t passed_ms; // when any check passed last
+    struct rng rng;
+};
+
+static struct pool probes = POOL("probes", struct probe, 8);
+
+static void check_begin(struct check *k);
+static void on_ready(struct conn *conn);
+
+// ---- the end of a check -----------------------------------------------------------------------
+
+static void probe_drop(struct probe *p)
+{
+    struct check *k = p->check;
+    conn_close(&p->conn, k->owner->loop, false);
+    buf_release(&p->in);
+    buf_release(&p->out);
+    pool_put(&probes, p);
+    k->probe = NULL;
+    k->owner->n_running--;
+}
+
+// When the next one begins: counted from the beginning of this one.
+static void plan_next(struct check *k)
+{
+    struct checks *c = k->owner;
+    const struct server_track *t = servers_track(c->servers, k->server->index);
+    uint32_t draw = (uint32_t)(rng_next(&c->rng) >> 32);
+    uint64_t next_ms = k->began_ms + health_next_ms(&t->health, k->terms->health, draw);
+    if (k->again)
+        next_ms = c->loop->now_ms;
+    k->again = false;
+    timer_set(&c->loop->wheel, &k->timer, MAX_OF(next_ms, c->loop->now_ms));
+}
+
+static void check_done(struct check *k, uint32_t address_epoch, enum check_verdict verdict,
+                       const char *reason)
+{
+    struct checks *c = k->owner;
+    struct check_result r = {.at_ms = c->loop->now_ms,
+                             .wall_ms = clock_wall_ms(),
+                             .latency_ms = (uint32_t)(c->loop->now_ms - k->began_ms),
+                             .verdict = verdict};
+    str_copy(str_of(reason), r.reason, sizeof(r.reason));
+    if (verdict == CHECK_PASSED)
+        c->passed_ms = c->loop->now_ms;
+    servers_checked(c->servers, k->server->index, address_epoch, &r);
+    plan_next(k);
+    struct list *next = list_pop_first(&c->waiting);
+    if (next != NULL) // by its timer: this one may have failed within check_begin() of another
+        timer_set(&c->loop->wheel, &list_entry(next, struct check, node)->timer, c->loop->now_ms);
+}
+
+static void probe_done(struct probe *p, enum check_verdict verdict, const char *reason)
+{
+    struct check *k = p->check;
+    uint32_t address_epoch = p->address_epoch;
+    probe_drop(p);
+    check_done(k, address_epoch, verdict, reason);
+}
+
+// Whether it is our fault that there is no connection. Without a route to one server it may be
+// unreachable; without a route to any, our own network is gone: any check that has passed since
+// tells the difference.
+static bool error_is_local(struct check *k, int error)
+{
+    if (sock_failure(error) == SOCK_EXHAUSTED)
+        return true;
+    if (error != ENETUNREACH) {
+        k->unrouted_ms = 0;
+        return false;
+    }
+    if (k->unrouted_ms == 0)
+        k->unrouted_ms = k->owner->loop->now_ms;
+    return k->owner->passed_ms <= k->unrouted_ms;
+}
+
+static enum check_verdict explain_error(struct check *k, int error, char reason[CHECK_REASON])
+{
+    if (error == EAGAIN) // only unix sockets say so
+        snprintf(reason, CHECK_REASON, "its accept queue is full");
+    else
+        snprintf(reason, CHECK_REASON, "%s", strerror(error));
+    reason[0] = ascii_lower(reason[0]);
+    return error_is_local(k, error) ? CHECK_LOCAL : CHECK_FAILED;
+}
+
+static void probe_broke(struct probe *p, int error)
+{
+    char reason[CHECK_REASON];
+    enum check_verdict verdict = explain_error(p->check, error, reason);
+    probe_done(p, verdict, reason);
+}
+
+// ---- the dialogue -----------------------------------------------------------------------------
+
+static enum dialogue_step probe_step(struct probe *p, bool eof, char reason[DIALOGUE_REASON])
+{
+    struct dialogue *d = &p->dialogue.base;
+    uint32_t n = buf_len(&p->in);
+    struct str in = n > 0 ? (struct str){buf_head(&p->in), n} : STR("");
+    size_t used = 0;
+    enum dialogue_step step = d->step(d, in, eof, &used, &p->out, reason);
+    lb_assert(used <= n);
+    if (used < n)
+        buf_consume(&p->in, (uint32_t)used);
+    else
+        buf_release(&p->in);
+    if (step == DIALOGUE_MORE && eof) {
+        snprintf(reason, DIALOGUE_REASON, "closed before its answer was complete");
+        return DIALOGUE_FAILED;
+    }
+    return step;
+}
+
+// Sends what can be sent now. False: broken.
+static bool probe_flush(struct probe *p)
+{
+    while (buf_len(&p->out) > 0) {
+        const struct iovec all = {buf_head(&p->out), buf_len(&p->out)};
+        size_t sent = 0;
+        enum io result = conn_sendv(&p->conn, &all, 1, &sent);
+        if (result == IO_AGAIN)
+            return true;
+        if (result != IO_OK)
+            return false;
+        buf_consume(&p->out, (uint32_t)sent);
+    }
+    buf_release(&p->out);
+    return true;
+}
+
+static enum io probe_receive(struct probe *p)
+{
+    if (!(p->conn.ready & CONN_READ))
+        return IO_AGAIN;
+    size_t got = 0;
+    if (p->in.base != NULL && p->in.tail == p->in.cap)
+        buf_compact(&p->in);
+    if (!buf_attach(&p->in) || (buf_room(&p->in) == 0 && !buf_grow(&p->in, DIALOGUE_IN_MAX))) {
+        p->conn.error = ENOMEM;
+        return IO_ERR;
+    }
+    if (buf_room(&p->in) == 0) {
+        p->conn.error = EMSGSIZE; // the dialogue should have found that out
+        return IO_ERR;
+    }
+    enum io result = conn_recv(&p->conn, buf_tail(&p->in), buf_room(&p->in), &got);
+    p->in.tail += (uint32_t)got;
+    p->answered |= got > 0;
+    return result;
+}
+
+// Goes on until a verdict or until it must wait.
+static void probe_talk(struct probe *p, enum dialogue_step step, char reason[DIALOGUE_REASON])
+{
+    while (step == DIALOGUE_MORE) {
+        enum io result = probe_flush(p) ? probe_receive(p) : IO_ERR;
+        if (result == IO_ERR) {
+            probe_broke(p, p->conn.error);
+            return;
+        }
+        if (result == IO_AGAIN) {
+            conn_want(&p->conn, p->check->owner->loop,
+                      buf_len(&p->out) > 0 ? CONN_READ | CONN_WRITE : CONN_READ);
+            return;
+        }
+        step = probe_step(p, result == IO_EOF, reason);
+    }
+    (void)probe_flush(p); // a farewell
+    probe_done(p, step == DIALOGUE_PASSED ? CHECK_PASSED : CHECK_FAILED, reason);
+}
+
+// A port or address of its own is another service, which expects no header.
+static bool sends_proxy(const struct check *k)
+{
+    const struct health *h = k->terms->health;
+    return k->server->backend->send_proxy != PROXY_NONE && h->port == 0 && h->address.len == 0;
+}
+
+static void probe_connected(struct probe *p)
+{
+    struct check *k = p->check;
+    char reason[DIALOGUE_REASON] = "", header[PROXY_OUT_MAX];
+    p->connected = true;
+    k->unrouted_ms = 0;
+    if (!buf_attach(&p->out)) {
+        probe_broke(p, ENOMEM);
+        return;
+    }
+    if (sends_proxy(k)) {
+        int version = k->server->backend->send_proxy == PROXY_V1 ? 1 : 2;
+        size_t n = proxy_hdr_format(version, NULL, NULL, header);
+        memcpy(buf_tail(&p->out), header, n);
+        p->out.tail += (uint32_t)n;
+    }
+    probe_talk(p, probe_step(p, false, reason), reason);
+}
+
+static void on_ready(struct conn *conn)
+{
+    struct probe *p = container_of(conn, struct probe, conn);
+    char reason[DIALOGUE_REASON] = "";
+    if (p->connected) {
+        probe_talk(p, DIALOGUE_MORE, reason);
+        return;
+    }
+    int error = conn_connect_state(conn);
+    if (error == 0)
+        probe_connected(p);
+    else if (error != EINPROGRESS)
+        probe_broke(p, error);
+}
+
+// ---- the beginning of a check -----------------------------------------------------------------
+
+// A check may go to another address or port than the traffic.
+static void find_target(const struct check *k, struct addr *to)
+{
+    const struct health *h = k->terms->health;
+    sched_address(k->owner->board, k->server, to);
+    uint16_t port = h->port;
+    if (port == 0 && to->len > 0)
+        port = ip_port(&to->ip);
+    if (h->address.len > 0)
+        *to = h->address;
+    if (to->len == 0)
+        return;
+    if (to->sa.sa_family == AF_INET)
+        to->ip.v4.sin_port = htons(port);
+    else if (to->sa.sa_family == AF_INET6)
+        to->ip.v6.sin6_port = htons(port);
+}
+
+static void check_fail(struct check *k, uint32_t address_epoch, int error)
+{
+    char reason[CHECK_REASON];
+    enum check_verdict verdict = explain_error(k, error, reason);
+    check_done(k, address_epoch, verdict, reason);
+}
+
+static void probe_begin(struct check *k, const struct addr *to, uint32_t address_epoch)
+{
+    struct checks *c = k->owner;
+    struct probe *p = pool_get_zeroed(&probes);
+    int fd = p != NULL ? sock_connect(to, k->terms->speaks_first || sends_proxy(k)) : -ENOMEM;
+    if (fd < 0) {
+        if (p != NULL)
+            pool_put(&probes, p);
+        check_fail(k, address_epoch, -fd);
+        return;
+    }
+    p->check = k;
+    p->address_epoch = address_epoch;
+    check_dialogue_init(&p->dialogue, k->terms, k->server, p->host);
+    conn_init(&p->conn, &transport_plain, fd, on_ready);
+    p->conn.ready = 0;
+    conn_want(&p->conn, c->loop, CONN_READ | CONN_WRITE); // both at once: it failed
+    k->probe = p;
+    c->n_running++;
+    timer_set(&c->loop->wheel, &k->timer, c->loop->now_ms + k->terms->health->timeout_ms);
+}
+
+static void check_begin(struct check *k)
+{
+    struct checks *c = k->owner;
+    const struct server_track *t = servers_track(c->servers, k->server->index);
+    struct addr to;
+    k->began_ms = c->loop->now_ms;
+    if (t->state == SERVER_MAINT || !t->resolved) { // checks_hurry() ends that
+        plan_next(k);
+        return;
+    }
+    if (c->n_running >= RUNNING_MAX) {
+        list_append(&c->waiting, &k->node);
+        return;
+    }
+    find_target(k, &to);
+    probe_begin(k, &to, t->address_epoch);
+}
+
+static void explain_silence(const struct probe *p, char reason[CHECK_REASON])
+{
+    const char *missing = "no connection";
+    if (p->connected)
+        missing = p->answered ? "no complete answer" : "no answer";
+    uint32_t ms = p->check->terms->health->timeout_ms;
+    if (ms % 1000 == 0)
+        snprintf(reason, CHECK_REASON, "%s within %u s", missing, ms / 1000);
+    else
+        snprintf(reason, CHECK_REASON, "%s within %u ms", missing, ms);
+}
+
+static void on_time(struct timer *t)
+{
+    struct check *k = container_of(t, struct check, timer);
+    struct probe *p = k->probe;
+    char reason[CHECK_REASON];
+    if (p == NULL) {
+        list_remove(&k->node);
+        check_begin(k);
+        return;
+    }
+    // it may be us who were late: what has come until now counts
+    p->conn.ready = CONN_READ | CONN_WRITE;
+    on_ready(&p->conn);
+    if (k->probe != p)
+        return;
+    explain_silence(p, reason);
+    probe_done(p, CHECK_FAILED, reason);
+}
+
+// ---- which servers ----------------------------------------------------------------------------
+
+static void check_now(struct check *k)
+{
+    if (k->probe != NULL)
+        k->again = true;
+    else if (list_empty(&k->node))
+        timer_set(&k->owner->loop->wheel, &k->timer, k->owner->loop->now_ms);
+}
+
+static struct check *check_of(const struct checks *c, uint32_t slot)
+{
+    return slot < c->board->dim.servers ? c->check[slot] : NULL;
+}
+
+void checks_hurry(struct checks *c, uint32_t slot)
+{
+    struct check *k = check_of(c, slot);
+    if (k != NULL)
+        check_now(k);
+}
+
+void checks_suspects(struct checks *c)
+{
+    const struct config *config = servers_config(c->servers);
+    for (uint32_t i = 0; i < config->n_servers; i++) {
+        uint32_t slot = config->servers[i].index;
+        _Atomic uint32_t *wants = &c->board->suspect[slot].wants_check;
+        if (atomic_load_explicit(wants, memory_order_relaxed) == 0 || c->check[slot] == NULL)
+            continue;
+        atomic_store(wants, 0);
+        servers_suspected(c->servers, slot);
+        check_now(c->check[slot]);
+    }
+}
+
+static struct check *make_check(struct checks *c)
+{
+    struct check *k = xcalloc(1, sizeof(*k));
+    k->owner = c;
+    list_init(&k->node);
+    timer_init(&k->timer, on_time);
+    return k;
+}
+
+static void stop_check(struct check *k)
+{
+    if (k->probe != NULL)
+        probe_drop(k->probe);
+    list_remove(&k->node);
+}
+
+static void forget_check(struct checks *c, uint32_t slot)
+{
+    struct check *k = c->check[slot];
+    if (k == NULL)
+        return;
+    stop_check(k);
+    timer_clear(&k->timer);
+    free(k);
+    c->check[slot] = NULL;
+}
+
+// The i-th of n. One that was due or ran begins again now, all others when they would have.
+static void take_check(struct checks *c, const struct server *server,
+                       const struct check_terms *terms, uint32_t i, uint32_t n)
+{
+    struct check *k = c->check[server->index];
+    bool fresh = k == NULL, was_due = false;
+    if (fresh) {
+        k = c->check[server->index] = make_check(c);
+    } else {
+        was_due = k->probe != NULL || !list_empty(&k->node);
+        stop_check(k);
+    }
+    k->server = server;
+    k->terms = terms;
+    k->kept = true;
+    uint64_t first_ms = c->loop->now_ms + health_first_ms(terms->health, i, n);
+    if (was_due)
+        first_ms = c->loop->now_ms;
+    else if (!fresh)
+        first_ms = MIN_OF(k->timer.due_ms, c->loop->now_ms + terms->health->every_ms);
+    timer_clear(&k->timer);
+    timer_set(&c->loop->wheel, &k->timer, first_ms);
+}
+
+static uint32_t count_checked(const struct config *config)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < config->n_servers; i++)
+        n += config->servers[i].backend->health.type != HEALTH_OFF;
+    return n;
+}
+
+void checks_reconfigure(struct checks *c)
+{
+    const struct config *config = servers_config(c->servers);
+    struct arena *old = c->arena;
+    uint32_t n = count_checked(config), at = 0;
+    c->arena = arena_new();
+    for (uint32_t i = 0; i < c->board->dim.servers; i++) {
+        if (c->check[i] != NULL)
+            c->check[i]->kept = false;
+    }
+    for (uint32_t i = 0; i < config->n_backends; i++) {
+        const struct backend *b = &config->backends[i];
+        struct check_terms *terms = arena_alloc(c->arena, sizeof(*terms));
+        *terms = check_terms_make(&b->health, c->arena);
+        for (uint32_t j = 0; b->health.type != HEALTH_OFF && j < b->n_servers; j++)
+            take_check(c, &b->servers[j], terms, at++, n);
+    }
+    for (uint32_t i = 0; i < c->board->dim.servers; i++) {
+        if (c->check[i] != NULL && !c->check[i]->kept)
+            forget_check(c, i);
+    }
+    arena_free(old);
+}
+
+struct checks *checks_new(struct loop *loop, struct board *board, struct servers *servers)
+{
+    struct checks *c = xcalloc(1, sizeof(*c));
+    c->loop = loop;
+    c->board = board;
+    c->servers = servers;
+    c->check = xcalloc(board->dim.servers + 1, sizeof(struct check *));
+    list_init(&c->waiting);
+    rng_seed(&c->rng, hash_mix(clock_monotonic_ms()));
+    checks_reconfigure(c);
+    checks_suspects(c);
+    return c;
+}
+
+void checks_free(struct checks *c)
+{
+    if (c == NULL)
+        return;
+    for (uint32_t i = 0; i < c->board->dim.servers; i++)
+        forget_check(c, i);
+    arena_free(c->arena);
+    free(c->check);
+    free(c);
+}
