@@ -227,6 +227,8 @@ void config_starter(FILE *out)
           "backends:\n"
           "  app:\n"
           "    balance: round-robin        # or least-conn, random, first, hash\n"
+          "    #health: GET /healthz       # else: whether it takes a connection, every 2s\n"
+          "    #failover: active-passive   # one works, the next in the list stands by\n"
           "    #headers: {set: {X-Env: prod}, response: {remove: [Server]}}\n"
           "    servers:\n"
           "      a: 127.0.0.1:9001\n"

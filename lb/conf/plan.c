@@ -8,6 +8,7 @@
 
 #include "conf/emit.h"
 #include "conf/schema.h"
+#include "conf/words.h"
 
 struct planner {
     struct arena *arena;
@@ -64,6 +65,13 @@ static bool same_fields(const struct row *row, const void *a, const void *b)
     return same;
 }
 
+static bool same_host(const union ip_addr *a, const union ip_addr *b)
+{
+    const void *x, *y;
+    size_t n = ip_bytes(a, &x);
+    return a->sa.sa_family == b->sa.sa_family && n == ip_bytes(b, &y) && memcmp(x, y, n) == 0;
+}
+
 static bool same_nets(const struct row *row, const void *a, const void *b)
 {
     const struct cidr *x = READ(const struct cidr *, row, a),
@@ -71,7 +79,7 @@ static bool same_nets(const struct row *row, const void *a, const void *b)
     uint32_t n = READ_COUNT(row, a);
     bool same = n == READ_COUNT(row, b);
     for (uint32_t i = 0; same && i < n; i++)
-        same = x[i].bits == y[i].bits && memcmp(&x[i].ip, &y[i].ip, sizeof(x[i].ip)) == 0;
+        same = x[i].bits == y[i].bits && same_host(&x[i].ip, &y[i].ip);
     return same;
 }
 
@@ -190,42 +198,14 @@ static bool same_value(const struct row *row, const void *a, const void *b)
     return true;
 }
 
-static const char *address_text(struct arena *a, const struct server *s)
-{
-    char text[ADDR_TEXT];
-    if (s->host.len > 0 && s->addr.len == 0)
-        return arena_printf(a, "%s%.*s%s", s->srv ? "srv:" : "", STR_FMT(s->host),
-                            s->srv ? "" : arena_printf(a, ":%u", s->port));
-    (void)addr_format(&s->addr, text);
-    return arena_strdup(a, str_of(text));
-}
-
 // The value of a row in words; NULL: too much for a line, or a secret.
 static const char *value_text(struct arena *a, const struct row *row, const void *target)
 {
     if ((row->flags & ROW_SECRET) != 0)
         return NULL;
-    switch ((int)row->type) {
-    case VALUE_BOOL:
-        return READ(bool, row, target) ? "true" : "false";
-    case VALUE_U16:
-        return emit_number(a, row, READ(uint16_t, row, target));
-    case VALUE_U32:
-    case VALUE_DURATION:
-    case VALUE_SIZE:
-        return emit_number(a, row, READ(uint32_t, row, target));
-    case VALUE_ENUM:
-        return row->words[READ(uint32_t, row, target)];
-    case VALUE_METHOD:
-    case VALUE_TARGET:
-    case VALUE_PATH:
-    case VALUE_ACCOUNT:
-        return emit_scalar(a, READ(struct str, row, target));
-    case VALUE_SERVER_ADDRESS:
-        return address_text(a, target);
-    default:
-        return NULL;
-    }
+    if (row->type == VALUE_SERVER_ADDRESS)
+        return server_address_text(a, target);
+    return emit_value(a, row, target);
 }
 
 static void say_changed(struct planner *p, const struct row *row, const char *prefix, const void *a,
@@ -373,7 +353,7 @@ static const char *server_name(struct arena *a, const struct server *s)
 
 static const char *server_name_and_address(struct arena *a, const struct server *s)
 {
-    return arena_printf(a, "%s (%s)", server_name(a, s), address_text(a, s));
+    return arena_printf(a, "%s (%s)", server_name(a, s), server_address_text(a, s));
 }
 
 static const char *backend_name(struct arena *a, const struct backend *b)

@@ -58,7 +58,7 @@ const struct value_kind value_kinds[VALUE_TYPES] = {
         "{\"anyOf\": [{\"type\": \"boolean\"}, {\"type\": \"string\"}, {\"$ref\": \"#/$defs/log_access\"}]}"},
     [VALUE_RETRY_ON] = {"retry-on", "connect-failure, empty-response, 502, 503, 504, timeout (one or a list)",
         "{\"anyOf\": [{\"enum\": [" RETRY_WORDS "]}, {\"type\": \"array\", \"items\": {\"enum\": [" RETRY_WORDS "]}}]}"},
-    [VALUE_IP] = {"IP address", "an address without a port: 10.0.0.1, ::1", "{\"type\": \"string\", \"minLength\": 2}"},
+    [VALUE_IP] = {"IP address", "an address without a port: 10.0.0.1, ::1", "{\"type\": \"string\", \"pattern\": \"^([0-9a-fA-F.:]+|\\\\[.*\\\\]|.*\\\\$\\\\{.*)$\"}"},
     [VALUE_DNS_SERVERS] = {"name servers", "addresses, with a port unless it is 53: 10.0.0.53, \"[::1]:5353\" (one or a list)",
         "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"items\": {\"type\": \"string\"}}]}"},
     [VALUE_METHOD] = {"method", "a request method: GET, HEAD, OPTIONS", "{\"type\": \"string\", \"pattern\": \"^([A-Z]+$|.*\\\\$\\\\{)\"}"},

@@ -80,7 +80,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct findings f;
     struct str text = {(const char *)data, size};
-    struct config_source s = {"t.yaml", text, &text, read_file, find_files, get_env};
+    struct config_source s = {.root = "t.yaml",
+                              .text = text,
+                              .ctx = &text,
+                              .read_file = read_file,
+                              .glob = find_files,
+                              .env = get_env};
     if (size == 0)
         return 0;
     findings_init(&f);

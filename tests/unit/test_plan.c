@@ -83,7 +83,8 @@ static void sees_what_lists_hold(void **state)
     expect(LISTS("/x", "Server", "10.0.0.0/8"), LISTS("/y", "Server", "10.0.0.0/8"),
            "  ~ frontend web: routes changed\n");
     expect(LISTS("/x", "Server", "10.0.0.0/8"), LISTS("/x", "X-A", "10.0.0.0/9"),
-           "  ~ frontend web: trusted-proxies changed, headers changed\n");
+           "  ~ frontend web: trusted-proxies [\"10.0.0.0/8\"] -> [\"10.0.0.0/9\"], headers "
+           "changed\n");
 }
 
 static void sees_values_of_every_kind(void **state)
@@ -94,12 +95,12 @@ static void sees_values_of_every_kind(void **state)
         {"failback: manual", "failback auto -> manual"},
         {"max-queue: 5", "max-queue 1024 -> 5"},
         {"on-server-down: close", "on-server-down keep -> close"},
-        {"retry-on: [503]", "retry-on changed"},
+        {"retry-on: [503]", "retry-on [connect-failure] -> [connect-failure, 503]"},
         {"health: {path: /x, every: 3s}",
          "health.type off -> http, health.every 2s -> 3s, health.every-down 2s -> 3s, "
          "health.path / -> /x"},
         {"dns: {servers: 10.0.0.53}", "dns.servers changed"},
-        {"trusted-proxies: 10.0.0.1", "trusted-proxies changed"},
+        {"trusted-proxies: 10.0.0.1", "trusted-proxies [] -> [\"10.0.0.1/32\"]"},
         {"balance: hash", "balance round-robin -> hash"},
         {"passive: {errors: 9}", "passive.errors 3 -> 9"},
         {"timeout: {connect: 1s}", "timeout.connect 5s -> 1s"},
