@@ -7,7 +7,7 @@
 // inside board_claim() or board_release().
 //
 //   | board | total | share of 0 | of 1 .. | cursors | servers | queues | queue heads | generations
-//   | suspects | skipped | counters of 0 | of 1 ..
+//   | suspects | counters of 0 | of 1 ..
 #include "core/board.h"
 
 #define LINE_BYTES ((size_t)64)
@@ -48,7 +48,6 @@ static struct board cut_board(struct cutter *c, const struct board_dim *dim)
     b.queue_head = cut(c, (size_t)dim->workers * dim->backends, sizeof(*b.queue_head));
     b.generation = cut(c, dim->workers, sizeof(*b.generation));
     b.suspect = cut(c, dim->servers, sizeof(*b.suspect));
-    b.skipped = cut(c, dim->backends, sizeof(*b.skipped));
     b.counters = cut(c, dim->workers, sizeof(*b.counters));
     return b;
 }
@@ -138,7 +137,6 @@ void board_reset_backend(struct board *b, uint32_t slot)
     lb_assert(board_total(b, board_queue_slot(b, slot)) == 0);
     memset(&b->cursor[slot], 0, sizeof(b->cursor[slot]));
     memset(&b->queue[slot], 0, sizeof(b->queue[slot]));
-    b->skipped[slot] = 0;
     for (uint32_t w = 0; w < b->dim.workers; w++)
         memset(b->counters[w].backends[slot], 0, sizeof(b->counters[w].backends[slot]));
 }

@@ -9,6 +9,7 @@
 //   cursor[backend].next      every worker, atomic add             workers
 //   cursor[backend].epoch     control                              workers
 //   cursor[backend].switched  control                              control
+//   cursor[backend].skips_..  every worker                         workers
 //   queue[backend].ticket     every worker, atomic add             workers
 //   queue.head[worker][..]    that worker; the supervisor after    workers
 //                             its death
@@ -102,7 +103,9 @@ struct board_cursor {
     _Alignas(64) _Atomic uint64_t next; // alone in its cache line, with what is read beside it
     _Atomic uint32_t epoch; // grows when state, weight, share, standby or address of any server of
                             // the backend has changed: schedulers are built anew
-    _Atomic uint32_t switched; // 1: who works is an administrator's choice (failover.h)
+    _Atomic uint32_t switched;       // 1: who works is an administrator's choice (failover.h)
+    _Atomic uint64_t skips_until_ms; // no server of the backend is skipped behind this time: lets a
+                                     // pick not look at suspects at all
 };
 
 struct board_queue {
@@ -167,8 +170,6 @@ struct board {
                                    // worker; 0: none does
     _Atomic uint32_t *generation;  // [workers]: the oldest configuration that is still in use there
     struct board_suspect *suspect; // [servers]
-    _Atomic uint32_t *skipped;     // [backends]: may be > 0 while any server has skip_until set: a
-                                   // hint that lets a pick not look at suspects at all
     struct board_counters *counters; // [workers]
 };
 

@@ -104,7 +104,7 @@ enum pick_result sched_pick(struct scheduler *s, struct board *board, const stru
     if (UNLIKELY(epoch != s->epoch))
         build(s, board, epoch);
     unsigned present = p->n_avoid > 0 ? REFUSE_AVOIDED : 0;
-    if (atomic_load_explicit(&board->skipped[backend], memory_order_relaxed) > 0)
+    if (atomic_load_explicit(&a.cursor->skips_until_ms, memory_order_relaxed) > p->now_ms)
         present |= REFUSE_SKIPPED;
     const struct sched_table *t = &s->workers;
     if (UNLIKELY(present != 0 || t->n == 0))

@@ -8,12 +8,11 @@
 //    |                                       |
 //    '------------- success -----------------'
 //
-// Invariants: skip_until_ms is 0 exactly when the server is fine or has failed without being
-// skipped; only the process whose compare-and-swap began a skip counts it, so `failures` counts
-// skips in a row; skipped[backend] is never below the number of its servers with skip_until_ms set
-// (it is raised before the word is set and lowered after it is cleared), whenever a worker is
-// killed. A skip that would be one too many in its tier is taken back by who began it, so two
-// workers at once leave at most too few.
+// Invariants: skip_until_ms is 0 when the server is fine; only the process whose compare-and-swap
+// began a skip counts it, so `failures` counts skips in a row; no skip ends behind skips_until_ms
+// of the backend (it is raised first, and never lowered), whenever a worker is killed. A skip that
+// would be one too many in its tier is taken back by who began it, so two workers at once leave at
+// most too few.
 #include "core/suspect.h"
 
 #include "core/sched.h"
@@ -43,28 +42,28 @@ static bool tier_has_room(const struct board *b, const struct server *s, uint64_
     return (skipped + 1) * 2 <= usable;
 }
 
-// One word of a skip: from `until` to `next`. False: another process was faster, or the tier has no
-// room; then all is as it was.
+static void raise_to(_Atomic uint64_t *word, uint64_t value)
+{
+    uint64_t now = atomic_load(word);
+    while (now < value && !atomic_compare_exchange_weak(word, &now, value))
+        continue;
+}
+
+// Moves the end of a skip from `until` to `next`. False: another process was faster, or the tier
+// has no room; then all is as it was.
 static bool put_skip(struct board *b, const struct server *s, uint64_t until, uint64_t next,
                      uint64_t now_ms)
 {
-    struct board_suspect *suspect = &b->suspect[s->index];
-    _Atomic uint32_t *skipped = &b->skipped[s->backend->index];
-    bool first = until == 0; // an expired skip is still counted in `skipped`
+    _Atomic uint64_t *skip_until = &b->suspect[s->index].skip_until_ms;
+    uint64_t mine = next;
     if (!tier_has_room(b, s, now_ms))
         return false;
-    if (first)
-        atomic_fetch_add(skipped, 1);
-    uint64_t expected = until;
-    if (atomic_compare_exchange_strong(&suspect->skip_until_ms, &expected, next)) {
-        if (tier_has_room(b, s, now_ms))
-            return true;
-        expected = next;
-        if (!atomic_compare_exchange_strong(&suspect->skip_until_ms, &expected, until))
-            return false; // a success has cleared it, and the count with it
-    }
-    if (first)
-        atomic_fetch_sub(skipped, 1);
+    raise_to(&b->cursor[s->backend->index].skips_until_ms, next);
+    if (!atomic_compare_exchange_strong(skip_until, &until, next))
+        return false;
+    if (tier_has_room(b, s, now_ms))
+        return true;
+    (void)atomic_compare_exchange_strong(skip_until, &mine, until); // unless a success cleared it
     return false;
 }
 
@@ -115,10 +114,7 @@ bool suspect_succeeded(struct board *b, const struct server *s)
     atomic_store(&suspect->errors, 0);
     atomic_store(&suspect->failures, 0);
     atomic_store(&suspect->ejections, 0);
-    if (atomic_exchange(&suspect->skip_until_ms, 0) == 0)
-        return false; // none, or another worker was faster
-    atomic_fetch_sub(&b->skipped[s->backend->index], 1);
-    return true;
+    return atomic_exchange(&suspect->skip_until_ms, 0) != 0; // or another worker was faster
 }
 
 bool suspect_skipped(const struct board *b, uint32_t server, uint64_t now_ms)

@@ -108,7 +108,7 @@ static inline int fixture_pick_key(struct fixture *f, uint64_t key)
 static inline void fixture_skip(struct fixture *f, uint32_t i)
 {
     atomic_store(&f->board->suspect[i].skip_until_ms, f->pick.now_ms + SUSPECT_FIRST_MS);
-    atomic_fetch_add(&f->board->skipped[0], 1);
+    atomic_store(&f->board->cursor[0].skips_until_ms, f->pick.now_ms + SUSPECT_FIRST_MS);
 }
 
 // What control writes, and how it says so.

@@ -51,8 +51,13 @@ static void expect_layout(const struct board_dim *dim)
     for (uint32_t w = 0; w < dim->workers; w++)
         expect_piece(b, &last, (struct span){board_share(b, w, 0), board_slots(b) * 4});
     expect_piece(b, &last, (struct span){b->cursor, dim->backends * sizeof(*b->cursor)});
+    expect_piece(b, &last, (struct span){b->server, dim->servers * sizeof(*b->server)});
+    expect_piece(b, &last, (struct span){b->queue, dim->backends * sizeof(*b->queue)});
+    expect_piece(b, &last,
+                 (struct span){board_queue_head(b, 0, 0),
+                               (size_t)dim->workers * dim->backends * sizeof(*b->queue_head)});
+    expect_piece(b, &last, (struct span){b->generation, dim->workers * sizeof(*b->generation)});
     expect_piece(b, &last, (struct span){b->suspect, dim->servers * sizeof(*b->suspect)});
-    expect_piece(b, &last, (struct span){b->skipped, dim->backends * 4});
     last = (struct span){b->counters, dim->workers * sizeof(*b->counters)};
     for (uint32_t w = 0; w < dim->workers; w++) {
         const struct board_counters *c = &b->counters[w];
@@ -225,6 +230,238 @@ static void concurrent_claims_add_up(void **state)
     close_board(b);
 }
 
+// ---- claims up to a limit ---------------------------------------------------------------------
+
+static void claims_end_at_the_limit(void **state)
+{
+    (void)state;
+    struct board *b = open_board(&(struct board_dim){2, 2, 1, 1});
+    assert_false(board_claim_below(b, 0, 1, 0));
+    assert_true(board_claim_below(b, 0, 1, 2));
+    assert_true(board_claim_below(b, 1, 1, 2));
+    assert_false(board_claim_below(b, 0, 1, 2));
+    assert_true(board_claim_below(b, 0, 1, UINT32_MAX));
+    assert_int_equal(board_total(b, 1), 3); // above a limit that was lowered
+    assert_false(board_claim_below(b, 1, 1, 2));
+    assert_int_equal(atomic_load(board_share(b, 0, 1)), 2);
+    assert_int_equal(atomic_load(board_share(b, 1, 1)), 1);
+    assert_int_equal(board_total(b, 0), 0);
+    board_release(b, 0, 1);
+    board_release(b, 0, 1);
+    assert_true(board_claim_below(b, 1, 1, 2));
+    assert_int_equal(board_reclaim(b, 1), 2);
+    assert_int_equal(board_total(b, 1), 0);
+    close_board(b);
+}
+
+// More hands than room: nobody sees more in progress than is allowed, and all room is found.
+static void concurrent_claims_stay_below_the_limit(void **state)
+{
+    (void)state;
+    enum { WORKERS = 4, ROUNDS = 20000, MOST = 3 };
+    struct board *b = open_board(&(struct board_dim){WORKERS, 2, 1, 1});
+    pid_t children[WORKERS];
+    for (uint32_t w = 0; w < WORKERS; w++) {
+        children[w] = fork();
+        assert_true(children[w] >= 0);
+        if (children[w] != 0)
+            continue;
+        bool good = true;
+        for (int k = 0; k < ROUNDS; k++) {
+            if (!board_claim_below(b, w, 1, MOST))
+                continue;
+            good &= board_total(b, 1) <= MOST;
+            board_release(b, w, 1);
+        }
+        while (board_claim_below(b, w, 1, MOST))
+            continue;
+        _exit(good ? 0 : 1);
+    }
+    for (uint32_t w = 0; w < WORKERS; w++) {
+        int status;
+        assert_int_equal(waitpid(children[w], &status, 0), children[w]);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    assert_int_equal(board_total(b, 1), MOST);
+    uint32_t taken = 0;
+    for (uint32_t w = 0; w < WORKERS; w++)
+        taken += board_reclaim(b, w);
+    assert_int_equal(taken, MOST);
+    assert_int_equal(board_total(b, 1), 0);
+    close_board(b);
+}
+
+// ---- queues -----------------------------------------------------------------------------------
+
+static void a_dead_workers_places_in_queues_are_taken_back(void **state)
+{
+    (void)state;
+    struct board *b = open_board(&(struct board_dim){3, 1, 2, 1});
+    for (uint32_t w = 0; w < 3; w++)
+        for (uint32_t backend = 0; backend < 2; backend++) {
+            atomic_store(board_queue_head(b, w, backend), 10 * w + backend + 1);
+            board_claim(b, w, board_queue_slot(b, backend));
+        }
+    assert_int_equal(board_reclaim(b, 1), 2);
+    for (uint32_t backend = 0; backend < 2; backend++) {
+        assert_int_equal(atomic_load(board_queue_head(b, 0, backend)), backend + 1);
+        assert_int_equal(atomic_load(board_queue_head(b, 1, backend)), 0);
+        assert_int_equal(atomic_load(board_queue_head(b, 2, backend)), 20 + backend + 1);
+        assert_int_equal(board_total(b, board_queue_slot(b, backend)), 2);
+    }
+    close_board(b);
+}
+
+// ---- addresses --------------------------------------------------------------------------------
+
+static struct addr address_of(uint32_t n)
+{
+    struct addr a = {.len = sizeof(struct sockaddr_in)};
+    a.ip.v4.sin_family = AF_INET;
+    a.ip.v4.sin_port = htons((uint16_t)(n % 65000));
+    a.ip.v4.sin_addr.s_addr = htonl(n);
+    return a;
+}
+
+static void addresses_are_read_as_they_were_written(void **state)
+{
+    (void)state;
+    struct board *b = open_board(&(struct board_dim){1, 3, 1, 1});
+    struct addr got, a = address_of(7), none = {0};
+    got = a;
+    board_addr_read(b, 1, &got);
+    assert_int_equal(got.len, 0); // never written
+    board_addr_write(b, 1, &a);
+    board_addr_read(b, 1, &got);
+    assert_true(addr_eq(&got, &a));
+    board_addr_read(b, 0, &got);
+    assert_int_equal(got.len, 0);
+    board_addr_write(b, 1, &none);
+    board_addr_read(b, 1, &got);
+    assert_int_equal(got.len, 0);
+    a = address_of(8);
+    board_addr_write(b, 1, &a);
+    board_addr_read(b, 1, &got);
+    assert_true(addr_eq(&got, &a));
+    assert_int_equal(atomic_load(&b->server[1].addr_version) % 2, 0);
+    close_board(b);
+}
+
+static void a_writer_that_died_leaves_no_address_until_the_next(void **state)
+{
+    (void)state;
+    struct board *b = open_board(&(struct board_dim){1, 1, 1, 1});
+    struct addr got, a = address_of(7);
+    board_addr_write(b, 0, &a);
+    atomic_fetch_add(&b->server[0].addr_version, 1); // begun, never ended
+    got = a;
+    board_addr_read(b, 0, &got);
+    assert_int_equal(got.len, 0);
+    a = address_of(9);
+    board_addr_write(b, 0, &a); // its successor
+    board_addr_read(b, 0, &got);
+    assert_true(addr_eq(&got, &a));
+    assert_int_equal(atomic_load(&b->server[0].addr_version) % 2, 0);
+    close_board(b);
+}
+
+// A reader beside a writer that never rests: every address is a whole one.
+static void addresses_are_never_torn(void **state)
+{
+    (void)state;
+    enum { READS = 200000 };
+    struct board *b = open_board(&(struct board_dim){1, 1, 1, 1});
+    struct addr a = address_of(1);
+    int status;
+    board_addr_write(b, 0, &a);
+    pid_t writer = fork();
+    assert_true(writer >= 0);
+    if (writer == 0) {
+        for (uint32_t n = 1;; n++) {
+            a = address_of(n);
+            board_addr_write(b, 0, &a);
+        }
+    }
+    uint32_t seen = 0;
+    for (int k = 0; k < READS; k++) {
+        struct addr got;
+        board_addr_read(b, 0, &got);
+        if (got.len == 0)
+            continue; // the writer was faster a thousand times
+        uint32_t n = ntohl(got.ip.v4.sin_addr.s_addr);
+        a = address_of(n);
+        assert_true(addr_eq(&got, &a));
+        seen++;
+    }
+    assert_true(seen > 0);
+    assert_int_equal(kill(writer, SIGKILL), 0);
+    assert_int_equal(waitpid(writer, &status, 0), writer);
+    close_board(b);
+}
+
+// ---- slots that change hands ------------------------------------------------------------------
+
+static void fill_words(struct board *b)
+{
+    for (uint32_t i = 0; i < b->dim.servers; i++) {
+        struct addr a = address_of(i + 1);
+        atomic_store(&b->server[i].state, SERVER_MAINT);
+        atomic_store(&b->server[i].admin, ADMIN_MAINT);
+        board_addr_write(b, i, &a);
+        atomic_store(&b->suspect[i].skip_until_ms, 99);
+        for (uint32_t w = 0; w < b->dim.workers; w++)
+            b->counters[w].servers[i][SERVER_REQUESTS] = 5;
+    }
+    for (uint32_t i = 0; i < b->dim.backends; i++) {
+        atomic_store(&b->cursor[i].epoch, 5);
+        atomic_store(&b->cursor[i].skips_until_ms, 5);
+        atomic_store(&b->queue[i].ticket, 5);
+        for (uint32_t w = 0; w < b->dim.workers; w++)
+            b->counters[w].backends[i][BACKEND_RETRIES] = 5;
+    }
+    for (uint32_t i = 0; i < b->dim.frontends; i++)
+        for (uint32_t w = 0; w < b->dim.workers; w++)
+            b->counters[w].frontends[i].n[FRONTEND_REQUESTS] = 5;
+}
+
+static void expect_server(const struct board *b, uint32_t slot, bool fresh)
+{
+    struct addr got;
+    board_addr_read(b, slot, &got);
+    assert_int_equal(got.len > 0, !fresh);
+    assert_int_equal(atomic_load(&b->server[slot].state), fresh ? SERVER_UP : SERVER_MAINT);
+    assert_int_equal(atomic_load(&b->server[slot].admin), fresh ? ADMIN_READY : ADMIN_MAINT);
+    assert_int_equal(atomic_load(&b->suspect[slot].skip_until_ms), fresh ? 0 : 99);
+    for (uint32_t w = 0; w < b->dim.workers; w++)
+        assert_int_equal(b->counters[w].servers[slot][SERVER_REQUESTS], fresh ? 0 : 5);
+}
+
+static void expect_backend(const struct board *b, uint32_t slot, bool fresh)
+{
+    assert_int_equal(atomic_load(&b->cursor[slot].epoch), fresh ? 0 : 5);
+    assert_int_equal(atomic_load(&b->cursor[slot].skips_until_ms), fresh ? 0 : 5);
+    assert_int_equal(atomic_load(&b->queue[slot].ticket), fresh ? 0 : 5);
+    for (uint32_t w = 0; w < b->dim.workers; w++)
+        assert_int_equal(b->counters[w].backends[slot][BACKEND_RETRIES], fresh ? 0 : 5);
+}
+
+static void a_slot_begins_like_a_fresh_one(void **state)
+{
+    (void)state;
+    struct board *b = open_board(&(struct board_dim){2, 3, 3, 3});
+    fill_words(b);
+    board_reset_server(b, 1);
+    board_reset_backend(b, 1);
+    board_reset_frontend(b, 1);
+    for (uint32_t i = 0; i < 3; i++) {
+        expect_server(b, i, i == 1);
+        expect_backend(b, i, i == 1);
+        for (uint32_t w = 0; w < 2; w++)
+            assert_int_equal(b->counters[w].frontends[i].n[FRONTEND_REQUESTS], i == 1 ? 0 : 5);
+    }
+    close_board(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +472,13 @@ int main(void)
         cmocka_unit_test(a_killed_workers_units_come_back),
         cmocka_unit_test(a_kill_at_any_moment_leaves_no_total_too_low),
         cmocka_unit_test(concurrent_claims_add_up),
+        cmocka_unit_test(claims_end_at_the_limit),
+        cmocka_unit_test(concurrent_claims_stay_below_the_limit),
+        cmocka_unit_test(a_dead_workers_places_in_queues_are_taken_back),
+        cmocka_unit_test(addresses_are_read_as_they_were_written),
+        cmocka_unit_test(a_writer_that_died_leaves_no_address_until_the_next),
+        cmocka_unit_test(addresses_are_never_torn),
+        cmocka_unit_test(a_slot_begins_like_a_fresh_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
