@@ -62,6 +62,8 @@ bool bind_text(struct binder *b, const struct row *row, struct node *n,
 uint32_t bind_items(struct node **n, struct node ***items);
 // True for letters, digits, '_', '.', '-', at most NAME_MAX_BYTES; otherwise there is a finding.
 bool bind_name(struct binder *b, struct node *key, const char *what) MUST_CHECK;
+// A token of HTTP: the name of a field or cookie.
+bool bind_is_token(struct str s);
 // A token that is not one of the fields that frame a message; otherwise there is a finding.
 bool bind_is_field_name(struct binder *b, const struct row *row, struct node *n,
                         struct str s) MUST_CHECK;

@@ -30,15 +30,6 @@ static void report_hash_on(struct binder *b, const struct row *row, struct node 
     NOTE(b, x, "one of: client, path, uri, header NAME, cookie NAME");
 }
 
-static bool is_field_name(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.p[i] <= ' ' || s.p[i] == 0x7F || strchr("()<>@,;:\\\"/[]?={}", s.p[i]) != NULL)
-            return false;
-    }
-    return s.len > 0;
-}
-
 void bind_hash_on(struct binder *b, const struct row *row, struct node *n, void *target)
 {
     static const char *const plain[] = {
@@ -60,7 +51,7 @@ void bind_hash_on(struct binder *b, const struct row *row, struct node *n, void 
         return;
     }
     name = str_trim(name);
-    if (!is_field_name(name)) {
+    if (!bind_is_token(name)) {
         struct finding *x =
             bind_bad(b, row, n, "config.hash", "hash on: which %.*s?", STR_FMT(word));
         FIX(b, x, "write its name behind it: %s", header ? "header X-User" : "cookie session");

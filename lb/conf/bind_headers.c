@@ -20,7 +20,7 @@ struct headers_draft {
     struct ops request, response;
 };
 
-static bool is_token(struct str s)
+bool bind_is_token(struct str s)
 {
     for (size_t i = 0; i < s.len; i++) {
         char c = s.p[i];
@@ -63,7 +63,7 @@ static const char *const of_responses[] = {"Server",
 bool bind_is_field_name(struct binder *b, const struct row *row, struct node *n, struct str s)
 {
     struct finding *x;
-    if (!is_token(s)) {
+    if (!bind_is_token(s)) {
         x = bind_bad(b, row, n, "config.header-name", "'%.*s' is not the name of a header field",
                      SHOW(s));
         FIX(b, x, "use letters, digits and '-'");

@@ -122,6 +122,24 @@ def test_check_strict_fails_on_warnings(run_evlb, tmp_path):
     assert run_evlb("check", "-c", "twice.yaml", "--strict").status == 3
 
 
+def test_check_warns_of_what_this_machine_lacks(run_evlb, tmp_path):
+    here = f"user: root\nlog: {{access: {tmp_path}/access.log}}\n"
+    write(tmp_path / "here.yaml", GOOD + here)
+    assert run_evlb("check", "-c", "here.yaml", "--strict").status == 0
+    write(tmp_path / "elsewhere.yaml",
+          GOOD + "user: no-such-user\ngroup: no-such-group\n"
+          "log: {access: /no/such/directory/access.log}\n")
+    r = run_evlb("check", "-c", "elsewhere.yaml")
+    assert r.status == 0
+    for what in ("user 'no-such-user'", "group 'no-such-group'", "directory '/no/such/directory/'"):
+        assert f"this machine has no {what}" in r.out
+
+
+def test_check_counts_a_name_with_several_addresses_once(run_evlb, tmp_path):
+    write(tmp_path / "names.yaml", "listen: 8080\nresolve: all\nservers: [a.internal:80]\n")
+    assert "1 backend, 1 server\n" in run_evlb("check", "-c", "names.yaml").out
+
+
 # ---- explain -------------------------------------------------------------------------------------
 
 def test_explain_shows_defaults_and_origins(run_evlb, tmp_path):

@@ -56,6 +56,10 @@ static void test_foreign_words(void **state)
     assert_null(foreign_find(STR("leastconn"), "mode"));
     assert_null(foreign_find(STR("leastconn"), NULL));
     assert_null(foreign_find(STR("balance"), NULL));
+    w = foreign_find(STR("status"), "health"); // only as a key of that object
+    assert_non_null(w);
+    assert_string_equal(w->here, "here: 'expect'");
+    assert_null(foreign_find(STR("status"), NULL));
 }
 
 int main(void)

@@ -88,6 +88,9 @@ static void test_guesses(void **state)
 {
     (void)state;
     assert_guess("20", false, true, 20000);
+    assert_guess("999", false, true, 999000);
+    assert_guess("1000", false, true, 1000);
+    assert_guess("5000", false, true, 5000);
     assert_guess("20 s", false, true, 20000);
     assert_guess("20sec", false, true, 20000);
     assert_guess("5 Minutes", false, true, 300000);
@@ -99,6 +102,20 @@ static void test_guesses(void **state)
     assert_guess("many", false, false, 0);
     assert_guess("5 parsecs", false, false, 0);
     assert_guess("99999999999s", false, false, 0);
+}
+
+static void test_counts(void **state)
+{
+    (void)state;
+    uint64_t count = 0;
+    assert_true(count_guess(STR("10k"), &count));
+    assert_int_equal(count, 10000);
+    assert_true(count_guess(STR("2M"), &count));
+    assert_int_equal(count, 2000000);
+    assert_true(count_guess(STR("1.5K"), &count));
+    assert_int_equal(count, 1500);
+    assert_false(count_guess(STR("10"), &count));
+    assert_false(count_guess(STR("10s"), &count));
 }
 
 static void test_texts(void **state)
@@ -134,7 +151,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_durations), cmocka_unit_test(test_refused_durations),
         cmocka_unit_test(test_sizes),     cmocka_unit_test(test_guesses),
-        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_texts),     cmocka_unit_test(test_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
