@@ -222,7 +222,7 @@ static void on_signal(struct supervisor *s, uint32_t signo, uint64_t now_ms)
         begin_cutting(s, now_ms);
         break;
     default: // HUP, USR2
-        log_warning("reload comes with a later version; restart to apply changes");
+        reload_signal(s->tree.reload);
         break;
     }
 }

@@ -327,16 +327,6 @@ def test_hanging_worker_does_not_hold_up_the_stop(evlb, sim):
     assert lb.wait_exit(timeout=10) == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2])
-def test_reload_says_that_it_comes_later(evlb, sim, number):
-    lb = evlb(ONE, sim("a"))
-    workers = lb.workers()
-    lb.signal(number)
-    lb.wait_log("reload comes with a later version; restart to apply changes")
-    assert lb.get("/").status == 200
-    assert lb.workers() == workers
-
-
 def test_children_ignore_the_supervisors_signals(evlb, sim):
     """A Ctrl-C in a terminal reaches the whole process group."""
     lb = evlb(ONE, sim("a"))
