@@ -1,51 +1,35 @@
 // SPDX-License-Identifier: MIT
-// Health checks on the wire. Runs in control, on its loop.
+// Which servers are checked when, and what a check means. Runs in control, on its loop.
 //
-//   timer --> [waiting] --> connect --> PROXY header, dialogue --> verdict --> servers, next timer
-//               more than RUNNING_MAX at a time            '-- deadline --'
+//   timer --> [waiting] --> probe (probe.c) --> verdict --> servers, next timer
+//               more than RUNNING_MAX at a time     '-- deadline
 //
 // A check is a small block per server with one timer: when to begin, and the deadline while it
-// runs. What a running one needs (socket, dialogue) is a probe from a pool, with buffers attached
-// only while they hold bytes, so that a thousand idle checks cost next to nothing.
-// Invariants: a check never overlaps the one before it; a probe ends in exactly one of
-// probe_done() (a verdict) and probe_drop() (none); nothing here decides about states.
+// runs; so that a thousand idle checks cost next to nothing.
+// Invariants: a check never overlaps the one before it; nothing here decides about states.
 #include "control/checks.h"
 
 #include <errno.h>
 
 #include "base/hash.h"
-#include "base/pool.h"
-#include "control/check_dialogue.h"
+#include "control/probe.h"
 #include "core/sched.h"
-#include "io/conn.h"
 #include "io/sock.h"
-#include "proto/proxy_hdr.h"
 
 #define RUNNING_MAX 512u
-
-struct probe;
 
 struct check {
     struct checks *owner;
     const struct server *server;
     const struct check_terms *terms;
-    struct list node;    // in checks.waiting
-    struct timer timer;  // when to begin; the deadline of one that runs
-    struct probe *probe; // NULL: does not run
+    struct list node;       // in checks.waiting
+    struct timer timer;     // when to begin; the deadline of one that runs
+    struct probe *probe;    // NULL: does not run
+    uint32_t address_epoch; // of the server when it began
     uint64_t began_ms;
     uint64_t unrouted_ms; // since when we have had no route to it; 0: we have
     bool again;           // asked for while it ran
     bool kept;            // is in the new configuration, too
-};
-
-struct probe {
-    struct check *check;
-    struct conn conn;
-    uint32_t address_epoch; // of the server when it began
-    bool connected, answered;
-    struct buf in, out;
-    union check_dialogue dialogue;
-    char host[CHECK_HOST];
 };
 
 struct checks {
@@ -60,23 +44,7 @@ struct checks {
     struct rng rng;
 };
 
-static struct pool probes = POOL("probes", struct probe, 8);
-
-static void check_begin(struct check *k);
-static void on_ready(struct conn *conn);
-
 // ---- the end of a check -----------------------------------------------------------------------
-
-static void probe_drop(struct probe *p)
-{
-    struct check *k = p->check;
-    conn_close(&p->conn, k->owner->loop, false);
-    buf_release(&p->in);
-    buf_release(&p->out);
-    pool_put(&probes, p);
-    k->probe = NULL;
-    k->owner->n_running--;
-}
 
 // When the next one begins: counted from the beginning of this one.
 static void plan_next(struct check *k)
@@ -91,8 +59,7 @@ static void plan_next(struct check *k)
     timer_set(&c->loop->wheel, &k->timer, MAX_OF(next_ms, c->loop->now_ms));
 }
 
-static void check_done(struct check *k, uint32_t address_epoch, enum check_verdict verdict,
-                       const char *reason)
+static void check_done(struct check *k, enum check_verdict verdict, const char *reason)
 {
     struct checks *c = k->owner;
     struct check_result r = {.at_ms = c->loop->now_ms,
@@ -102,19 +69,11 @@ static void check_done(struct check *k, uint32_t address_epoch, enum check_verdi
     str_copy(str_of(reason), r.reason, sizeof(r.reason));
     if (verdict == CHECK_PASSED)
         c->passed_ms = c->loop->now_ms;
-    servers_checked(c->servers, k->server->index, address_epoch, &r);
+    servers_checked(c->servers, k->server->index, k->address_epoch, &r);
     plan_next(k);
     struct list *next = list_pop_first(&c->waiting);
-    if (next != NULL) // by its timer: this one may have failed within check_begin() of another
+    if (next != NULL) // by its timer, as we may be within check_begin()
         timer_set(&c->loop->wheel, &list_entry(next, struct check, node)->timer, c->loop->now_ms);
-}
-
-static void probe_done(struct probe *p, enum check_verdict verdict, const char *reason)
-{
-    struct check *k = p->check;
-    uint32_t address_epoch = p->address_epoch;
-    probe_drop(p);
-    check_done(k, address_epoch, verdict, reason);
 }
 
 // Whether it is our fault that there is no connection. Without a route to one server it may be
@@ -143,91 +102,27 @@ static enum check_verdict explain_error(struct check *k, int error, char reason[
     return error_is_local(k, error) ? CHECK_LOCAL : CHECK_FAILED;
 }
 
-static void probe_broke(struct probe *p, int error)
+static void check_broke(struct check *k, int error)
 {
     char reason[CHECK_REASON];
-    enum check_verdict verdict = explain_error(p->check, error, reason);
-    probe_done(p, verdict, reason);
+    enum check_verdict verdict = explain_error(k, error, reason);
+    check_done(k, verdict, reason);
 }
 
-// ---- the dialogue -----------------------------------------------------------------------------
-
-static enum dialogue_step probe_step(struct probe *p, bool eof, char reason[DIALOGUE_REASON])
+static void on_over(void *owner, enum probe_result result, int error, const char *reason)
 {
-    struct dialogue *d = &p->dialogue.base;
-    uint32_t n = buf_len(&p->in);
-    struct str in = n > 0 ? (struct str){buf_head(&p->in), n} : STR("");
-    size_t used = 0;
-    enum dialogue_step step = d->step(d, in, eof, &used, &p->out, reason);
-    lb_assert(used <= n);
-    if (used < n)
-        buf_consume(&p->in, (uint32_t)used);
-    else
-        buf_release(&p->in);
-    if (step == DIALOGUE_MORE && eof) {
-        snprintf(reason, DIALOGUE_REASON, "closed before its answer was complete");
-        return DIALOGUE_FAILED;
+    struct check *k = owner;
+    k->probe = NULL;
+    k->owner->n_running--;
+    if (result == PROBE_BROKE) {
+        check_broke(k, error);
+        return;
     }
-    return step;
+    k->unrouted_ms = 0;
+    check_done(k, result == PROBE_PASSED ? CHECK_PASSED : CHECK_FAILED, reason);
 }
 
-// Sends what can be sent now. False: broken.
-static bool probe_flush(struct probe *p)
-{
-    while (buf_len(&p->out) > 0) {
-        const struct iovec all = {buf_head(&p->out), buf_len(&p->out)};
-        size_t sent = 0;
-        enum io result = conn_sendv(&p->conn, &all, 1, &sent);
-        if (result == IO_AGAIN)
-            return true;
-        if (result != IO_OK)
-            return false;
-        buf_consume(&p->out, (uint32_t)sent);
-    }
-    buf_release(&p->out);
-    return true;
-}
-
-static enum io probe_receive(struct probe *p)
-{
-    if (!(p->conn.ready & CONN_READ))
-        return IO_AGAIN;
-    size_t got = 0;
-    if (p->in.base != NULL && p->in.tail == p->in.cap)
-        buf_compact(&p->in);
-    if (!buf_attach(&p->in) || (buf_room(&p->in) == 0 && !buf_grow(&p->in, DIALOGUE_IN_MAX))) {
-        p->conn.error = ENOMEM;
-        return IO_ERR;
-    }
-    if (buf_room(&p->in) == 0) {
-        p->conn.error = EMSGSIZE; // the dialogue should have found that out
-        return IO_ERR;
-    }
-    enum io result = conn_recv(&p->conn, buf_tail(&p->in), buf_room(&p->in), &got);
-    p->in.tail += (uint32_t)got;
-    p->answered |= got > 0;
-    return result;
-}
-
-// Goes on until a verdict or until it must wait.
-static void probe_talk(struct probe *p, enum dialogue_step step, char reason[DIALOGUE_REASON])
-{
-    while (step == DIALOGUE_MORE) {
-        enum io result = probe_flush(p) ? probe_receive(p) : IO_ERR;
-        if (result == IO_ERR) {
-            probe_broke(p, p->conn.error);
-            return;
-        }
-        if (result == IO_AGAIN) {
-            conn_want(&p->conn, p->check->owner->loop,
-                      buf_len(&p->out) > 0 ? CONN_READ | CONN_WRITE : CONN_READ);
-            return;
-        }
-        step = probe_step(p, result == IO_EOF, reason);
-    }
-    (void)probe_flush(p); // a farewell
-    probe_done(p, step == DIALOGUE_PASSED ? CHECK_PASSED : CHECK_FAILED, reason);
-}
+// ---- the beginning of a check -----------------------------------------------------------------
 
 // A port or address of its own is another service, which expects no header.
 static bool sends_proxy(const struct check *k)
@@ -235,42 +130,6 @@ static bool sends_proxy(const struct check *k)
     const struct health *h = k->terms->health;
     return k->server->backend->send_proxy != PROXY_NONE && h->port == 0 && h->address.len == 0;
 }
-
-static void probe_connected(struct probe *p)
-{
-    struct check *k = p->check;
-    char reason[DIALOGUE_REASON] = "", header[PROXY_OUT_MAX];
-    p->connected = true;
-    k->unrouted_ms = 0;
-    if (!buf_attach(&p->out)) {
-        probe_broke(p, ENOMEM);
-        return;
-    }
-    if (sends_proxy(k)) {
-        int version = k->server->backend->send_proxy == PROXY_V1 ? 1 : 2;
-        size_t n = proxy_hdr_format(version, NULL, NULL, header);
-        memcpy(buf_tail(&p->out), header, n);
-        p->out.tail += (uint32_t)n;
-    }
-    probe_talk(p, probe_step(p, false, reason), reason);
-}
-
-static void on_ready(struct conn *conn)
-{
-    struct probe *p = container_of(conn, struct probe, conn);
-    char reason[DIALOGUE_REASON] = "";
-    if (p->connected) {
-        probe_talk(p, DIALOGUE_MORE, reason);
-        return;
-    }
-    int error = conn_connect_state(conn);
-    if (error == 0)
-        probe_connected(p);
-    else if (error != EINPROGRESS)
-        probe_broke(p, error);
-}
-
-// ---- the beginning of a check -----------------------------------------------------------------
 
 // A check may go to another address or port than the traffic.
 static void find_target(const struct check *k, struct addr *to)
@@ -290,40 +149,16 @@ static void find_target(const struct check *k, struct addr *to)
         to->ip.v6.sin6_port = htons(port);
 }
 
-static void check_fail(struct check *k, uint32_t address_epoch, int error)
-{
-    char reason[CHECK_REASON];
-    enum check_verdict verdict = explain_error(k, error, reason);
-    check_done(k, address_epoch, verdict, reason);
-}
-
-static void probe_begin(struct check *k, const struct addr *to, uint32_t address_epoch)
-{
-    struct checks *c = k->owner;
-    struct probe *p = pool_get_zeroed(&probes);
-    int fd = p != NULL ? sock_connect(to, k->terms->speaks_first || sends_proxy(k)) : -ENOMEM;
-    if (fd < 0) {
-        if (p != NULL)
-            pool_put(&probes, p);
-        check_fail(k, address_epoch, -fd);
-        return;
-    }
-    p->check = k;
-    p->address_epoch = address_epoch;
-    check_dialogue_init(&p->dialogue, k->terms, k->server, p->host);
-    conn_init(&p->conn, &transport_plain, fd, on_ready);
-    p->conn.ready = 0;
-    conn_want(&p->conn, c->loop, CONN_READ | CONN_WRITE); // both at once: it failed
-    k->probe = p;
-    c->n_running++;
-    timer_set(&c->loop->wheel, &k->timer, c->loop->now_ms + k->terms->health->timeout_ms);
-}
-
 static void check_begin(struct check *k)
 {
     struct checks *c = k->owner;
     const struct server_track *t = servers_track(c->servers, k->server->index);
-    struct addr to;
+    struct probe_order order = {.terms = k->terms,
+                                .server = k->server,
+                                .sends_proxy = sends_proxy(k),
+                                .owner = k,
+                                .over = on_over};
+    int error;
     k->began_ms = c->loop->now_ms;
     if (t->state == SERVER_MAINT || !t->resolved) { // checks_hurry() ends that
         plan_next(k);
@@ -333,39 +168,26 @@ static void check_begin(struct check *k)
         list_append(&c->waiting, &k->node);
         return;
     }
-    find_target(k, &to);
-    probe_begin(k, &to, t->address_epoch);
-}
-
-static void explain_silence(const struct probe *p, char reason[CHECK_REASON])
-{
-    const char *missing = "no connection";
-    if (p->connected)
-        missing = p->answered ? "no complete answer" : "no answer";
-    uint32_t ms = p->check->terms->health->timeout_ms;
-    if (ms % 1000 == 0)
-        snprintf(reason, CHECK_REASON, "%s within %u s", missing, ms / 1000);
-    else
-        snprintf(reason, CHECK_REASON, "%s within %u ms", missing, ms);
+    k->address_epoch = t->address_epoch;
+    find_target(k, &order.to);
+    k->probe = probe_begin(c->loop, &order, &error);
+    if (k->probe == NULL) {
+        check_broke(k, error);
+        return;
+    }
+    c->n_running++;
+    timer_set(&c->loop->wheel, &k->timer, c->loop->now_ms + k->terms->health->timeout_ms);
 }
 
 static void on_time(struct timer *t)
 {
     struct check *k = container_of(t, struct check, timer);
-    struct probe *p = k->probe;
-    char reason[CHECK_REASON];
-    if (p == NULL) {
-        list_remove(&k->node);
-        check_begin(k);
+    if (k->probe != NULL) {
+        probe_late(k->probe); // on_over() follows
         return;
     }
-    // it may be us who were late: what has come until now counts
-    p->conn.ready = CONN_READ | CONN_WRITE;
-    on_ready(&p->conn);
-    if (k->probe != p)
-        return;
-    explain_silence(p, reason);
-    probe_done(p, CHECK_FAILED, reason);
+    list_remove(&k->node);
+    check_begin(k);
 }
 
 // ---- which servers ----------------------------------------------------------------------------
@@ -415,8 +237,11 @@ static struct check *make_check(struct checks *c)
 
 static void stop_check(struct check *k)
 {
-    if (k->probe != NULL)
+    if (k->probe != NULL) {
         probe_drop(k->probe);
+        k->owner->n_running--;
+    }
+    k->probe = NULL;
     list_remove(&k->node);
 }
 
