@@ -285,11 +285,14 @@ static void complete(struct binder *b, const struct chain *c, struct health *h)
     h->type = own != HEALTH_TYPES ? own : inherited;
     if (h->every_down_ms == 0)
         h->every_down_ms = h->every_ms;
-    if (c->own != NULL && (type == NULL || own != HEALTH_TYPES)) // a wrong type is bad enough
+    bool wrong = type != NULL && own == HEALTH_TYPES; // bad enough; `off` may keep its keys
+    if (c->own != NULL && !wrong && h->type != HEALTH_OFF)
         check_keys(b, c->own, h->type);
     if (expect != NULL && !expect->poisoned && (mine || h->type == inherited) &&
         h->type != HEALTH_TYPES && health_has_key(h->type, STR("expect")))
         bind_expect(b, expect, h);
+    else
+        bind_origin(b, &object_health, h)->from[row_of("expect") - object_health.rows] = NULL;
     if (h->n_statuses == 0) {
         h->statuses = &fine;
         h->n_statuses = 1;

@@ -121,6 +121,15 @@ static void test_other_types(void **state)
     arena_free(c->arena);
 }
 
+// A check that is switched off may keep what it would do.
+static void test_off(void **state)
+{
+    (void)state;
+    struct config *c = with("health: {type: off, path: /h, expect: 200}\n");
+    assert_int_equal(c->backends[0].health.type, HEALTH_OFF);
+    arena_free(c->arena);
+}
+
 // Each key by itself: a section of a backend changes those it names. The type counts as named when
 // its own keys are; then what `defaults` expects of another type does not hold.
 static void test_inheritance(void **state)
@@ -304,7 +313,7 @@ int main(void)
         cmocka_unit_test(test_default_type), cmocka_unit_test(test_failover),
         cmocka_unit_test(test_retry_on),     cmocka_unit_test(test_passive),
         cmocka_unit_test(test_server_keys),  cmocka_unit_test(test_places),
-        cmocka_unit_test(test_dns),
+        cmocka_unit_test(test_dns),          cmocka_unit_test(test_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
