@@ -284,6 +284,8 @@ static uint32_t hash_pick(const struct scheduler *s, const struct pick_round *a)
 {
     if (!a->pick->has_key || UNLIKELY(s->ring == NULL))
         return sched_rr.pick(s, a);
+    if (a->table->n == 1) // active-passive: no walk past all that stand by
+        return sched_scan(a, 0);
     const struct hash_ring *ring = s->ring;
     struct sum all = {0, 0};
     uint32_t usable = SCHED_NONE;
@@ -297,8 +299,6 @@ static uint32_t hash_pick(const struct scheduler *s, const struct pick_round *a)
             usable = i; // should all be overloaded
         if (!passes_on(s, a, i, s->ids[server]) && !overloaded(a, i, &all))
             return i;
-        if (a->table->n == 1)
-            break;
     }
     return usable != SCHED_NONE ? usable : rendezvous(s, a);
 }

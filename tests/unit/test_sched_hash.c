@@ -354,7 +354,7 @@ static void bounds_the_load_among_those_with_an_address(void **state)
     expect_bounded_thirds(&f);
 }
 
-// A few of these keys see no usable server on their stretch of the ring.
+// Some of the last keys see no usable server on their stretch of the ring.
 static void follows_its_key_when_nearly_all_are_gone(void **state)
 {
     (void)state;
@@ -373,6 +373,9 @@ static void follows_its_key_when_nearly_all_are_gone(void **state)
     }
     assert_int_equal(counts[100] + counts[200], 20000);
     assert_in_range(counts[100], 9000, 11000);
+    fixture_avoid(&f, 100);
+    for (uint32_t k = 0; k < 2000; k++)
+        assert_int_equal(fixture_pick_key(&f, key_number(k)), 200);
     fixture_close(&f);
 }
 
