@@ -31,6 +31,7 @@ static const char *const advice[END_COUNT] = {
     [END_SERVER_CONNECT_TIMEOUT] = "The server's host is down, filtered or out of backlog; timeout.connect sets the limit.",
     [END_SERVER_CLOSED_WAIT] = "The application crashed or was restarted: see its log at that time.",
     [END_SERVER_TIMEOUT_WAIT] = "The application is too slow: see t_response; raise timeout.server only if it is meant to be.",
+    [END_SERVER_DOWN] = "Look at the server; on-server-down: keep lets what is in progress go on.",
     [END_BAD_RESPONSE] = "Look at the application: its answer is no HTTP, or could be read in two ways.",
     [END_SERVER_CLOSED_DATA] = "The application died in the middle of its answer: see its log at that time.",
     [END_SERVER_TIMEOUT_DATA] = "The application stalled in the middle; raise timeout.server if it is meant to pause.",
@@ -57,6 +58,7 @@ static const char *who(char letter)
         {'R', "a resource ran out"},
         {'I', "a fault in evlb"},
         {'K', "evlb was told to end it"},
+        {'D', "its server went down"},
         {'c', "the client was too slow"},
         {'s', "the server was too slow"},
     };

@@ -35,6 +35,7 @@
     X(SERVER_CONNECT_TIMEOUT,"server-connect-timeout","sC", 504, "the server did not accept in timeout.connect") \
     X(SERVER_CLOSED_WAIT,    "server-closed-wait",    "SH", 502, "the server closed before the head of its answer was complete") \
     X(SERVER_TIMEOUT_WAIT,   "server-timeout-wait",   "sH", 504, "the server did not answer in timeout.server") \
+    X(SERVER_DOWN,           "server-down",           "D-", 502, "cut when the server went down (on-server-down: close)") \
     X(BAD_RESPONSE,          "bad-response",          "PH", 502, "the server's answer breaks HTTP's rules") \
     X(SERVER_CLOSED_DATA,    "server-closed-data",    "SD", 0,   "the server closed in the middle of its answer") \
     X(SERVER_TIMEOUT_DATA,   "server-timeout-data",   "sD", 0,   "the server sent or took nothing for timeout.server") \

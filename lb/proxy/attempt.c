@@ -121,12 +121,15 @@ void attempt_succeeded(struct attempt *a, struct worker *w)
 
 bool attempt_may_retry(struct attempt *a, struct worker *w, enum end_cause why)
 {
-    bool charged = why != END_SERVER_REFUSED;
+    bool died = why == END_SERVER_CLOSED_WAIT && a->retries == 0;
+    bool charged = !died && why != END_SERVER_REFUSED && why != END_SERVER_DOWN;
     uint32_t budget = MAX_OF(w->exchanges / RETRY_BUDGET_SHARE, RETRY_BUDGET_MIN);
-    if (a->retries >= a->backend->retries)
+    if (a->retries >= a->backend->retries || a->backend->retry_on == 0)
         return false;
-    if (charged && !a->retrying && w->retrying >= budget)
+    if (charged && !a->retrying && w->retrying >= budget) {
+        w->count->backends[a->backend->index][BACKEND_RETRIES_OVER_BUDGET]++;
         return false;
+    }
     if (charged && !a->retrying) {
         a->retrying = true;
         w->retrying++;

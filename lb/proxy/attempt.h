@@ -41,9 +41,9 @@ void attempt_refused(struct attempt *a, struct worker *w);
 // Releases the claim without a verdict on the server (the next pick should avoid it all the same).
 void attempt_leave(struct attempt *a, struct worker *w);
 // True when one more retry is allowed by `retries` and by the budget (at most 20 % of what is in
-// progress in this worker, at least 3); counts it. A refused connection is outside of the budget:
-// it has cost no server any work, and those who were sent to a server that has just died are many
-// at once.
+// progress in this worker, at least 3); counts it. Outside of the budget are refused connections,
+// and the first time that the server ended the connection before it answered: those who were sent
+// to a server that has just died are many at once, and their retries are no more than they were.
 bool attempt_may_retry(struct attempt *a, struct worker *w, enum end_cause why) MUST_CHECK;
 // The claimed server has accepted the connection, but broke it or kept silent until its time was
 // over. The claim stays.

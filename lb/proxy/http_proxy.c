@@ -47,6 +47,7 @@ static enum step st_wait(struct exchange *x);
 static enum step st_stream(struct exchange *x);
 static enum step st_tunnel(struct exchange *x);
 static enum step st_reply(struct exchange *x);
+static enum step server_down(struct exchange *x);
 static enum step refuse(struct exchange *x, uint16_t status, enum end_cause cause,
                         const char *sentence);
 static enum step finish(struct exchange *x, enum end_cause cause);
@@ -100,6 +101,8 @@ static enum step go(struct exchange *x, enum http_state next)
 static void drive(struct exchange *x)
 {
     x->yielded = false;
+    if (x->server != NULL && x->server->down && server_down(x) != STEP_GO)
+        return;
     for (int i = 0; i < STEPS_PER_TURN; i++) {
         if (steps[x->state].step(x) != STEP_GO)
             return;
@@ -356,7 +359,7 @@ static enum step st_connect(struct exchange *x)
 // ---- SEND
 
 // The server connection broke, or ended in order, before any byte of a final response.
-static enum step server_failed(struct exchange *x)
+static enum step server_failed(struct exchange *x, enum end_cause cause)
 {
     struct worker *w = x->w;
     bool replay = x->up.passed == 0 || http_may_replay(x);
@@ -365,25 +368,28 @@ static enum step server_failed(struct exchange *x)
     panic_note("server closed before its answer", x->server->server->index, x->reused);
     if (!x->reused)
         attempt_unanswered(&x->attempt, w);
-    upstream_close(x->server, true);
-    x->server = NULL;
-    buf_release(&x->up.first);
-    exchange_drop_answer(x);
     counters[x->reused ? SERVER_REUSE_RACES : SERVER_RESPONSE_FAILURES]++;
     if (!replay) {
         x->client_keeps = x->client_keeps && x->up.done;
-        return refuse(x, 502, END_SERVER_CLOSED_WAIT, "the server closed before it had answered");
+        return refuse(x, end_info(cause)->status, cause, end_info(cause)->sentence);
     }
-    x->up.passed = 0;
-    x->up.sent = x->head_bytes;
-    if (x->reused) { // it had been closed while idle: no fault of the server, no new pick
+    http_rewind(x);
+    if (x->reused && cause != END_SERVER_DOWN) { // closed while idle: no fault of the server
         x->fresh_only = true;
         return go(x, HS_PICK);
     }
     attempt_leave(&x->attempt, w);
     if (reset && attempt_may_retry(&x->attempt, w, END_SERVER_REFUSED))
         return go(x, HS_PICK);
-    return retry_or_refuse(x, END_SERVER_CLOSED_WAIT);
+    return retry_or_refuse(x, cause);
+}
+
+// `on-server-down: close`: nobody waits for a server that was found down.
+static enum step server_down(struct exchange *x)
+{
+    if (x->state == HS_CONNECT)
+        return connect_failed(x, END_SERVER_DOWN);
+    return x->head_sent ? cut(x, END_SERVER_DOWN) : server_failed(x, END_SERVER_DOWN);
 }
 
 static enum step st_send(struct exchange *x)
@@ -399,7 +405,7 @@ static enum step st_send(struct exchange *x)
         return refuse(x, 431, END_BAD_REQUEST, "the request head is too large to be forwarded");
     x->head_sent_bytes = (uint32_t)w->out.total + buf_len(&x->up.first); // a PROXY header, too
     if (http_send_head(w, &x->up, server) == IO_ERR)
-        return server_failed(x);
+        return server_failed(x, END_SERVER_CLOSED_WAIT);
     x->sent_ms = w->loop.now_ms;
     return go(x, HS_WAIT);
 }
@@ -481,7 +487,16 @@ static enum step take_response(struct exchange *x, const struct http_head *h)
     attempt_succeeded(&x->attempt, x->w);
     if (h->status == 101)
         return begin_tunnel(x, h);
+    if (http_leave_server(x, http_retry_on_status(h->status), END_BAD_RESPONSE))
+        return go(x, HS_PICK);
     return h->status >= 200 ? begin_response(x, h) : pass_interim(x, h);
+}
+
+static enum step half_a_head(struct exchange *x)
+{
+    if (http_leave_server(x, RETRY_ON_EMPTY_RESPONSE, END_SERVER_CLOSED_WAIT))
+        return go(x, HS_PICK);
+    return refuse(x, 502, END_SERVER_CLOSED_WAIT, "the server closed in the middle of its answer");
 }
 
 // Reads a response head. WAIT: not there yet.
@@ -507,10 +522,10 @@ static enum step read_response(struct exchange *x)
                 return s;
             continue;
         }
+        if (x->down.src_eof && buf_len(b) == 0)
+            return server_failed(x, END_SERVER_CLOSED_WAIT);
         if (x->down.src_eof)
-            return buf_len(b) == 0 ? server_failed(x)
-                                   : refuse(x, 502, END_SERVER_CLOSED_WAIT,
-                                            "the server closed in the middle of its answer");
+            return half_a_head(x);
         if (!(server->ready & CONN_READ) || fills++ == FILLS_PER_TURN)
             return STEP_WAIT;
         if (flow_fill(&x->down, server, l->head_bytes + BUF_BYTES) == IO_ERR && !x->down.src_eof)
@@ -741,13 +756,11 @@ static enum step timed_out(struct exchange *x)
         return cut(x, cause);
     if (cause == END_SERVER_TIMEOUT_WAIT)
         attempt_unanswered(&x->attempt, x->w);
+    if (cause == END_SERVER_TIMEOUT_WAIT && buf_len(&x->down.buf) == 0 &&
+        http_leave_server(x, RETRY_ON_TIMEOUT, cause))
+        return go(x, HS_PICK);
     x->client_keeps = x->client_keeps && !x->client_slow;
     return refuse(x, end_info(cause)->status, cause, end_info(cause)->sentence);
-}
-
-static bool uploads(const struct exchange *x)
-{
-    return x->state >= HS_SEND && !x->up.done;
 }
 
 void http_timeout(struct session *s)
@@ -763,8 +776,9 @@ void http_timeout(struct session *s)
         return;
     }
     if (w->loop.now_ms < x->deadline_ms) { // the answer is taking its time
+        bool uploads = x->state >= HS_SEND && !x->up.done;
         if (!http_look_at_client(x))
-            (void)cut(x, uploads(x) ? END_CLIENT_CLOSED_DATA : steps[x->state].client_left);
+            (void)cut(x, uploads ? END_CLIENT_CLOSED_DATA : steps[x->state].client_left);
         return;
     }
     if (timed_out(x) == STEP_GO)

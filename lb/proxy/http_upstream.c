@@ -66,6 +66,42 @@ bool http_add_proxy_header(struct exchange *x)
     return buf_append(&x->up.first, header, n);
 }
 
+void http_rewind(struct exchange *x)
+{
+    upstream_close(x->server, true);
+    x->server = NULL;
+    buf_release(&x->up.first);
+    exchange_drop_answer(x);
+    x->up.passed = 0;
+    x->up.sent = x->head_bytes;
+}
+
+bool http_leave_server(struct exchange *x, unsigned why, enum end_cause cause)
+{
+    const struct attempt *a = &x->attempt;
+    if (!(a->backend->retry_on & why) || !http_may_replay(x) ||
+        !attempt_may_retry(&x->attempt, x->w, cause))
+        return false;
+    x->w->count->servers[a->server->index][SERVER_RESPONSE_FAILURES]++;
+    http_rewind(x);
+    attempt_leave(&x->attempt, x->w);
+    return true;
+}
+
+unsigned http_retry_on_status(uint16_t status)
+{
+    switch (status) {
+    case 502:
+        return RETRY_ON_502;
+    case 503:
+        return RETRY_ON_503;
+    case 504:
+        return RETRY_ON_504;
+    default:
+        return 0;
+    }
+}
+
 void http_release_server(struct exchange *x, bool keep, bool reset)
 {
     if (x->server != NULL && keep && x->pin)

@@ -46,6 +46,7 @@ static enum step st_pick(struct tcp_session *t);
 static enum step st_queue(struct tcp_session *t);
 static enum step st_connect(struct tcp_session *t);
 static enum step st_relay(struct tcp_session *t);
+static enum step server_down(struct tcp_session *t);
 static enum step end(struct tcp_session *t, enum end_cause cause);
 
 #define TO(state) (1u << TS_##state)
@@ -94,6 +95,8 @@ static void set_timer(struct tcp_session *t)
 static void drive(struct tcp_session *t)
 {
     enum step r;
+    if (t->server != NULL && t->server->down && server_down(t) != STEP_GO)
+        return;
     while ((r = steps[t->state].step(t)) == STEP_GO)
         continue;
     if (r == STEP_WAIT)
@@ -334,6 +337,12 @@ static enum step st_connect(struct tcp_session *t)
         return offer(t);
     wait_for_words(t);
     return STEP_WAIT;
+}
+
+// `on-server-down: close`: nobody waits for a server that was found down.
+static enum step server_down(struct tcp_session *t)
+{
+    return t->state == TS_CONNECT ? connect_failed(t, END_SERVER_DOWN) : end(t, END_SERVER_DOWN);
 }
 
 // ---- RELAY

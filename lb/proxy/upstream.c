@@ -67,6 +67,12 @@ static bool has_moved(const struct upstream *u)
     return u->addr_version != addr_version(u->w, u->server);
 }
 
+static void note_busy(struct upstream *u)
+{
+    if (u->server->backend->on_server_down == SERVER_DOWN_CLOSE)
+        list_append(&u->w->idle[u->server->index].busy, &u->node);
+}
+
 struct upstream *upstream_take_idle(struct worker *w, const struct server *server, void *holder,
                                     void (*on_ready)(void *holder))
 {
@@ -82,6 +88,7 @@ struct upstream *upstream_take_idle(struct worker *w, const struct server *serve
         u->holder = holder;
         u->on_ready = on_ready;
         u->uses++;
+        note_busy(u);
         return u;
     }
     return NULL;
@@ -124,6 +131,7 @@ struct upstream *upstream_connect(struct worker *w, const struct server *server,
     u->idle_limit_ms = server->backend->timeout.idle;
     w->n_upstreams++;
     w->count->servers[server->index][SERVER_CONNECTIONS]++;
+    note_busy(u);
     return u;
 }
 
@@ -141,7 +149,7 @@ void upstream_keep(struct upstream *u, uint32_t limit_ms)
 {
     struct worker *w = u->w;
     struct idle_pool *p = &w->idle[u->server->index];
-    bool usable = upstream_renew(u) && !w->draining && !u->private;
+    bool usable = upstream_renew(u) && !w->draining && !u->private && !u->down;
     u->idle_limit_ms = MIN_OF(u->idle_limit_ms, limit_ms);
     if (!usable || u->idle_limit_ms == 0 || p->count >= IDLE_PER_SERVER_MAX) {
         upstream_close(u, false);
@@ -149,6 +157,7 @@ void upstream_keep(struct upstream *u, uint32_t limit_ms)
     }
     u->holder = NULL;
     u->idle_since_ms = w->loop.now_ms;
+    list_remove(&u->node);
     list_prepend(&p->idle, &u->node);
     p->count++;
     conn_want(&u->conn, &w->loop, CONN_READ);
@@ -165,6 +174,7 @@ void upstream_close(struct upstream *u, bool reset)
 {
     struct worker *w = u->w;
     timer_clear(&u->timer);
+    list_remove(&u->node);
     conn_close(&u->conn, &w->loop, reset);
     w->n_upstreams--;
     loop_bury(&w->loop, &u->grave, bury);
@@ -177,6 +187,33 @@ void upstream_close_idle(struct worker *w)
         {
             close_idle(list_entry(node, struct upstream, node));
         }
+    }
+}
+
+static void cut_down(struct worker *w, const struct server *s)
+{
+    struct list *busy = &w->idle[s->index].busy;
+    if (atomic_load(&w->board->server[s->index].state) != SERVER_DOWN)
+        return;
+    while (!list_empty(busy)) {
+        struct upstream *u = list_entry(busy->next, struct upstream, node);
+        list_remove(&u->node);
+        u->down = true;
+        u->on_ready(u->holder);
+    }
+}
+
+void upstream_cut_down(struct worker *w)
+{
+    const struct config *c = w->now->config;
+    for (uint32_t i = 0; i < c->n_backends; i++) {
+        const struct backend *b = &c->backends[i];
+        uint32_t epoch = atomic_load(&w->board->cursor[b->index].epoch);
+        if (b->on_server_down != SERVER_DOWN_CLOSE || w->epochs[b->index] == epoch)
+            continue;
+        w->epochs[b->index] = epoch;
+        for (uint32_t k = 0; k < b->n_servers; k++)
+            cut_down(w, &b->servers[k]);
     }
 }
 

@@ -19,6 +19,9 @@ void upstream_keep(struct upstream *u, uint32_t limit_ms);
 void upstream_close(struct upstream *u, bool reset);
 // Closes all idle ones.
 void upstream_close_idle(struct worker *w);
+// The board has news: whoever holds a connection to a server that is down has to give it up, where
+// `on-server-down: close` says so.
+void upstream_cut_down(struct worker *w);
 // One that nobody uses now belongs to its server as w->now has it. False: that is gone, or the
 // connection is not to be kept for it; the caller closes it.
 bool upstream_renew(struct upstream *u) MUST_CHECK;

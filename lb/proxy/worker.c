@@ -100,13 +100,19 @@ static void on_channel(struct ev_loop *ev, ev_io *watcher, int events)
     }
 }
 
+void worker_look(struct worker *w)
+{
+    upstream_cut_down(w);
+    queue_look(w);
+}
+
 // Another worker, or control, says that the board has news.
 static void on_wake(struct ev_loop *ev, ev_io *watcher, int events)
 {
     (void)ev, (void)events;
     uint64_t times;
     if (read(watcher->fd, &times, sizeof(times)) == (ssize_t)sizeof(times))
-        queue_look(container_of(watcher, struct worker, wake));
+        worker_look(container_of(watcher, struct worker, wake));
 }
 
 static int dial(struct worker *w, const struct addr *to, bool has_data)
@@ -118,8 +124,11 @@ static int dial(struct worker *w, const struct addr *to, bool has_data)
 static void init_pools(struct worker *w)
 {
     w->idle = xcalloc(w->board->dim.servers, sizeof(*w->idle));
-    for (uint32_t i = 0; i < w->board->dim.servers; i++)
+    for (uint32_t i = 0; i < w->board->dim.servers; i++) {
         list_init(&w->idle[i].idle);
+        list_init(&w->idle[i].busy);
+    }
+    w->epochs = xcalloc(w->board->dim.backends, sizeof(*w->epochs));
 }
 
 static void init_listeners(struct worker *w, const struct worker_setup *setup)
@@ -176,6 +185,7 @@ void worker_free(struct worker *w)
     lb_assert(w->now == NULL);
     loop_end_turn(&w->loop);
     free(w->idle);
+    free(w->epochs);
     queue_free(w);
 }
 

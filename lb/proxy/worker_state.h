@@ -72,7 +72,7 @@ struct session {
 struct upstream {
     struct conn conn;
     struct timer timer; // ends it when idle for too long
-    struct list node;   // in idle_pool.idle, or alone
+    struct list node;   // in idle_pool.idle or .busy, or alone
     struct worker *w;
     const struct server *server; // of the holder's generation; of w->now when idle or pinned
     void *holder;                // NULL: idle
@@ -83,12 +83,14 @@ struct upstream {
     uint64_t idle_since_ms;
     struct grave grave;
 
+    bool down;    // the server was found down: the holder gives it up
     bool private; // never goes to another client (its PROXY header named this one)
 };
 
 struct idle_pool {
     struct list idle; // the one used last first
-    uint32_t count;
+    struct list busy; // held by somebody; only with `on-server-down: close`
+    uint32_t count;   // idle ones
 };
 
 struct worker {
@@ -102,10 +104,11 @@ struct worker {
     struct ring *access_log; // NULL: off
     struct idle_pool *idle;  // by server slot
     struct queue *queues;    // by backend slot
+    uint32_t *epochs;        // by backend slot: up to where servers that went down were cut off
     struct list queues_in_use;
     struct timer queue_tick;
-    struct list listeners;   // those that are configured
-    struct list sockets;     // that came for the next configuration (reload.c)
+    struct list listeners; // those that are configured
+    struct list sockets;   // that came for the next configuration (reload.c)
     struct list sessions;
     uint32_t n_sessions, n_upstreams;
     uint32_t retrying;  // exchanges that are in a retry now, against the budget
@@ -133,6 +136,8 @@ void worker_init(struct worker *w, const struct worker_setup *setup, struct ev_l
 // Takes no new connections, closes what is idle, ends when the rest is over or after `ms` (0: no
 // limit).
 void worker_drain(struct worker *w, uint32_t ms);
+// The board has news: servers went down, came up, have room.
+void worker_look(struct worker *w);
 // Tells the supervisor.
 void worker_say(struct worker *w, uint32_t type, uint32_t arg, uint32_t status);
 // Closes and frees all that it holds.

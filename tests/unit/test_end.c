@@ -33,7 +33,7 @@ static void letters_come_from_the_documented_alphabets(void **state)
     {
         const char *letters = end_info(c)->letters;
         assert_int_equal(strlen(letters), 2);
-        assert_non_null(strchr("-CSPLRIKcs", letters[0]));
+        assert_non_null(strchr("-CSPLRIKDcs", letters[0]));
         assert_non_null(strchr("-RQCHD", letters[1]));
     }
 }
