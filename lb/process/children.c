@@ -79,6 +79,15 @@ void children_init(struct tree *t)
     }
 }
 
+void children_hold_workers(struct tree *t, uint64_t until_ms)
+{
+    for (uint32_t i = 0; i < t->n_children; i++) {
+        struct child *c = &t->children[i];
+        if (c->kind == CHILD_WORKER && c->started_ms == 0 && c->start_ms != 0)
+            c->start_ms = until_ms;
+    }
+}
+
 // ---- starting ---------------------------------------------------------------------------------
 
 static void set_state(struct child *c, enum process_state state)
@@ -237,6 +246,8 @@ static void hear(struct tree *t, struct child *c, const struct message *m, const
         c->ready = true;
         set_state(c, PROCESS_READY);
         log_debug("%s (pid %d) is ready", c->name, (int)c->pid);
+        if (c->kind == CHILD_CONTROL)
+            children_hold_workers(t, 1);
         break;
     case MSG_TAKEN:
         reload_taken(t->reload, c, m->arg, m->status);

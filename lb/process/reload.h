@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Reload in place: the supervisor's side. Files are read again, what is new is bound, and all
 // children are given the new configuration; what stays the same is not touched.
-#ifndef EVLB_RELOAD_H
-#define EVLB_RELOAD_H
+#ifndef EVLB_PROCESS_RELOAD_H
+#define EVLB_PROCESS_RELOAD_H
 
 #include "process/supervisor.h"
 #include "process/tree.h"

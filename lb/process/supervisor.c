@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The supervisor's life. Called by `evlb run`; may be root; the only process that binds and forks.
 //
-//   set up: user, limits, shared memory, names, listeners, log, admin socket
+//   set up: user, limits, shared memory, listeners, log, admin socket
 //
 //   STARTING --all ready--> RUNNING --TERM, INT, USR1--> DRAINING --all workers gone--+
 //       |                      |                           | time over, second TERM   |
@@ -34,7 +34,6 @@
 #include "process/admin_socket.h"
 #include "process/reload.h"
 #include "process/requests.h"
-#include "process/resolve.h"
 #include "process/sanitizer.h"
 #include "process/title.h"
 #include "process/tree.h"
@@ -42,6 +41,7 @@
 #define DRAIN_GRACE_MS 2000u // beyond timeout.shutdown: workers end by themselves
 #define STOP_GRACE_MS 1000u  // between MSG_STOP and SIGKILL
 #define FLUSH_MS 2000u       // for the logger's last lines
+#define NAMES_MS 5000u       // how long a start waits for name servers
 #define NEVER UINT64_MAX
 
 enum phase {
@@ -386,6 +386,16 @@ static bool make_shared(struct tree *t)
     return true;
 }
 
+// Servers whose addresses control has to find out.
+static bool has_names(const struct config *c)
+{
+    for (uint32_t i = 0; i < c->n_servers; i++) {
+        if (c->servers[i].addr.len == 0)
+            return true;
+    }
+    return false;
+}
+
 static enum supervisor_status set_up(struct tree *t, const struct supervisor_options *options)
 {
     if (!open_standard(t))
@@ -395,7 +405,6 @@ static enum supervisor_status set_up(struct tree *t, const struct supervisor_opt
     t->limits = limits_find(t->config);
     if (!make_shared(t))
         return SUPERVISOR_SYSTEM;
-    (void)resolve_servers(t->config, t->shared->board);
     if (!bind_listeners(t) || !open_access_log(t))
         return SUPERVISOR_SYSTEM;
     t->admin_fd = admin_socket_open(t->config, &t->who);
@@ -406,6 +415,8 @@ static enum supervisor_status set_up(struct tree *t, const struct supervisor_opt
     t->reload = reload_new(t, options);
     t->requests = requests_new(t);
     children_init(t);
+    if (has_names(t->config))
+        children_hold_workers(t, clock_monotonic_ms() + NAMES_MS);
     return SUPERVISOR_STOPPED;
 }
 

@@ -73,6 +73,9 @@ struct tree {
 
 // Makes the table of children; starts nothing.
 void children_init(struct tree *t);
+// Workers that have not started yet start when control is ready, at the latest at `until_ms`: it
+// looks up names first.
+void children_hold_workers(struct tree *t, uint64_t until_ms);
 // Starts what is due. A child returns never.
 void children_start_due(struct tree *t, uint64_t now_ms);
 // Collects the dead, takes back what they held, plans their replacements.
