@@ -14,6 +14,30 @@
 #define RETRY_BUDGET_MIN 3u
 #define RETRY_BUDGET_SHARE 5u // a fifth of what is in progress
 
+void attempt_begin(struct attempt *a, struct generation *g)
+{
+    a->generation = generation_hold(g);
+}
+
+void attempt_forget(struct attempt *a, struct worker *w)
+{
+    generation_drop(w, a->generation);
+}
+
+// Who waits since before a reload must not wait for servers that are gone or for room that there is
+// now: others wait behind it.
+static void renew(struct attempt *a, struct worker *w)
+{
+    struct generation *now = w->now, *before = a->generation;
+    const struct backend *b = now->backend_at[a->backend->index];
+    if (now == before || b == NULL || b->mode != a->backend->mode)
+        return;
+    a->generation = generation_hold(now);
+    a->backend = b;
+    a->last = a->last != NULL ? now->server_at[a->last->index] : NULL;
+    generation_drop(w, before);
+}
+
 bool attempt_claim(struct attempt *a, struct worker *w, const struct server *s)
 {
     uint32_t slot = board_server_slot(s->index), most = sched_limit(w->board, s);
@@ -59,6 +83,8 @@ enum attempt_result attempt_pick(struct attempt *a, struct worker *w, void *hold
 {
     uint32_t backend = a->backend->index;
     struct waiter *place = &a->waiter;
+    if (place->turn)
+        renew(a, w);
     // one that had a server before goes first: it had its turn
     bool may_pick = place->turn || a->n_avoid > 0 || LIKELY(!queue_in_use(w, backend));
     enum pick_result r = may_pick ? pick(a, w) : PICK_FULL;

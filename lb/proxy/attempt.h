@@ -10,7 +10,7 @@
 #include "proxy/worker_state.h"
 
 struct attempt {
-    struct generation *generation; // held by the owner: backend and servers are its
+    struct generation *generation; // held: backend and servers are its
     const struct backend *backend;
     const struct server *server; // claimed; NULL: none
     const struct server *last;   // claimed last, for the log
@@ -30,7 +30,11 @@ enum attempt_result {
     ATTEMPT_NO_SERVER,  // none is usable
 };
 
-// Picks a server and claims it, or waits for one that has room. Behind those who wait already.
+// Holds the configuration that the work began with, until attempt_forget().
+void attempt_begin(struct attempt *a, struct generation *g);
+void attempt_forget(struct attempt *a, struct worker *w);
+// Picks a server and claims it, or waits for one that has room. Behind those who wait already. What
+// has waited picks among the servers as they are now.
 enum attempt_result attempt_pick(struct attempt *a, struct worker *w, void *holder,
                                  void (*on_turn)(void *holder)) MUST_CHECK;
 // Claims this server without asking the scheduler. False: it has no room.

@@ -15,7 +15,8 @@ static void begin(struct exchange *x, struct session *s)
 {
     x->s = s;
     x->w = s->w;
-    x->attempt.generation = generation_hold(s->listener->generation);
+    x->generation = generation_hold(s->listener->generation);
+    attempt_begin(&x->attempt, x->generation);
     x->frontend = s->listener->frontend;
     x->begin_ms = s->w->loop.now_ms;
     x->idle_ms = (int32_t)MIN_OF(x->begin_ms - s->since_ms, (uint64_t)INT32_MAX);
@@ -44,7 +45,8 @@ static void forget(struct exchange *x)
     x->text = NULL;
     flow_release(&x->down);
     buf_release(&x->up.first);
-    generation_drop(x->w, x->attempt.generation);
+    attempt_forget(&x->attempt, x->w);
+    generation_drop(x->w, x->generation);
 }
 
 void exchange_reset(struct exchange *x)

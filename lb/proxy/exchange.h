@@ -33,7 +33,8 @@ struct exchange_text {
 struct exchange {
     struct session *s;
     struct worker *w;
-    const struct frontend *frontend; // of attempt.generation
+    struct generation *generation;   // held: it began with this one
+    const struct frontend *frontend; // of this generation
     enum http_state state;
     uint8_t minor; // of the request: HTTP/1.minor
     uint8_t response_minor;

@@ -7,7 +7,8 @@
 // An old one is taken out of the row, wherever it stands, when its last holder drops it, so that
 // one long tunnel keeps one configuration in memory and not all that came after it. It is freed at
 // the end of the turn: whoever dropped it may still be looking at its frontend or backend.
-// Invariant: refs is 1 (w->now) plus one per listener, exchange and layer-4 session that uses it;
+// Invariant: refs is 1 (w->now) plus one per listener, exchange, layer-4 session and attempt that
+// uses it;
 // board->generation of this worker is the number of the last one in the row.
 #include "proxy/generation.h"
 
@@ -35,8 +36,11 @@ static struct generation *build(const struct config *c, const struct board *boar
     g->arena = arena;
     g->config = c;
     g->schedulers = arena_alloc(arena, dim->backends * sizeof(*g->schedulers));
-    for (uint32_t i = 0; i < c->n_backends; i++)
+    g->backend_at = arena_alloc(arena, dim->backends * sizeof(*g->backend_at));
+    for (uint32_t i = 0; i < c->n_backends; i++) {
         g->schedulers[c->backends[i].index] = sched_new(&c->backends[i], board);
+        g->backend_at[c->backends[i].index] = &c->backends[i];
+    }
     g->server_at = arena_alloc(arena, dim->servers * sizeof(*g->server_at));
     for (uint32_t i = 0; i < c->n_servers; i++)
         g->server_at[c->servers[i].index] = &c->servers[i];

@@ -15,9 +15,10 @@ struct generation {
     uint32_t number; // counts from 1
     uint32_t refs;
     const struct config *config;
-    bool owns_config;                // loaded by this worker: freed with the generation
-    struct scheduler **schedulers;   // by backend slot; NULL: none of this generation
-    const struct server **server_at; // by server slot; NULL: none of this generation
+    bool owns_config;                  // loaded by this worker: freed with the generation
+    struct scheduler **schedulers;     // by backend slot; NULL: none of this generation
+    const struct backend **backend_at; // the same
+    const struct server **server_at;   // by server slot; NULL: none of this generation
     struct generation *older;
     struct arena *arena;
     struct grave grave;

@@ -156,17 +156,6 @@ static bool begin(struct worker *w, const struct config *c, uint32_t number)
     return false;
 }
 
-// A level that was set by hand stays until the file says another one than before.
-static void apply_process_settings(struct worker *w, const struct config *before,
-                                   const struct message *m)
-{
-    enum log_level level = w->now->config->log_level;
-    if (level != before->log_level)
-        log_set_level(level);
-    if (m->value > 0)
-        w->max_connections = m->value;
-}
-
 void reload_take_config(struct worker *w, const struct message *m, const int *fds)
 {
     struct generation *before = generation_hold(w->now); // sessions still point into it
@@ -179,7 +168,7 @@ void reload_take_config(struct worker *w, const struct message *m, const int *fd
     if (begun) {
         reload_listeners(w);
         session_reload_all(w);
-        apply_process_settings(w, before->config, m);
+        w->max_connections = m->value > 0 ? m->value : w->max_connections;
     } else if (c != NULL) {
         arena_free(c->arena);
     }

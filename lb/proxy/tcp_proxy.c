@@ -28,7 +28,8 @@ enum tcp_state { TS_PREREAD, TS_PICK, TS_QUEUE, TS_CONNECT, TS_RELAY, TS_COUNT }
 
 struct tcp_session {
     struct session *s;
-    const struct frontend *frontend; // of attempt.generation
+    struct generation *generation;   // held: it began with this one
+    const struct frontend *frontend; // of this generation
     enum tcp_state state;
     struct attempt attempt;
     struct upstream *server;
@@ -119,7 +120,8 @@ void tcp_begin(struct session *s)
     flow_init(&t->down);
     t->begin_ms = w->loop.now_ms;
     t->look_ms = t->begin_ms + CLIENT_LOOK_MS;
-    t->attempt.generation = generation_hold(s->listener->generation);
+    t->generation = generation_hold(s->listener->generation);
+    attempt_begin(&t->attempt, t->generation);
     t->frontend = s->listener->frontend;
     t->attempt.backend = t->frontend->routes[0].backend;
     guard(t, t->frontend->timeout.request);
@@ -431,7 +433,8 @@ static void release(struct tcp_session *t, enum end_cause cause)
     if (t->server != NULL)
         upstream_close(t->server, cause != END_OK);
     attempt_end(&t->attempt, w);
-    generation_drop(w, t->attempt.generation);
+    attempt_forget(&t->attempt, w);
+    generation_drop(w, t->generation);
     flow_release(&t->up);
     flow_release(&t->down);
     s->work = NULL;

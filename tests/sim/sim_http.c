@@ -277,7 +277,7 @@ static const char *yaml_of(const struct dialogue *d, bool elsewhere)
     const char *own = d->yaml != NULL ? d->yaml : "";
     bool has_servers = strstr(own, "servers:") != NULL;
     snprintf(yaml, sizeof(yaml), "%s%s", own, has_servers ? "" : "servers: [10.0.0.1:80]\n");
-    if (elsewhere && !has_servers)
+    if (elsewhere)
         strstr(yaml, "10.0.0.1:")[7] = '9';
     return yaml;
 }

@@ -82,6 +82,69 @@ static void test_retry(void **state)
     sim_free(t);
 }
 
+#define LIMIT(address) "servers: [{address: '" address "', max-connections: 1}]\n"
+
+// What waits in a queue must not wait for servers that are gone, nor others behind it.
+static void play_queue(const char *from, const char *to, int first, int second)
+{
+    struct sim *t = sim_new(from);
+    bool tcp = strstr(from, "mode: tcp") != NULL;
+    for (int i = 0; i < 3; i++) {
+        sim_send(t, CLIENT_N(i), tcp ? "hello" : GET("/"));
+        sim_run(t);
+    }
+    assert_int_equal(t->n_dials, 1);
+    reload(t, to);
+    sim_advance(t, 100);
+    assert_int_equal(t->peers[SERVER_N(1)].server, first);
+    assert_int_equal(t->n_dials, second < 0 ? 2 : 3);
+    sim_expect_part(t, SERVER_N(1), tcp ? "hello" : "GET / ", SIM_OPEN);
+    if (second >= 0)
+        assert_int_equal(t->peers[SERVER_N(2)].server, second);
+    if (tcp)
+        expect_echo(t, CLIENT_N(1), SERVER_N(1));
+    else
+        answer(t, CLIENT_N(1), SERVER_N(1));
+    for (int i = 0; i < 3; i++) {
+        sim_expect_state(t, CLIENT_N(i), SIM_OPEN);
+        sim_reset(t, CLIENT_N(i));
+    }
+    sim_advance(t, 2000);
+    expect_one_generation(t);
+    sim_free(t);
+}
+
+static void test_queued(void **state)
+{
+    (void)state;
+    play_queue(LIMIT("10.0.0.1:80"), LIMIT("10.0.0.2:80"), SLOT_TWO, -1);
+    play_queue(LIMIT("10.0.0.1:80"), ONE, SLOT_ONE, SLOT_ONE);
+    play_queue("mode: tcp\n" LIMIT("10.0.0.1:80"), "mode: tcp\n" LIMIT("10.0.0.2:80"), SLOT_TWO,
+               -1);
+    play_queue("mode: tcp\n" LIMIT("10.0.0.1:80"), "mode: tcp\n" OTHER, SLOT_TWO, SLOT_TWO);
+}
+
+// Where the backend is gone altogether, what waits for it still gets its turn there.
+static void test_queued_for_a_backend_that_is_gone(void **state)
+{
+    (void)state;
+    struct sim *t = sim_new("frontends: {web: {listen: 80, backend: a}}\nbackends:\n"
+                            "  a: {servers: {s: {address: '10.0.0.1:80', max-connections: 1}}}\n");
+    for (int i = 0; i < 2; i++) {
+        sim_send(t, CLIENT_N(i), GET("/"));
+        sim_run(t);
+    }
+    reload(t, "frontends: {web: {listen: 80, backend: b}}\n"
+              "backends: {b: {servers: {s: 10.0.0.2:80}}}\n");
+    sim_advance(t, 100);
+    assert_int_equal(t->n_dials, 1);
+    answer(t, CLIENT, SERVER);
+    expect_request(t, SERVER_N(1), SLOT_ONE, "GET / ");
+    answer(t, CLIENT_N(1), SERVER_N(1));
+    expect_one_generation(t);
+    sim_free(t);
+}
+
 // Requests that came together with the one in progress are next ones.
 static void test_pipelined(void **state)
 {
@@ -381,6 +444,8 @@ int main(void)
         cmocka_unit_test(test_server_replaced),
         cmocka_unit_test(test_server_stays),
         cmocka_unit_test(test_retry),
+        cmocka_unit_test(test_queued),
+        cmocka_unit_test(test_queued_for_a_backend_that_is_gone),
         cmocka_unit_test(test_pipelined),
         cmocka_unit_test(test_frontend_changed),
         cmocka_unit_test(test_idle_client),
