@@ -40,17 +40,19 @@ def wait_check(lb, name, state, reason):
 
 
 def test_redis_roles(evlb, start):
+    """The account is the one of docs/health-checks.md."""
     first, second = start(Redis, "redis-first"), start(Redis, "redis-second")
-    first.start("--requirepass", "geheim", "--masterauth", "geheim")
-    second.start("--requirepass", "geheim", "--masterauth", "geheim",
-                 "--replicaof", "127.0.0.1", first.port)
-    check = "type: redis, password: geheim, expect: writable"
+    first.start()
+    second.start("--replicaof", "127.0.0.1", first.port)
+    for node in (first, second):
+        node.command("ACL", "SETUSER", "evlbcheck", "on", ">geheim", "-@all", "+ping", "+role")
+    check = "type: redis, user: evlbcheck, password: geheim, expect: writable"
     lb = evlb(CONFIG.replace("CHECK", check), first=first, second=second)
     wait_check(lb, "first", "up", None)
     wait_check(lb, "second", "down", "role is slave, expected master")
-    assert "OK" in second.command("-a", "geheim", "REPLICAOF", "NO", "ONE")
+    second.command("REPLICAOF", "NO", "ONE")
     wait_check(lb, "second", "up", None)
-    first.command("-a", "geheim", "CONFIG", "SET", "requirepass", "other")
+    first.command("ACL", "SETUSER", "evlbcheck", "off")
     wait_check(lb, "first", "down", "WRONGPASS invalid username-password pair or user is disabled.")
 
 

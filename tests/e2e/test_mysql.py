@@ -24,7 +24,8 @@ backends:
 """
 USERS = """
 CREATE USER replica@'%' IDENTIFIED BY 'replica'; GRANT REPLICATION SLAVE ON *.* TO replica@'%';
-CREATE USER evlbcheck@'%'; GRANT SLAVE MONITOR ON *.* TO evlbcheck@'%';
+CREATE USER evlbcheck@'%' WITH MAX_USER_CONNECTIONS 10;
+GRANT SLAVE MONITOR ON *.* TO evlbcheck@'%';
 CREATE USER secret@'%' IDENTIFIED BY 'geheim'; CREATE USER locked@'%' IDENTIFIED VIA ed25519 USING
   'ZIgUREUg5PVgQ6LskhXmO+eZLS0nC8be6HPjYWR4YJY';
 CREATE USER app@'%' IDENTIFIED BY 'app'; CREATE DATABASE app; GRANT ALL ON app.* TO app@'%';
@@ -89,6 +90,43 @@ def wait_states(lb, first, second, reason=""):
     tools.wait_for(f"{first}, {second} {reason}", reached, timeout=10)
 
 
+class Session:
+    """A client that stays connected through evlb."""
+
+    def __init__(self, port):
+        self.process = subprocess.Popen(
+            [MariaDb.program("mariadb"), "--no-defaults", "--host=127.0.0.1", f"--port={port}",
+             "--user=app", "--password=app", "--batch", "--skip-column-names", "--unbuffered",
+             "--skip-reconnect", "app"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True)
+
+    def ask(self, statement):
+        """The first line of the answer; None when there is no session any more."""
+        try:
+            self.process.stdin.write(statement + ";\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            return None
+        line = self.process.stdout.readline().strip()
+        return line if line and not line.startswith("ERROR 20") else None
+
+    def close(self):
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def session():
+    open_ones = []
+
+    def start(lb):
+        open_ones.append(Session(lb.port))
+        return open_ones[-1]
+    yield start
+    for s in open_ones:
+        s.close()
+
+
 def test_writable_follows_read_only(evlb, nodes):
     lb = start(evlb, nodes)
     wait_states(lb, "up", "down", "read_only is ON, expected writable")
@@ -151,6 +189,23 @@ def test_the_server_counts_no_aborted_connection(evlb, calm_nodes, expect):
         now > then + 40 for now, then in zip(counters("Connections"), begin)), 20, pause=0.5)
     assert (counters("Aborted_connects"), counters("Aborted_clients")) == aborted
     assert "reading communication packets" not in calm_nodes[0].log() + calm_nodes[1].log()
+
+
+def test_a_planned_switch_cuts_the_sessions_of_the_old_primary(evlb, nodes, session):
+    lb = start(evlb, nodes)
+    wait_states(lb, "up", "down")
+    old = session(lb)
+    assert old.ask("SELECT @@server_id") == "1"
+    nodes[0].sql("SET GLOBAL read_only = 1")
+    tools.wait_for("the old session is cut", lambda: old.ask("SELECT @@server_id") is None)
+    nodes[1].sql("STOP SLAVE; RESET SLAVE ALL; SET GLOBAL read_only = 0")
+    wait_states(lb, "down", "up")
+    new = session(lb)
+    assert new.ask("SELECT @@server_id") == "2"
+    nodes[0].sql("SET GLOBAL read_only = 0")  # a mistake: two primaries
+    wait_states(lb, "up", "up")
+    assert session(lb).ask("SELECT @@server_id") == "2"  # failback: manual
+    assert new.ask("SELECT @@server_id") == "2"
 
 
 class Writer(threading.Thread):
