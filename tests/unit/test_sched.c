@@ -2,6 +2,7 @@
 // What all schedulers have in common: who may be picked, and in which order the refusals fall.
 #include "sched_fixture.h"
 
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -284,6 +285,40 @@ static void changes_nothing_before_the_epoch_moves(void **state)
     }
 }
 
+static void change_words_for_ever(struct fixture *f)
+{
+    for (;;) {
+        uint32_t i = 1 + rng_below(&f->rng, f->backend.n_servers - 1);
+        struct board_server *words = &f->board->server[i];
+        atomic_store(&words->standby, rng_below(&f->rng, 2));
+        atomic_store(&words->weight, rng_below(&f->rng, 300));
+        atomic_store(&words->withheld, rng_below(&f->rng, 100));
+        atomic_store(&words->state, rng_below(&f->rng, SERVER_STATES));
+        atomic_fetch_add(&f->board->cursor[0].epoch, 1);
+    }
+}
+
+// Words change while the tables are built from them. Server a is never touched: somebody is there.
+static void builds_from_words_that_change_meanwhile(void **state)
+{
+    (void)state;
+    EACH_BALANCE(balance)
+    {
+        struct fixture f;
+        int status;
+        fixture_open(&f, *balance, 8, NULL);
+        pid_t writer = fork();
+        assert_true(writer >= 0);
+        if (writer == 0)
+            change_words_for_ever(&f);
+        for (uint64_t key = 0; key < 3000; key++)
+            assert_in_range(fixture_pick_key(&f, key), 0, 7);
+        assert_int_equal(kill(writer, SIGKILL), 0);
+        assert_int_equal(waitpid(writer, &status, 0), writer);
+        fixture_close(&f);
+    }
+}
+
 static void takes_weights_from_the_board(void **state)
 {
     (void)state;
@@ -510,6 +545,7 @@ int main(void)
         cmocka_unit_test(claims_nothing),
         cmocka_unit_test(takes_those_that_are_up_or_starting),
         cmocka_unit_test(changes_nothing_before_the_epoch_moves),
+        cmocka_unit_test(builds_from_words_that_change_meanwhile),
         cmocka_unit_test(takes_weights_from_the_board),
         cmocka_unit_test(leaves_spares_alone_while_a_worker_is_fine),
         cmocka_unit_test(takes_spares_in_the_order_of_failover),
