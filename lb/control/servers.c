@@ -270,9 +270,9 @@ void servers_checked(struct servers *s, uint32_t slot, uint32_t epoch,
     if (judge_local(s, t, result))
         return;
     bool passed = result->verdict == CHECK_PASSED;
+    uint32_t results = t->health.row + 1;
     if (t->suspected && t->health.up && !passed)
         t->health.row = MAX_OF(t->health.row, h->fall - 1);
-    uint32_t results = t->health.row + 1;
     enum health_change change = health_result(&t->health, h, passed, s->loop->now_ms);
     (void)servers_put(&servers_words(s, slot)->checked, t->health.up ? CHECKED_UP : CHECKED_DOWN);
     if (passed && (t->suspected || change == HEALTH_CAME_UP))

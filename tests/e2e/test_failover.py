@@ -170,6 +170,65 @@ def test_weight_0_is_drain(evlb, sim):
     assert who(lb, 12).count("a") == 10
 
 
+def test_a_recovered_server_gets_its_share_little_by_little(evlb, sim):
+    s = sim("a", "b", "c")
+    lb = evlb(config(servers="{a: {address: $a, slow-start: 1s}, b: $b, c: $c}"), s)
+    take_down(lb, s["a"])
+    s["a"].control("health?state=up")
+    wait_state(lb, "app/a", "starting")
+    assert server(lb, "app/a")["withheld_percent"] > 0
+    wait_state(lb, "app/a", "up")
+    assert server(lb, "app/a")["withheld_percent"] == 0
+    lb.wait_log("server app/a is UP, its share grows")
+
+
+# ---- a reload
+
+def reload(lb, text, generation, **named):
+    lb.write_config(text, **named)
+    lb.signal(signal.SIGHUP)
+    lb.wait_log(f"configuration {generation} is in force")
+
+
+def test_the_word_is_switched_under_load(evlb, sim):
+    s = sim("a", "b", "c")
+    lb = evlb(config(), s)
+    with Load(lb) as load:
+        load.answered(100)
+        reload(lb, passive(), 2)
+        tools.wait_for("a alone works", lambda: set(who(lb, 6)) == {"a"})
+        load.answered(100)
+        reload(lb, config(), 3)
+        tools.wait_for("all work", lambda: set(who(lb, 6)) == {"a", "b", "c"})
+        load.answered(100)
+    assert load.faults() == {}
+
+
+def test_states_outlive_a_reload(evlb, sim):
+    s = sim("a", "b", "c")
+    lb = evlb(config(), s)
+    take_down(lb, s["a"])
+    change(lb, "PATCH", "/v1/servers/app/b", admin="drain", reason="deploy")
+    reload(lb, config("retries: 2"), 2)
+    assert server(lb, "app/a")["state"] == "down"
+    assert server(lb, "app/b")["state"] == "drain"
+    assert set(who(lb, 3)) == {"c"}
+    bring_up(lb, s["a"])
+    assert len(lb.log().split("app/a is DOWN")) == 2
+
+
+def test_checks_follow_the_file(evlb, sim):
+    s = sim("a", "b", "c")
+    lb = evlb(config(), s)
+    take_down(lb, s["a"])
+    reload(lb, config().replace("path: /healthz", "path: /"), 2)
+    wait_state(lb, "app/a", "up")
+    reload(lb, config().replace("type: http, path: /healthz", "type: tcp"), 3)
+    before = [x.count()["checks"] for x in s]
+    tools.wait_for("checks", lambda: len(lb.ask("/v1/servers/app/a")["checks"]) >= 3)
+    assert [x.count()["checks"] for x in s] == before
+
+
 # ---- under load
 
 @pytest.mark.parametrize("failover", ["active-active", "active-passive"])

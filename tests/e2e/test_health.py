@@ -3,6 +3,7 @@
 and that no check is one too many."""
 import os
 import re
+import resource
 import signal
 import socket
 import threading
@@ -260,6 +261,35 @@ def test_a_hanging_server_is_found_out(evlb, sim):
     finally:
         os.kill(a.process.pid, signal.SIGCONT)
     wait_state(lb, "app/a", "up")
+
+
+def test_failing_traffic_has_a_server_checked_at_once(evlb, sim):
+    a, b = sim("a"), sim("b")
+    lb = evlb(config("{type: http, path: /healthz, every: 1m, fall: 5}"), a, b)
+    tools.wait_for("its first check", lambda: checks(a["a"]) == 1)
+    a.kill()
+    tools.wait_for("a is down", lambda: set(who(lb, 2)) and server(lb, "app/a")["state"] == "down")
+    lb.wait_log("app/a is DOWN: connection refused .failing traffic and 1 failed check")
+
+
+# ---- our own trouble
+
+def test_without_descriptors_nobody_is_judged(evlb, sim):
+    s = sim("a", "b")
+    lb = evlb(config(), s)
+    wait_checks(s["a"], 1)
+    control = control_pid(lb)
+    limits = resource.prlimit(control, resource.RLIMIT_NOFILE)
+    resource.prlimit(control, resource.RLIMIT_NOFILE, (3, limits[1]))
+    lb.wait_log("server app/[ab] cannot be checked: too many open files; states stay as they are")
+    s["a"].control("listen?state=off&name=b")
+    before = s["a"].count()["checks"]
+    assert set(who(lb, 8)) >= {"a"}
+    time.sleep(0.1)
+    assert s["a"].count()["checks"] == before and "is DOWN" not in lb.log()
+    resource.prlimit(control, resource.RLIMIT_NOFILE, limits)
+    lb.wait_log("all servers can be checked again")
+    wait_state(lb, "app/b", "down")
 
 
 # ---- the control process

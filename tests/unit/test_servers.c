@@ -267,9 +267,12 @@ static void test_suspicion(void **state_)
     pass(f, 0, 1); // that is over
     refuse(f, 0, 1);
     assert_int_equal(state(f, 0), SERVER_UP);
+    pass(f, 0, 1);
     servers_suspected(f->servers, 0);
     refuse(f, 0, 1);
     assert_int_equal(state(f, 0), SERVER_DOWN);
+    assert_string_equal(servers_track(f->servers, 0)->reason,
+                        "connection refused (failing traffic and 1 failed check, last took 1 ms)");
     close_fixture(f);
 }
 
