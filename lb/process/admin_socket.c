@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "process/listen_socket.h"
+#include "process/notify.h"
 #include "process/supervisor.h"
 
 bool supervisor_admin_path(const struct config *config, char *out, size_t size)
@@ -52,7 +53,9 @@ int admin_socket_open(const struct config *config, const struct privileges *who)
     }
     make_directory(path);
     mode_t before = umask(0117); // never open to others, not even for a moment
-    int fd = listen_unix(&addr);
+    int fd = activation_take(&addr);
+    if (fd < 0)
+        fd = listen_unix(&addr);
     (void)umask(before);
     if (fd < 0) {
         log_warning("no admin socket at %s: %s", path,

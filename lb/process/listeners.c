@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "process/listen_socket.h"
+#include "process/notify.h"
 
 struct listeners *listeners_new(uint32_t rows)
 {
@@ -37,7 +38,7 @@ static bool is_unix(const struct addr *a)
 
 static void close_set(const struct listeners *l, struct listener_set *set)
 {
-    uint32_t n = is_unix(&set->addr) ? 1 : l->rows;
+    uint32_t n = set->shared ? 1 : l->rows;
     for (uint32_t i = 0; i < n; i++) {
         if (set->fds[i] >= 0)
             (void)close(set->fds[i]);
@@ -123,8 +124,31 @@ static bool try_one(struct listeners *l, const struct frontend *f, struct listen
 {
     if (find_set(l, listen) != NULL || (!is_unix(&listen->addr) && holds_port(l, &listen->addr)))
         return true;
+    if (activation_has(&listen->addr))
+        return true;
     int error = listen_try(listen);
     return error == 0 || fail(why, f, listen, -error);
+}
+
+// A socket of systemd's, which other processes cannot be bound beside.
+static bool is_alone(int fd)
+{
+    int on = 0;
+    socklen_t len = sizeof(on);
+    return getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, &len) < 0 || on == 0;
+}
+
+// The socket of the next row: one that was handed over, or a new one. Sets `shared` when it is to
+// stand in all of them. The descriptor or -errno.
+static int open_row(struct listener_set *set, const struct listen *listen, enum mode mode)
+{
+    int fd = activation_take(&listen->addr);
+    set->shared = is_unix(&listen->addr) || (fd >= 0 && is_alone(fd));
+    if (fd >= 0 && !is_unix(&listen->addr))
+        listen_set_mode(fd, mode);
+    if (fd >= 0)
+        return fd;
+    return set->shared ? listen_unix(&listen->addr) : listen_tcp(listen, mode);
 }
 
 static bool open_one(struct listeners *l, const struct frontend *f, struct listen *listen,
@@ -141,10 +165,8 @@ static bool open_one(struct listeners *l, const struct frontend *f, struct liste
     listen->number = set->number;
     int fd = -1;
     for (uint32_t row = 0; row < l->rows && fresh; row++) {
-        if (!is_unix(&listen->addr))
-            fd = listen_tcp(listen, f->mode);
-        else if (row == 0)
-            fd = listen_unix(&listen->addr);
+        if (!set->shared)
+            fd = open_row(set, listen, f->mode);
         if (fd < 0)
             return fail(why, f, listen, -fd);
         set->fds[row] = fd;
@@ -187,7 +209,8 @@ void listeners_undo(struct listeners *l)
 
 static void change_mode(const struct listeners *l, struct listener_set *set)
 {
-    for (uint32_t row = 0; row < l->rows && !is_unix(&set->addr); row++)
+    uint32_t sockets = set->shared ? 1 : l->rows;
+    for (uint32_t row = 0; row < sockets && !is_unix(&set->addr); row++)
         listen_set_mode(set->fds[row], set->named_mode);
     set->mode = set->named_mode;
 }
@@ -200,6 +223,12 @@ void listeners_commit(struct listeners *l)
         if (set->named && set->mode != set->named_mode)
             change_mode(l, set);
     }
+}
+
+void listeners_disown(struct listeners *l)
+{
+    for (uint32_t i = 0; i < l->n; i++)
+        l->sets[i].owns_file = false;
 }
 
 void listeners_close_left(struct listeners *l)

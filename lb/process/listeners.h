@@ -23,11 +23,12 @@ struct listener_set {
     uint32_t number; // never given to another address
     struct addr addr;
     bool v6_only;
+    bool shared;    // one socket for all rows: a unix socket, or one that was handed over
     bool owns_file; // of a unix socket
     bool named;     // by the configuration that is being prepared
     enum mode mode; // as the sockets are set up
     enum mode named_mode;
-    int *fds; // [rows]; -1: closed. A unix socket stands in every row
+    int *fds; // [rows]; -1: closed. A shared one stands in every row
 };
 
 struct listeners {
@@ -56,6 +57,9 @@ int listener_fd(const struct listeners *l, uint32_t number, uint32_t row);
 
 // Closes the sockets of this process; their files stay until listeners_free().
 void listeners_close(struct listeners *l);
+
+// Somebody else has the sockets, too: the files of unix sockets are his from now on.
+void listeners_disown(struct listeners *l);
 
 // Listens over all frontends: the sockets of one worker.
 uint32_t listeners_count(const struct config *config);

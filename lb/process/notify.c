@@ -82,6 +82,28 @@ void notify_init(void)
         (void)unsetenv(ours[i]);
 }
 
+bool notify_is_on(void)
+{
+    return notify.to_len > 0;
+}
+
+void notify_environment(void)
+{
+    char path[sizeof(notify.to.sun_path) + 1] = "";
+    size_t len = notify.to_len > 0 ? notify.to_len - offsetof(struct sockaddr_un, sun_path) : 0;
+    if (len == 0)
+        return;
+    memcpy(path, notify.to.sun_path, len);
+    if (path[0] == '\0')
+        path[0] = '@';
+    (void)setenv("NOTIFY_SOCKET", path, 1);
+    if (notify.watchdog_ms > 0) {
+        char text[24];
+        (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)notify.watchdog_ms * 2000);
+        (void)setenv("WATCHDOG_USEC", text, 1);
+    }
+}
+
 // ---- messages ---------------------------------------------------------------------------------
 
 // `fd` >= 0 goes along.
@@ -184,20 +206,33 @@ static bool is_listening(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening != 0;
 }
 
-int activation_take(const struct addr *addr)
+// The place of one that is bound to this address and was not taken; -1: none.
+static int find_activated_at(const struct addr *addr)
 {
     for (int i = 0; i < notify.n_activated; i++) {
         struct addr bound = {.len = sizeof(bound.un)};
         int fd = FIRST_FD + i;
-        if (notify.taken[i] || !is_listening(fd) || getsockname(fd, &bound.sa, &bound.len) < 0 ||
-            !addr_eq(&bound, addr))
-            continue;
-        notify.taken[i] = true;
-        int flags = fcntl(fd, F_GETFL);
-        (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-        return fd;
+        if (!notify.taken[i] && is_listening(fd) && getsockname(fd, &bound.sa, &bound.len) == 0 &&
+            addr_eq(&bound, addr))
+            return i;
     }
     return -1;
+}
+
+bool activation_has(const struct addr *addr)
+{
+    return find_activated_at(addr) >= 0;
+}
+
+int activation_take(const struct addr *addr)
+{
+    int i = find_activated_at(addr);
+    if (i < 0)
+        return -1;
+    int fd = FIRST_FD + i, flags = fcntl(fd, F_GETFL);
+    notify.taken[i] = true;
+    (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    return fd;
 }
 
 uint32_t activation_close_rest(void)

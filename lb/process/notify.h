@@ -11,6 +11,11 @@
 // meant. Once, before the first fork.
 void notify_init(void);
 
+// Whether a service manager listens.
+bool notify_is_on(void);
+// Gives the next program in this process what notify_init() has taken out of the environment.
+void notify_environment(void);
+
 void notify_ready(void);                      // READY=1
 void notify_reloading(uint64_t monotonic_us); // RELOADING=1; notify_ready() ends it
 void notify_stopping(void);                   // STOPPING=1
@@ -29,6 +34,8 @@ void notify_alive(void); // WATCHDOG=1
 // as an activated socket. Nothing happens when there is no store.
 void notify_store(int fd, const char *name);
 
+// Whether activation_take() would find one.
+bool activation_has(const struct addr *addr);
 // A listening socket that was handed over and is bound to this address; -1: none. The caller owns
 // it. One address may have several (one per worker): each is given out once.
 int activation_take(const struct addr *addr);

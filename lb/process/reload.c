@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "io/loop.h"
 #include "process/access_file.h"
+#include "process/notify.h"
 #include "process/reload_load.h"
 #include "process/requests.h"
 
@@ -218,6 +219,7 @@ static void fail(struct reload *r, struct job *job, const char *why)
 {
     log_lines(LOG_ERROR, why);
     log_error("the reload failed, nothing was changed");
+    notify_ready();
     atomic_fetch_add(&r->tree->shared->table->failed_reloads, 1);
     atomic_store(&r->tree->shared->table->last_reload_failed, 1);
     answer(r, job, 1, why);
@@ -257,6 +259,7 @@ static void put_in_force(struct reload *r, struct loading *l)
 static void begin(struct reload *r, struct job *job, uint64_t now_ms)
 {
     struct loading l;
+    notify_reloading(clock_monotonic_ms() * 1000);
     release_slots(r->tree);
     if (!reload_load(r->tree, r->options, r->overlay, job->line, &l)) {
         fail(r, job, l.text);
@@ -296,6 +299,7 @@ static void finish(struct reload *r)
     listeners_close_left(r->tree->listeners);
     release_slots(r->tree);
     log_info("configuration %u is in force: %s", r->tree->generation, r->summary);
+    notify_ready();
     answer(r, r->current, 0, r->answer);
     free_job(r->current);
     free(r->answer);

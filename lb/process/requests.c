@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "io/loop.h"
 #include "process/access_file.h"
+#include "process/handover.h"
 #include "process/reload.h"
 
 #define QUERIES_MAX 32 // in progress
@@ -213,6 +214,10 @@ static void ask(struct requests *r, const struct message *m, const int *fds)
         reload_ask(r->tree->reload, m->request, NULL);
     } else if (m->arg == ASK_OVERLAY) {
         ask_overlay(r, m, fds);
+    } else if (m->arg == ASK_UPGRADE) {
+        const char *why = handover_begin(r->tree->handover, m->request);
+        if (why != NULL)
+            control_answer(r->tree, m->request, 1, why);
     } else {
         const char *why = do_now(r->tree, m);
         control_answer(r->tree, m->request, why != NULL, why != NULL ? why : "");

@@ -32,11 +32,15 @@
 #include "io/loop.h"
 #include "process/access_file.h"
 #include "process/admin_socket.h"
+#include "process/handover.h"
+#include "process/notify.h"
 #include "process/reload.h"
 #include "process/requests.h"
 #include "process/sanitizer.h"
+#include "process/service.h"
 #include "process/title.h"
 #include "process/tree.h"
+#include "process/upgrade.h"
 
 #define DRAIN_GRACE_MS 2000u // beyond timeout.shutdown: workers end by themselves
 #define STOP_GRACE_MS 1000u  // between MSG_STOP and SIGKILL
@@ -95,6 +99,8 @@ static void begin_running(struct supervisor *s)
     enter(s, PHASE_RUNNING, NEVER);
     atomic_store(&s->tree.shared->table->state, (uint32_t)SERVICE_RUNNING);
     log_ready(s);
+    upgrade_tell_ready();
+    notify_ready();
 }
 
 // What every way to the end has in common: no more replacements, no more connections.
@@ -104,6 +110,8 @@ static void begin_leaving(struct supervisor *s)
     reload_stop(s->tree.reload);
     listeners_close(s->tree.listeners);
     atomic_store(&s->tree.shared->table->state, (uint32_t)SERVICE_DRAINING);
+    if (!s->tree.handed_over)
+        notify_stopping();
 }
 
 static void begin_cutting(struct supervisor *s, uint64_t now_ms)
@@ -116,6 +124,7 @@ static void begin_cutting(struct supervisor *s, uint64_t now_ms)
 // `ms` until the rest is cut; 0: no limit.
 static void begin_draining(struct supervisor *s, uint32_t ms, uint64_t now_ms)
 {
+    notify_extend_ms(ms + DRAIN_GRACE_MS);
     children_tell(&s->tree, CHILD_WORKER, MSG_DRAIN, ms);
     begin_leaving(s);
     enter(s, PHASE_DRAINING, ms > 0 ? now_ms + ms + DRAIN_GRACE_MS : NEVER);
@@ -259,6 +268,7 @@ static int timeout_ms(const struct supervisor *s, uint64_t now_ms)
     next = MIN_OF(next, requests_next_ms(t->requests));
     if (s->phase == PHASE_RUNNING)
         next = MIN_OF(next, MIN_OF(reload_next_ms(t->reload), replace_next_ms(t)));
+    next = MIN_OF(next, service_next_ms());
     if (next == NEVER)
         return -1;
     return next > now_ms ? (int)MIN_OF(next - now_ms, 60000) : 0;
@@ -271,7 +281,9 @@ static void wait_and_hear(struct supervisor *s, struct pollfd *p)
     for (uint32_t i = 0; i < t->n_children; i++)
         p[1 + i] =
             (struct pollfd){.fd = t->children[i].channel, .events = child_events(&t->children[i])};
-    if (poll(p, t->n_children + 1, timeout_ms(s, clock_monotonic_ms())) <= 0)
+    struct pollfd *new_one = &p[1 + t->n_children];
+    *new_one = (struct pollfd){.fd = handover_fd(t->handover), .events = POLLIN};
+    if (poll(p, t->n_children + 2, timeout_ms(s, clock_monotonic_ms())) <= 0)
         return;
     for (uint32_t i = 0; i < t->n_children; i++) {
         if (p[1 + i].revents != 0)
@@ -279,6 +291,8 @@ static void wait_and_hear(struct supervisor *s, struct pollfd *p)
     }
     if (p[0].revents != 0)
         read_signals(s, clock_monotonic_ms());
+    if (new_one->revents != 0 && handover_hear(t->handover))
+        begin_draining(s, t->config->shutdown_ms, clock_monotonic_ms());
 }
 
 static void turn(struct supervisor *s, uint64_t now_ms)
@@ -292,11 +306,12 @@ static void turn(struct supervisor *s, uint64_t now_ms)
         replace_turn(t, now_ms);
     }
     children_start_due(t, now_ms);
+    service_turn(t, now_ms);
 }
 
 static void serve(struct supervisor *s)
 {
-    struct pollfd *p = xcalloc(s->tree.n_children + 1, sizeof(*p));
+    struct pollfd *p = xcalloc(s->tree.n_children + 2, sizeof(*p));
     while (s->phase != PHASE_OVER) {
         turn(s, clock_monotonic_ms());
         wait_and_hear(s, p);
@@ -396,6 +411,14 @@ static bool has_names(const struct config *c)
     return false;
 }
 
+// Sockets that were handed over and are in no `listen:`.
+static void close_unwanted(void)
+{
+    uint32_t n = activation_close_rest();
+    if (n > 0)
+        log_warning("%u sockets were handed over that no frontend listens on; they are closed", n);
+}
+
 static enum supervisor_status set_up(struct tree *t, const struct supervisor_options *options)
 {
     if (!open_standard(t))
@@ -408,6 +431,7 @@ static enum supervisor_status set_up(struct tree *t, const struct supervisor_opt
     if (!bind_listeners(t) || !open_access_log(t))
         return SUPERVISOR_SYSTEM;
     t->admin_fd = admin_socket_open(t->config, &t->who);
+    close_unwanted();
     if (pipe2(t->log_pipe, O_NONBLOCK | O_CLOEXEC) < 0 || !open_signals(t)) {
         log_error("no descriptors: %s", strerror(errno));
         return SUPERVISOR_SYSTEM;
@@ -430,7 +454,7 @@ static void tear_down(struct tree *t)
 {
     log_set_sink(NULL, NULL);
     listeners_free(t->listeners);
-    if (t->admin_fd >= 0)
+    if (t->admin_fd >= 0 && !t->handed_over)
         admin_socket_remove(t->config);
     close_fd(t->admin_fd);
     close_fd(t->access_fd);
@@ -441,6 +465,7 @@ static void tear_down(struct tree *t)
     children_free(t);
     requests_free(t->requests);
     reload_free(t->reload);
+    handover_free(t->handover);
     slots_free(t->slots);
     shared_free(t->shared);
     arena_free(t->config->arena);
@@ -460,6 +485,8 @@ int supervisor_run(const struct supervisor_options *options)
     panic_set_process("supervisor");
     if (!EVLB_SANITIZER)
         panic_catch_signals();
+    notify_init();
+    t->handover = handover_new(t, options->argc, options->argv);
     title_init(options->argc, options->argv);
     s.status = set_up(t, options);
     if (s.status == SUPERVISOR_STOPPED) {

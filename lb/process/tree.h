@@ -44,6 +44,7 @@ struct child {
     struct ring *log;            // its operational lines; NULL: it writes them itself
 };
 
+struct handover;
 struct reload;
 struct requests;
 
@@ -59,6 +60,8 @@ struct tree {
     uint32_t n_children;
     struct reload *reload;
     struct requests *requests;
+    struct handover *handover;
+    bool handed_over; // a new binary has our sockets
     pid_t supervisor;
     int null_fd;     // /dev/null
     int log_pipe[2]; // descriptor 2 of the children -> logger

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+// The old supervisor's side of an upgrade. Called by supervisor.c and requests.c.
+// Invariants: one upgrade at a time; until the new process has said that it serves, nothing here
+// has changed, and its end changes nothing.
+#include "process/handover.h"
+
+#include <poll.h>
+
+#include "base/log.h"
+#include "process/notify.h"
+#include "process/upgrade.h"
+
+struct handover {
+    struct tree *tree;
+    const char *program; // NULL: unknown
+    char **argv;         // a copy, NULL at the end
+    struct upgrade upgrade;
+    uint32_t request;
+};
+
+struct handover *handover_new(struct tree *t, int argc, char *const *argv)
+{
+    struct handover *h = xcalloc(1, sizeof(*h));
+    h->tree = t;
+    h->program = upgrade_program();
+    h->upgrade.ready_fd = -1;
+    h->argv = xcalloc((size_t)argc + 1, sizeof(*h->argv));
+    for (int i = 0; i < argc; i++)
+        h->argv[i] = xstrdup(argv[i]);
+    return h;
+}
+
+void handover_free(struct handover *h)
+{
+    if (h == NULL)
+        return;
+    for (char **arg = h->argv; *arg != NULL; arg++)
+        free(*arg);
+    free(h->argv);
+    free(h);
+}
+
+// All sockets that a start would bind.
+static uint32_t collect(const struct tree *t, int *fds)
+{
+    uint32_t n = 0;
+    if (t->admin_fd >= 0)
+        fds[n++] = t->admin_fd;
+    for (uint32_t i = 0; i < t->listeners->n; i++) {
+        const struct listener_set *set = &t->listeners->sets[i];
+        uint32_t sockets = set->shared ? 1 : t->listeners->rows;
+        for (uint32_t k = 0; k < sockets && set->state != LISTENER_LEFT; k++)
+            fds[n++] = set->fds[k];
+    }
+    return n;
+}
+
+const char *handover_begin(struct handover *h, uint32_t request)
+{
+    const struct tree *t = h->tree;
+    if (h->upgrade.ready_fd >= 0)
+        return "an upgrade is under way already\n";
+    if (h->program == NULL)
+        return "the path of the running program is not known\n";
+    int *fds = xcalloc(1 + (size_t)t->listeners->n * t->listeners->rows, sizeof(*fds));
+    uint32_t n = collect(t, fds);
+    int error = upgrade_begin(&h->upgrade, h->program, h->argv, fds, n);
+    free(fds);
+    if (error < 0) {
+        log_error("cannot start %s: %s", h->program, strerror(-error));
+        return "the program cannot be started; the log says why\n";
+    }
+    log_info("upgrade: %s starts as process %d", h->program, (int)h->upgrade.pid);
+    h->request = request;
+    return NULL;
+}
+
+int handover_fd(const struct handover *h)
+{
+    return h->upgrade.ready_fd;
+}
+
+bool handover_hear(struct handover *h)
+{
+    switch (upgrade_result(&h->upgrade)) {
+    case UPGRADE_WAITING:
+        return false;
+    case UPGRADE_FAILED:
+        log_error("upgrade: process %d ended before it served; nothing has changed",
+                  (int)h->upgrade.pid);
+        control_answer(h->tree, h->request, 1,
+                       "the new process ended before it served; the log says why. Nothing has "
+                       "changed\n");
+        return false;
+    case UPGRADE_READY:
+        break;
+    }
+    log_info("upgrade: process %d serves; this one drains", (int)h->upgrade.pid);
+    control_answer(h->tree, h->request, 0, "the new process serves; the old one drains\n");
+    notify_main_pid((int32_t)h->upgrade.pid);
+    listeners_disown(h->tree->listeners);
+    h->tree->handed_over = true;
+    return true;
+}
