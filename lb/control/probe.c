@@ -163,6 +163,10 @@ static void begin_talk(struct probe *p)
 {
     char reason[DIALOGUE_REASON] = "", header[PROXY_OUT_MAX];
     p->connected = true;
+    if (sock_met_itself(p->conn.watcher.fd, &p->order.to)) {
+        broke(p, ECONNREFUSED);
+        return;
+    }
     if (!buf_attach(&p->out)) {
         broke(p, ENOMEM);
         return;

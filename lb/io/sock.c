@@ -51,6 +51,13 @@ void sock_local(int fd, union ip_addr *out)
         memcpy(&out->v6, &any, sizeof(out->v6));
 }
 
+bool sock_met_itself(int fd, const struct addr *to)
+{
+    struct addr local = {.len = to->len};
+    sock_local(fd, &local.ip);
+    return addr_eq(&local, to);
+}
+
 enum sock_failure sock_failure(int error)
 {
     switch (error) {

@@ -14,6 +14,9 @@ int sock_accept(int listen_fd, union ip_addr *peer) MUST_CHECK;
 int sock_connect(const struct addr *to, bool has_data) MUST_CHECK;
 // Our own address of a connected socket; family AF_UNSPEC when it is not an IP socket.
 void sock_local(int fd, union ip_addr *out);
+// True when it is connected to itself: a connect to a local port that nobody listens on may be
+// given that very port to come from (simultaneous open, RFC 9293 3.5). Nobody is there.
+bool sock_met_itself(int fd, const struct addr *to) MUST_CHECK;
 
 // What a failed accept or connect means.
 enum sock_failure {
