@@ -144,21 +144,24 @@ void json_text(struct json *j, const char *key, struct str value)
     put_quoted(j, value);
 }
 
+void json_bare(struct json *j, const char *key, struct str value)
+{
+    begin(j, key);
+    put(j, value.p, value.len);
+}
+
 void json_u64(struct json *j, const char *key, uint64_t value)
 {
     char digits[20];
-    begin(j, key);
-    put(j, digits, u64_to_text(value, digits));
+    json_bare(j, key, (struct str){digits, u64_to_text(value, digits)});
 }
 
 void json_bool(struct json *j, const char *key, bool value)
 {
-    begin(j, key);
-    put(j, value ? "true" : "false", value ? 4 : 5);
+    json_bare(j, key, value ? STR("true") : STR("false"));
 }
 
 void json_null(struct json *j, const char *key)
 {
-    begin(j, key);
-    put(j, "null", 4);
+    json_bare(j, key, STR("null"));
 }

@@ -26,6 +26,8 @@ void json_object_end(struct json *j);
 void json_array(struct json *j, const char *key);
 void json_array_end(struct json *j);
 void json_text(struct json *j, const char *key, struct str value);
+// A value that is JSON already: a number, null.
+void json_bare(struct json *j, const char *key, struct str value);
 void json_u64(struct json *j, const char *key, uint64_t value);
 void json_bool(struct json *j, const char *key, bool value);
 void json_null(struct json *j, const char *key);

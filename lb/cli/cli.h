@@ -15,6 +15,7 @@ enum cli_exit {
     EXIT_NO_OBJECT = 4,       // ctl: no such object
     EXIT_UNREACHABLE = 5,     // ctl: the daemon does not answer
     EXIT_CONFIG_INVALID = 78, // run: sysexits' EX_CONFIG
+    EXIT_TIMED_OUT = 124,     // ctl --wait: as timeout(1)
 };
 
 enum flag_id {
@@ -32,6 +33,14 @@ enum flag_id {
     FLAG_FRONTEND,
     FLAG_JSON,
     FLAG_VERSION,
+    FLAG_WAIT,
+    FLAG_FOR,
+    FLAG_REASON,
+    FLAG_WEIGHT,
+    FLAG_TIER,
+    FLAG_MAX_CONNECTIONS,
+    FLAG_FOLLOW,
+    FLAG_LIMIT,
     FLAG_COUNT
 };
 
@@ -40,7 +49,8 @@ enum flag_id {
 struct cli_flag {
     const char *name;  // without the dashes
     char letter;       // 0: none
-    const char *value; // what its value is called, NULL: it has none
+    const char *value; // what its value is called, "[TIME]" when it may be left out; NULL: it has
+                       // none
     const char *words; // the values it can take, separated by spaces, or NULL
     const char *help;
 };
@@ -107,6 +117,16 @@ int cmd_man_page(const struct cli *cli) MUST_CHECK;
 int cmd_init(const struct cli *cli) MUST_CHECK;
 int cmd_version(const struct cli *cli) MUST_CHECK;
 int cmd_completion(const struct cli *cli) MUST_CHECK;
+int cmd_healthcheck(const struct cli *cli) MUST_CHECK;
+int cmd_diff(const struct cli *cli) MUST_CHECK;
 int cmd_ctl_status(const struct cli *cli) MUST_CHECK;
+int cmd_ctl_show(const struct cli *cli) MUST_CHECK;
+int cmd_ctl_server(const struct cli *cli) MUST_CHECK;
+int cmd_ctl_backend(const struct cli *cli) MUST_CHECK;
+int cmd_ctl_sessions(const struct cli *cli) MUST_CHECK;
+int cmd_ctl_events(const struct cli *cli) MUST_CHECK;
+int cmd_ctl_reload(const struct cli *cli) MUST_CHECK;
+int cmd_ctl_worker(const struct cli *cli) MUST_CHECK;
+int cmd_ctl_log(const struct cli *cli) MUST_CHECK;
 
 #endif

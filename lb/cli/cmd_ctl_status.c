@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 // `evlb ctl status`: what a running evlb is doing, from GET /v1/status (docs/admin-api.md): as a
 // table of at most 80 columns, or as it came with --format=json.
-#include "base/json_read.h"
 #include "cli/ctl_client.h"
+#include "cli/ctl_text.h"
 #include "cli/source.h"
-#include "cli/table.h"
 
 static void print_summary(struct arena *a, const struct json_value *status)
 {
     struct str version = json_get_text(status, "version"), state = json_get_text(status, "state");
-    printf("evlb %.*s %.*s, pid %llu, up %s, %llu of %llu connections\n", STR_FMT(version),
-           STR_FMT(state), (unsigned long long)json_get_u64(status, "pid"),
+    printf("evlb %.*s %.*s, pid %llu, up %s, %llu of %llu connections, configuration %llu\n",
+           STR_FMT(version), STR_FMT(state), (unsigned long long)json_get_u64(status, "pid"),
            table_duration(a, json_get_u64(status, "uptime_ms")),
            (unsigned long long)json_get_u64(status, "connections_current"),
-           (unsigned long long)json_get_u64(status, "max_connections"));
+           (unsigned long long)json_get_u64(status, "max_connections"),
+           (unsigned long long)json_get_u64(status, "generation"));
 }
 
 // Only workers count what happens to clients.
@@ -47,6 +47,8 @@ static void print_processes(struct arena *a, const struct json_value *status)
     JSON_EACH(w, json_get(status, "workers"))
     {
         unsigned long long id = json_get_u64(w, "id");
+        if (str_eq(json_get_text(w, "state"), STR("absent")))
+            continue; // a place that is free: a replacement took another one
         add_process(&t, arena_printf(a, "worker %llu", id), w);
     }
     add_process(&t, "control", json_get(status, "control"));
@@ -87,28 +89,17 @@ static void print_frontends(struct arena *a, const struct json_value *status)
     table_print(&t, stdout, TABLE_WIDTH);
 }
 
-static const char *server_state(struct arena *a, const struct json_value *s)
-{
-    struct str state = json_get_text(s, "state");
-    uint64_t skipped = json_get_u64(s, "skipped_for_ms");
-    if (skipped == 0)
-        return arena_strdup(a, state);
-    return arena_printf(a, "%.*s %s", STR_FMT(state), table_duration(a, skipped + 999));
-}
-
 static void add_server(struct table *t, struct str backend, const struct json_value *s)
 {
     const struct json_value *counters = json_get(s, "counters");
     struct str name = json_get_text(s, "name"), address = json_get_text(s, "address");
-    uint64_t failures =
-        json_get_u64(counters, "connect_failures") + json_get_u64(counters, "response_failures");
     table_cell(t, "%.*s/%.*s", STR_FMT(backend), STR_FMT(name));
     table_cell(t, "%.*s", STR_FMT(address));
-    table_cell(t, "%s", server_state(t->arena, s));
+    table_cell(t, "%s", ctl_state(t->arena, s));
     table_count(t, json_get_u64(s, "weight"));
     table_count(t, json_get_u64(s, "in_flight"));
     table_count(t, json_get_u64(counters, "requests"));
-    table_count(t, failures);
+    table_count(t, ctl_failures(s));
 }
 
 static void print_servers(struct arena *a, const struct json_value *status)
@@ -126,53 +117,70 @@ static void print_servers(struct arena *a, const struct json_value *status)
     table_print(&t, stdout, TABLE_WIDTH);
 }
 
-static int print_text(struct arena *a, const char *path, struct str body)
+static void add_why(struct table *t, const char *object, const char *why)
 {
-    const struct json_value *status = json_read(a, body);
-    if (status == NULL || status->kind != JSON_OBJECT) {
-        fprintf(stderr, "evlb: the answer at %s is not a status\n", path);
+    if (why == NULL)
+        return;
+    table_cell(t, "%s", object);
+    table_cell(t, "%s", why);
+}
+
+// What is not as it should be, and why: nothing when all is well.
+static void print_reasons(struct arena *a, const struct json_value *status)
+{
+    static const char *const heads[] = {"NOTE", "WHY"};
+    struct table t = {.arena = a, .heads = heads, .columns = ARRAY_LEN(heads)};
+    JSON_EACH(b, json_get(status, "backends"))
+    {
+        struct str backend = json_get_text(b, "name"), reason = json_get_text(b, "reason");
+        const char *switched = ctl_ago(a, b, "switched_ms");
+        if (switched != NULL)
+            add_why(&t, arena_strdup(a, backend),
+                    arena_printf(a, "%s works for %s: %.*s", ctl_working(a, b), switched,
+                                 STR_FMT(reason)));
+        JSON_EACH(s, json_get(b, "servers"))
+        {
+            struct str name = json_get_text(s, "name");
+            add_why(&t, arena_printf(a, "%.*s/%.*s", STR_FMT(backend), STR_FMT(name)),
+                    ctl_server_why(a, s));
+        }
+    }
+    if (t.count == 0)
+        return;
+    table_print(&t, stdout, TABLE_WIDTH);
+    printf("\n");
+}
+
+static int print_text(struct ctl *ctl, const struct json_value *status)
+{
+    struct arena *a = ctl->arena;
+    if (status->kind != JSON_OBJECT) {
+        fprintf(stderr, "evlb: the answer at %s is not a status\n", ctl->path);
         return EXIT_UNREACHABLE;
     }
     print_summary(a, status);
     printf("\n");
     print_frontends(a, status);
     printf("\n");
+    ctl_print_backends(a, json_get(status, "backends"));
+    printf("\n");
     print_servers(a, status);
     printf("\n");
+    print_reasons(a, status);
     print_processes(a, status);
     return EXIT_OK;
 }
 
-// What the other side gave as reason, when it gave one.
-static int refused(struct arena *a, const struct ctl_answer *answer)
+static int show_status(struct ctl *ctl)
 {
-    struct str message = json_get_text(json_get(json_read(a, answer->body), "error"), "message");
-    fprintf(stderr, "evlb: refused with status %u%s%.*s\n", answer->status,
-            message.len > 0 ? ": " : "", STR_FMT(message));
-    return EXIT_FAILED;
-}
-
-static int show_status(const struct cli *cli, struct arena *a)
-{
-    const char *path;
     struct ctl_answer answer;
-    int status = ctl_socket_path(cli, a, &path);
-    if (status == EXIT_OK)
-        status = ctl_get(path, "/v1/status", a, &answer);
+    int status = ctl_get(ctl, "/v1/status", &answer);
     if (status != EXIT_OK)
         return status;
-    if (answer.status != 200)
-        return refused(a, &answer);
-    if (!cli_wants_json(cli))
-        return print_text(a, path, answer.body);
-    printf("%.*s", STR_FMT(answer.body));
-    return EXIT_OK;
+    return cli_wants_json(ctl->cli) ? ctl_print(&answer) : print_text(ctl, answer.json);
 }
 
 int cmd_ctl_status(const struct cli *cli)
 {
-    struct arena *arena = arena_new();
-    int status = show_status(cli, arena);
-    arena_free(arena);
-    return status;
+    return ctl_run(cli, show_status);
 }

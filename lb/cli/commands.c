@@ -21,6 +21,14 @@ const struct cli_flag cli_flags[FLAG_COUNT] = {
     [FLAG_FRONTEND] = {"frontend", 0, "NAME", NULL, "where it arrives; else found by the port"},
     [FLAG_JSON]     = {"json", 0, NULL, NULL, "the same as --format=json"},
     [FLAG_VERSION]  = {"version", 0, NULL, NULL, "the version in one line"},
+    [FLAG_WAIT]     = {"wait", 0, "[TIME]", NULL, "until it is done, at most so long (60s)"},
+    [FLAG_FOR]      = {"for", 0, "TIME", NULL, "ends by itself after that (10m, 1h30m)"},
+    [FLAG_REASON]   = {"reason", 0, "TEXT", NULL, "shown in status and log"},
+    [FLAG_WEIGHT]   = {"weight", 0, "N", NULL, "of the server added: 0 to 256"},
+    [FLAG_TIER]     = {"tier", 0, "N", NULL, "of the server added: 1 is used first"},
+    [FLAG_MAX_CONNECTIONS] = {"max-connections", 0, "N", NULL, "of the server added"},
+    [FLAG_FOLLOW]   = {"follow", 'f', NULL, NULL, "go on with what comes"},
+    [FLAG_LIMIT]    = {"limit", 0, "N", NULL, "at most so many (1000)"},
 };
 
 #define CONFIG FLAG_BIT(FLAG_CONFIG)
@@ -28,6 +36,12 @@ const struct cli_flag cli_flags[FLAG_COUNT] = {
 #define FORMAT FLAG_BIT(FLAG_FORMAT)
 #define VOLUME (FLAG_BIT(FLAG_QUIET) | FLAG_BIT(FLAG_VERBOSE))
 #define NO_FILE (FLAG_BIT(FLAG_LISTEN) | FLAG_BIT(FLAG_TO) | FLAG_BIT(FLAG_MODE))
+#define CTL (CONFIG | SOCKET)
+#define CTL_DETAILS \
+     "The socket: --socket, else $EVLB_SOCKET, else admin.socket of the file given\n" \
+     "with -c, else /run/evlb/ctl.sock (root) or $XDG_RUNTIME_DIR/evlb/ctl.sock.\n" \
+     "Exit status: 0 done, 1 refused, 2 usage, 4 no such object, 5 evlb does not\n" \
+     "answer, 124 not done in time (--wait)."
 #define PLANNED(name, summary) {name, "", 0, 0, COMMAND_PLANNED, NULL, NULL, summary, NULL}
 
 const struct cli_command cli_commands[] = {
@@ -62,11 +76,59 @@ const struct cli_command cli_commands[] = {
      "print the JSON Schema of the configuration",
      "For editors: evlb schema > evlb.schema.json, and as first line of the file\n"
      "# yaml-language-server: $schema=evlb.schema.json"},
-    {"ctl status", "", 0, CONFIG | SOCKET | FORMAT, COMMAND_SHOWN, cmd_ctl_status, "text json",
-     "show what a running evlb is doing",
-     "The socket: --socket, else $EVLB_SOCKET, else admin.socket of the file given\n"
-     "with -c, else /run/evlb/ctl.sock (root) or $XDG_RUNTIME_DIR/evlb/ctl.sock.\n"
-     "Exit status: 0 shown, 1 refused, 2 usage, 5 evlb does not answer."},
+    {"diff", "[FILE]", 1, CONFIG | SOCKET | FORMAT, COMMAND_SHOWN, cmd_diff, "text json",
+     "say what a reload with this file would change",
+     "Reads FILE (else -c, else $EVLB_CONFIG, else /etc/evlb/evlb.yaml) and compares\n"
+     "it with what the running evlb does: + added, - removed, ~ changed, ! needs a\n"
+     "restart. Changes nothing. Servers added or removed at run time are differences.\n"
+     "Exit status: 0 no difference, 1 differences, 2 usage or invalid file, 5 evlb\n"
+     "does not answer."},
+    {"healthcheck", "", 0, CONFIG | SOCKET | FLAG_BIT(FLAG_VERBOSE), COMMAND_SHOWN, cmd_healthcheck, NULL,
+     "exit with 0 when evlb takes connections, else 1",
+     "For keepalived, containers, BIRD. Says nothing; -v says why not."},
+    {"ctl status", "", 0, CTL | FORMAT, COMMAND_SHOWN, cmd_ctl_status, "text json",
+     "show what a running evlb is doing", CTL_DETAILS},
+    {"ctl show", "[BACKEND[/SERVER]]", 1, CTL | FORMAT, COMMAND_SHOWN, cmd_ctl_show, "text json names",
+     "show backends, one of them, or one server with its checks",
+     "--format=names: the names alone.\n\n" CTL_DETAILS},
+    {"ctl server", "VERB BACKEND/SERVER [VALUE]", 3,
+     CTL | FORMAT | FLAG_BIT(FLAG_WAIT) | FLAG_BIT(FLAG_FOR) | FLAG_BIT(FLAG_REASON) |
+     FLAG_BIT(FLAG_WEIGHT) | FLAG_BIT(FLAG_TIER) | FLAG_BIT(FLAG_MAX_CONNECTIONS),
+     COMMAND_SHOWN, cmd_ctl_server, "text json",
+     "drain, ready, weigh, add or remove a server",
+     "  drain app/a    no new work; what is in progress goes on, and so do checks\n"
+     "  maint app/a    no work, no checks\n"
+     "  ready app/a    works again, as its checks say\n"
+     "  weight app/a 5 or `default`: as in the file\n"
+     "  add app/c 10.0.0.13:8080\n"
+     "  remove app/a   as soon as it has nothing in progress any more\n"
+     "--wait: with drain, maint and remove until nothing is in progress there, with\n"
+     "ready until it is up. --for: drain and maint end by themselves.\n"
+     "What is added or removed stands over the file until evlb is restarted.\n\n" CTL_DETAILS},
+    {"ctl backend", "switch BACKEND SERVER", 3, CTL | FORMAT | FLAG_BIT(FLAG_REASON), COMMAND_SHOWN,
+     cmd_ctl_backend, "text json",
+     "switch to another server",
+     "The server (failover: active-passive) or its tier (active-active) works from\n"
+     "now on, until it is not usable or the best one is chosen again.\n\n" CTL_DETAILS},
+    {"ctl sessions", "", 0, CTL | FORMAT | FLAG_BIT(FLAG_LIMIT), COMMAND_SHOWN, cmd_ctl_sessions,
+     "text json",
+     "list what clients are doing now", CTL_DETAILS},
+    {"ctl events", "", 0, CTL | FORMAT | FLAG_BIT(FLAG_FOLLOW), COMMAND_SHOWN, cmd_ctl_events,
+     "text json",
+     "list what has happened; -f: and what happens",
+     "Servers that went down or came back, switches, reloads, changes by hand: the\n"
+     "last 1,000. --format=json with -f: one object per line.\n\n" CTL_DETAILS},
+    {"ctl reload", "", 0, CTL | FORMAT | FLAG_BIT(FLAG_WAIT), COMMAND_SHOWN, cmd_ctl_reload, "text json",
+     "take changed files into force",
+     "Prints what was changed; when the files are not valid, what is wrong with them,\n"
+     "and nothing was changed. Always waits until all processes have taken the new\n"
+     "configuration; --wait says how long at most.\n\n" CTL_DETAILS},
+    {"ctl worker", "restart N", 2, CTL | FORMAT, COMMAND_SHOWN, cmd_ctl_worker, "text json",
+     "replace a worker by a fresh process",
+     "Its connections are finished first.\n\n" CTL_DETAILS},
+    {"ctl log", "level LEVEL | reopen", 2, CTL | FORMAT, COMMAND_SHOWN, cmd_ctl_log, "text json",
+     "change the log level, reopen log files",
+     "LEVEL is one of: error warning info debug. reopen is for logrotate.\n\n" CTL_DETAILS},
     {"version", "", 0, FORMAT | FLAG_BIT(FLAG_JSON), COMMAND_SHOWN, cmd_version, "text json",
      "print the version, how it was built, and its libraries", NULL},
     {"completion", "bash|zsh|fish", 1, 0, COMMAND_SHOWN, cmd_completion, NULL,
@@ -78,17 +140,8 @@ const struct cli_command cli_commands[] = {
      "print docs/configuration.md", NULL},
     {"man-page", "", 0, 0, COMMAND_HIDDEN, cmd_man_page, NULL,
      "print the source of evlb.yaml(5)", NULL},
-    PLANNED("diff", "what a reload would change"),
-    PLANNED("healthcheck", "0 when ready: for keepalived, containers, BIRD"),
     PLANNED("top", "live view"),
-    PLANNED("ctl show", "one backend or server"),
-    PLANNED("ctl reload", "take a changed configuration into force"),
-    PLANNED("ctl server", "drain, maintain, weigh a server"),
-    PLANNED("ctl backend", "switch the active server"),
     PLANNED("ctl certs", "reload certificates"),
-    PLANNED("ctl events", "follow what happens"),
-    PLANNED("ctl sessions", "list sessions"),
-    PLANNED("ctl log", "change the log level, reopen files"),
 };
 // clang-format on
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// One request over the control socket (HTTP/1.1, the answer ends with the connection), for
-// `evlb ctl`. Blocking, with a deadline per read and write; runs in the command's own process.
+// Requests over the control socket (HTTP/1.1, one per connection, the answer ends with it), for
+// `evlb ctl`, `healthcheck` and `diff`. Blocking, with a deadline per read and write; runs in the
+// command's own process. What comes from the other side is read strictly and never asserted.
 #include "cli/ctl_client.h"
 
 #include <errno.h>
@@ -9,13 +10,16 @@
 #include <unistd.h>
 
 #include "base/addr.h"
-#include "base/buf.h"
+#include "base/json.h"
 #include "cli/source.h"
+#include "conf/units.h"
 #include "process/supervisor.h"
 
 #define PATH_BYTES 4096
 #define ANSWER_SECONDS 5
 #define ANSWER_BYTES_MAX (64u << 20)
+#define LINE_BYTES_MAX 65536u // of a stream
+#define FEED_SECONDS 60       // signs of life come more often
 
 // ---- where the socket is ------------------------------------------------------------------------
 
@@ -37,7 +41,7 @@ static int path_from_config(const struct cli *cli, struct arena *a, struct str *
     return status;
 }
 
-int ctl_socket_path(const struct cli *cli, struct arena *a, const char **path)
+static int socket_path(const struct cli *cli, struct arena *a, const char **path)
 {
     struct config config = {0};
     *path = cli_socket(cli);
@@ -56,21 +60,32 @@ int ctl_socket_path(const struct cli *cli, struct arena *a, const char **path)
     return EXIT_UNREACHABLE;
 }
 
-// ---- the request --------------------------------------------------------------------------------
-
-static int complain(const char *path, const char *what)
+int ctl_run(const struct cli *cli, int (*work)(struct ctl *ctl))
 {
-    fprintf(stderr, "evlb: no answer at %s: %s\n", path, what);
+    struct ctl ctl = {.cli = cli, .arena = arena_new()};
+    int status = socket_path(cli, ctl.arena, &ctl.path);
+    if (status == EXIT_OK)
+        status = work(&ctl);
+    arena_free(ctl.arena);
+    return status;
+}
+
+// ---- the connection -----------------------------------------------------------------------------
+
+static int unreachable(struct ctl *ctl, const char *what)
+{
+    if (!ctl->quiet)
+        fprintf(stderr, "evlb: no answer at %s: %s\n", ctl->path, what);
     return EXIT_UNREACHABLE;
 }
 
 // A connected socket, or -errno.
-static int open_socket(const struct addr *addr)
+static int open_socket(const struct addr *addr, uint32_t seconds)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    struct timeval limit = {.tv_sec = ANSWER_SECONDS};
+    struct timeval limit = {.tv_sec = seconds};
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
     if (connect(fd, &addr->sa, addr->len) == 0)
@@ -80,74 +95,238 @@ static int open_socket(const struct addr *addr)
     return -error;
 }
 
-static int send_all(int fd, const char *bytes, size_t n)
+static int send_all(int fd, struct str bytes)
 {
-    while (n > 0) {
-        ssize_t sent = send(fd, bytes, n, MSG_NOSIGNAL);
+    while (bytes.len > 0) {
+        ssize_t sent = send(fd, bytes.p, bytes.len, MSG_NOSIGNAL);
         if (sent < 0)
             return -errno;
-        bytes += sent;
-        n -= (size_t)sent;
+        bytes.p += sent;
+        bytes.len -= (size_t)sent;
     }
     return 0;
 }
 
-// Everything up to the end of the stream.
-static int receive_all(int fd, struct buf *in)
+// A connection on which the request has been sent, or -1 after a complaint (*status says which).
+static int begin(struct ctl *ctl, const struct ctl_request *r, int *status)
 {
-    char piece[16384];
-    for (;;) {
-        ssize_t n = recv(fd, piece, sizeof(piece), 0);
-        if (n < 0)
-            return errno == EAGAIN ? -ETIMEDOUT : -errno;
-        if (n == 0)
-            return 0;
-        if (buf_len(in) + (size_t)n > ANSWER_BYTES_MAX || !buf_append(in, piece, (size_t)n))
-            return -EMSGSIZE;
+    struct addr addr;
+    *status = EXIT_UNREACHABLE;
+    if (!addr_parse_unix(str_of(ctl->path), &addr)) {
+        *status = unreachable(ctl, "the path is empty or too long for a socket");
+        return -1;
     }
+    int fd = open_socket(&addr, r->seconds > 0 ? r->seconds : ANSWER_SECONDS);
+    if (fd == -ENOENT || fd == -ECONNREFUSED)
+        *status = unreachable(ctl, "evlb does not run there (see --socket)");
+    else if (fd < 0)
+        *status = unreachable(ctl, strerror(-fd));
+    if (fd < 0)
+        return -1;
+    const char *head = arena_printf(
+        ctl->arena,
+        "%s %s HTTP/1.1\r\nHost: evlb\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n",
+        r->method, r->target, r->body.len);
+    // one that refuses early may have closed its side: what it said is still there to be read
+    int sent = send_all(fd, str_of(head));
+    if (sent == 0)
+        sent = send_all(fd, r->body);
+    if (sent == 0 || sent == -EPIPE || sent == -ECONNRESET)
+        return fd;
+    *status = unreachable(ctl, strerror(-sent));
+    close(fd);
+    return -1;
 }
 
-// "HTTP/1.1 200 ...", fields, an empty line, the body.
-static bool split_answer(struct str all, struct arena *a, struct ctl_answer *out)
+// Receives more into `in`: 1, 0 at the end, or -errno.
+static int receive(int fd, struct buf *in)
+{
+    char piece[16384];
+    ssize_t n = recv(fd, piece, sizeof(piece), 0);
+    if (n < 0)
+        return errno == EAGAIN ? -ETIMEDOUT : -errno;
+    if (buf_len(in) + (size_t)n > ANSWER_BYTES_MAX || !buf_append(in, piece, (size_t)n))
+        return -EMSGSIZE;
+    return n > 0;
+}
+
+// "HTTP/1.1 200 ...", fields, an empty line, the body. False: not (yet) that.
+static bool split_answer(struct str all, uint16_t *status, struct str *body)
 {
     const char *end = all.len > 0 ? memmem(all.p, all.len, "\r\n\r\n", 4) : NULL;
-    uint64_t status;
+    uint64_t value;
     if (end == NULL || !str_starts(all, STR("HTTP/1.1 ")) || end - all.p < 12)
         return false;
-    if (!str_to_u64((struct str){all.p + 9, 3}, &status))
+    if (!str_to_u64((struct str){all.p + 9, 3}, &value))
         return false;
-    out->status = (uint16_t)status;
-    out->body = arena_str(a, str_from(end + 4, all.p + all.len));
+    *status = (uint16_t)value;
+    *body = str_from(end + 4, all.p + all.len);
     return true;
 }
 
-static int exchange(int fd, const char *target, struct arena *a, struct ctl_answer *out)
+// ---- one answer ---------------------------------------------------------------------------------
+
+static int read_answer(struct ctl *ctl, int fd, struct ctl_answer *out)
 {
-    char request[512];
-    int n = snprintf(request, sizeof(request),
-                     "GET %s HTTP/1.1\r\nHost: evlb\r\nConnection: close\r\n\r\n", target);
-    lb_assert(n > 0 && (size_t)n < sizeof(request));
     struct buf in = {0};
-    int result = send_all(fd, request, (size_t)n);
-    if (result == 0)
-        result = receive_all(fd, &in);
-    if (result == 0 && !split_answer((struct str){buf_head(&in), buf_len(&in)}, a, out))
+    int result;
+    do {
+        result = receive(fd, &in);
+    } while (result > 0);
+    struct str all = {buf_len(&in) > 0 ? buf_head(&in) : NULL, buf_len(&in)}, body;
+    if (result == 0 && !split_answer(all, &out->status, &body))
         result = -EBADMSG;
+    if (result == 0)
+        out->body = arena_str(ctl->arena, body);
     buf_release(&in);
     return result;
 }
 
-int ctl_get(const char *socket_path, const char *target, struct arena *a, struct ctl_answer *out)
+// What the other side gave as reason, when it gave one.
+static int refused(struct ctl *ctl, const struct ctl_answer *answer)
 {
-    struct addr addr;
-    if (!addr_parse_unix(str_of(socket_path), &addr))
-        return complain(socket_path, "the path is empty or too long for a socket");
-    int fd = open_socket(&addr);
-    if (fd == -ENOENT || fd == -ECONNREFUSED)
-        return complain(socket_path, "evlb does not run there (see --socket)");
+    struct str message = json_get_text(json_get(answer->json, "error"), "message");
+    if (!ctl->quiet && message.len > 0)
+        fprintf(stderr, "evlb: %.*s\n", STR_FMT(message));
+    else if (!ctl->quiet)
+        fprintf(stderr, "evlb: refused with status %u\n", answer->status);
+    return answer->status == 404 ? EXIT_NO_OBJECT : EXIT_FAILED;
+}
+
+int ctl_ask(struct ctl *ctl, const struct ctl_request *r, struct ctl_answer *out)
+{
+    int status, fd = begin(ctl, r, &status);
     if (fd < 0)
-        return complain(socket_path, strerror(-fd));
-    int result = exchange(fd, target, a, out);
+        return status;
+    int result = read_answer(ctl, fd, out);
+    ctl->timed_out = result == -ETIMEDOUT;
     close(fd);
-    return result == 0 ? EXIT_OK : complain(socket_path, strerror(-result));
+    if (result < 0)
+        return unreachable(ctl, strerror(-result));
+    out->json = json_read(ctl->arena, out->body);
+    if (out->status < 200 || out->status > 299)
+        return refused(ctl, out);
+    return out->json != NULL ? EXIT_OK : unreachable(ctl, "the answer is no JSON");
+}
+
+int ctl_get(struct ctl *ctl, const char *target, struct ctl_answer *out)
+{
+    return ctl_ask(ctl, &(struct ctl_request){.method = "GET", .target = target}, out);
+}
+
+// ---- a stream -----------------------------------------------------------------------------------
+
+// Hands all complete lines that begin with "data:" to on_data and drops them. False: enough.
+static bool take_lines(struct buf *in, bool (*on_data)(void *ctx, struct str data), void *ctx)
+{
+    const char *end;
+    while (buf_len(in) > 0 && (end = memchr(buf_head(in), '\n', buf_len(in))) != NULL) {
+        struct str line = str_from(buf_head(in), end);
+        bool goes_on = true;
+        if (str_starts(line, STR("data: ")))
+            goes_on = on_data(ctx, (struct str){line.p + 6, line.len - 6});
+        buf_consume(in, (uint32_t)line.len + 1);
+        if (!goes_on)
+            return false;
+    }
+    return true;
+}
+
+static int read_stream(int fd, struct buf *in, bool (*on_data)(void *ctx, struct str data),
+                       void *ctx)
+{
+    for (;;) {
+        int result = receive(fd, in);
+        if (result <= 0)
+            return result == 0 ? -ECONNRESET : result;
+        if (!take_lines(in, on_data, ctx))
+            return 0;
+        if (buf_len(in) > LINE_BYTES_MAX)
+            return -EBADMSG;
+    }
+}
+
+int ctl_follow(struct ctl *ctl, const char *target, bool (*on_data)(void *ctx, struct str data),
+               void *ctx)
+{
+    const struct ctl_request r = {.method = "GET", .target = target, .seconds = FEED_SECONDS};
+    int status, fd = begin(ctl, &r, &status);
+    if (fd < 0)
+        return status;
+    struct buf in = {0};
+    int result = read_stream(fd, &in, on_data, ctx);
+    buf_release(&in);
+    close(fd);
+    return result == 0 ? EXIT_OK : unreachable(ctl, strerror(-result));
+}
+
+// ---- what the commands share --------------------------------------------------------------------
+
+struct str ctl_body(struct arena *a, const struct ctl_member *members, size_t n)
+{
+    struct buf out = {0};
+    struct json j = {.out = &out};
+    json_object(&j, NULL);
+    for (size_t i = 0; i < n; i++) {
+        const struct ctl_member *m = &members[i];
+        if (m->value.p == NULL)
+            continue;
+        if (m->bare)
+            json_bare(&j, m->name, m->value);
+        else
+            json_text(&j, m->name, m->value);
+    }
+    json_object_end(&j);
+    struct str body =
+        j.failed ? STR("") : arena_str(a, (struct str){buf_head(&out), buf_len(&out)});
+    buf_release(&out);
+    return body;
+}
+
+int ctl_print(const struct ctl_answer *answer)
+{
+    ctl_print_lines(answer->body);
+    return EXIT_OK;
+}
+
+void ctl_print_lines(struct str text)
+{
+    printf("%.*s%s", STR_FMT(text), text.len > 0 && text.p[text.len - 1] == '\n' ? "" : "\n");
+}
+
+int ctl_usage(const struct cli *cli, const char *complaint)
+{
+    fprintf(stderr, "evlb: %s; see 'evlb %s --help'\n", complaint, cli->command->name);
+    return EXIT_USAGE;
+}
+
+// Names are made of these: nothing that a request target could be broken with.
+static bool is_name(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char low = ascii_lower(s.p[i]);
+        if (!is_digit(low) && !(low >= 'a' && low <= 'z') && memchr("_.-", low, 3) == NULL)
+            return false;
+    }
+    return s.len > 0 && s.len <= 64;
+}
+
+bool ctl_split(struct str object, struct str *backend, struct str *server)
+{
+    *server = object;
+    *backend = str_cut(server, '/');
+    return is_name(*backend) && (server->p == NULL || is_name(*server));
+}
+
+bool ctl_duration(const struct cli *cli, enum flag_id flag, uint64_t usual, uint64_t *ms)
+{
+    const char *text = cli->value[flag];
+    *ms = usual;
+    if (text == NULL || text[0] == '\0')
+        return true;
+    if (duration_parse(str_of(text), ms) == UNIT_OK)
+        return true;
+    fprintf(stderr, "evlb: --%s is a duration as in 30s or 10m; not '%s'\n", cli_flags[flag].name,
+            text);
+    return false;
 }

@@ -20,17 +20,35 @@ static void print_flag(FILE *out, enum flag_id id, const struct cli_command *com
         fprintf(out, "  %-26s one of: %s\n", "", command->formats);
 }
 
+static bool in_group(const struct cli_command *c, const char *group)
+{
+    size_t len = strlen(group);
+    return strncmp(c->name, group, len) == 0 && c->name[len] == ' ';
+}
+
 // Those of one group ("ctl"), or all when it is NULL; below a title when there are any.
 static void print_commands(FILE *out, enum command_kind kind, const char *group, const char *title)
 {
-    size_t len = group != NULL ? strlen(group) : 0;
     for (size_t i = 0; i < cli_command_count; i++) {
         const struct cli_command *c = &cli_commands[i];
-        bool in = group == NULL || (strncmp(c->name, group, len) == 0 && c->name[len] == ' ');
-        if (c->kind != kind || !in)
+        if (c->kind != kind || (group != NULL && !in_group(c, group)))
             continue;
         fprintf(out, "%s  %-*s %s\n", title, NAME_WIDTH, c->name, c->summary);
         title = "";
+    }
+}
+
+// All that are no `ctl`, and that there are such: on one screen.
+static void print_short(FILE *out)
+{
+    bool said = false;
+    for (size_t i = 0; i < cli_command_count; i++) {
+        const struct cli_command *c = &cli_commands[i];
+        if (c->kind != COMMAND_SHOWN || (said && in_group(c, "ctl")))
+            continue;
+        said |= in_group(c, "ctl");
+        fprintf(out, "  %-*s %s\n", NAME_WIDTH, in_group(c, "ctl") ? "ctl" : c->name,
+                in_group(c, "ctl") ? "ask or change a running evlb: evlb ctl --help" : c->summary);
     }
 }
 
@@ -40,7 +58,10 @@ void help_overview(FILE *out, bool all)
             "evlb %s: a layer 4 and layer 7 load balancer\n\n"
             "usage: evlb COMMAND [flags]\n\n",
             EVLB_VERSION);
-    print_commands(out, COMMAND_SHOWN, NULL, "");
+    if (all)
+        print_commands(out, COMMAND_SHOWN, NULL, "");
+    else
+        print_short(out);
     fprintf(out, "\nFlags that most commands take:\n");
     for (int id = FLAG_CONFIG; id <= FLAG_HELP; id++)
         print_flag(out, (enum flag_id)id, NULL);
@@ -56,7 +77,7 @@ void help_overview(FILE *out, bool all)
                  "  NO_COLOR      no colours, even on a terminal\n\n"
                  "Exit status: 0 ok, 1 failed or invalid, 2 usage, 3 warnings (check --strict),\n"
                  "  4 no such object, 5 evlb does not answer, 71 cannot bind, 78 configuration\n"
-                 "  invalid (run)\n");
+                 "  invalid (run), 124 not done in time (ctl --wait)\n");
 }
 
 void help_group(FILE *out, const char *group)

@@ -81,6 +81,15 @@ static int set_flag_from_next(struct reader *r, enum flag_id id)
     return usage(r, "", STR_NONE);
 }
 
+// A value that may be left out and stands in an argument of its own begins with a digit: an operand
+// that does can still follow another one, or "--".
+static int set_optional_flag(struct reader *r, enum flag_id id)
+{
+    if (r->next < r->argc && is_digit(r->argv[r->next][0]))
+        return set_flag(r, id, r->argv[r->next++]);
+    return set_flag(r, id, "");
+}
+
 static int read_long_flag(struct reader *r, struct str name)
 {
     const char *equals = memchr(name.p, '=', name.len);
@@ -91,8 +100,11 @@ static int read_long_flag(struct reader *r, struct str name)
         enum flag_id id = (enum flag_id)i;
         if (!str_eq(name, str_of(cli_flags[id].name)))
             continue;
-        if (cli_flags[id].value != NULL)
-            return value != NULL ? set_flag(r, id, value) : set_flag_from_next(r, id);
+        const char *wanted = cli_flags[id].value;
+        if (wanted != NULL && value != NULL)
+            return set_flag(r, id, value);
+        if (wanted != NULL)
+            return wanted[0] == '[' ? set_optional_flag(r, id) : set_flag_from_next(r, id);
         if (value == NULL)
             return set_flag(r, id, "long");
         fprintf(r->err, "evlb: --%s takes no value", cli_flags[id].name);

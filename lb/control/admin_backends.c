@@ -68,7 +68,7 @@ void admin_put_backend(const struct admin_view *v, struct json *j, const struct 
 {
     json_object(j, NULL);
     json_text(j, "name", b->name);
-    json_text(j, "mode", str_of(admin_mode_name(b->mode)));
+    json_text(j, "mode", str_of(mode_words[b->mode]));
     json_text(j, "balance", str_of(balance_words[b->balance]));
     put_failover(v, j, b);
     json_u64(j, "in_flight", in_flight(v, b));

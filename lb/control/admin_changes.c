@@ -2,9 +2,9 @@
 // What the admin API changes on evlb as a whole: reload, what a reload would do, restart of a
 // worker, the log. Runs in control. All but the plan are done by the supervisor: the call waits for
 // its answer.
-#include "base/log.h"
 #include "conf/bundle.h"
 #include "conf/plan.h"
+#include "conf/words.h"
 #include "control/admin_parts.h"
 
 uint16_t admin_post_reload(const struct admin_view *v, struct admin_call *c)
@@ -26,10 +26,6 @@ uint16_t admin_post_restart(const struct admin_view *v, struct admin_call *c)
 // {"level":"debug"}
 uint16_t admin_put_log_level(const struct admin_view *v, struct admin_call *c)
 {
-    static const char *const names[] = {[LOG_ERROR] = "error",
-                                        [LOG_WARNING] = "warning",
-                                        [LOG_INFO] = "info",
-                                        [LOG_DEBUG] = "debug"};
     const char *why;
     struct str word;
     struct admin_field field = {.name = "level"};
@@ -37,10 +33,10 @@ uint16_t admin_put_log_level(const struct admin_view *v, struct admin_call *c)
         return admin_refuse_body(c, why);
     if (!admin_field_text(&field, &word))
         return admin_refuse_body(c, "'level' is a text");
-    for (uint32_t level = 0; level < ARRAY_LEN(names); level++) {
-        if (!str_eq(word, str_of(names[level])))
+    for (uint32_t level = 0; log_level_words[level] != NULL; level++) {
+        if (!str_eq(word, str_of(log_level_words[level])))
             continue;
-        admin_deed(c, STR(""), "log level %s", names[level]);
+        admin_deed(c, STR(""), "log level %s", log_level_words[level]);
         return admin_ask(v, c, ASK_LOG_LEVEL, level, STR_NONE);
     }
     return admin_refuse_body(c, "'level' is one of: error, warning, info, debug");

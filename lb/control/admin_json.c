@@ -130,8 +130,3 @@ uint64_t admin_elapsed_ms(const struct admin_view *v, uint64_t since_ms)
 {
     return v->now_ms > since_ms ? v->now_ms - since_ms : 0;
 }
-
-const char *admin_mode_name(enum mode mode)
-{
-    return mode == MODE_TCP ? "tcp" : "http";
-}

@@ -40,7 +40,6 @@ void admin_put_backend_sums(const struct admin_view *v, struct json *j, uint32_t
 void admin_put_server_sums(const struct admin_view *v, struct json *j, uint32_t slot);
 void admin_put_worker_counters(const struct admin_view *v, struct json *j, uint32_t worker);
 void admin_put_address(struct json *j, const char *key, const struct addr *a);
-const char *admin_mode_name(enum mode mode);
 // null when it is empty or 0
 void admin_put_text_or_null(struct json *j, const char *key, struct str text);
 void admin_put_u64_or_null(struct json *j, const char *key, uint64_t value);

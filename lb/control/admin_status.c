@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Resources of the admin API that only read: the whole (/v1/status), whether it serves
 // (/v1/ready), processes and frontends. Runs in control.
+#include "conf/words.h"
 #include "control/admin_parts.h"
 
 #include "base/log.h"
@@ -76,7 +77,7 @@ static void put_frontend(const struct admin_view *v, struct json *j, const struc
 {
     json_object(j, NULL);
     json_text(j, "name", f->name);
-    json_text(j, "mode", str_of(admin_mode_name(f->mode)));
+    json_text(j, "mode", str_of(mode_words[f->mode]));
     json_array(j, "listen");
     for (uint32_t i = 0; i < f->n_listens; i++)
         admin_put_address(j, NULL, &f->listens[i].addr);

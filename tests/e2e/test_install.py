@@ -49,7 +49,7 @@ def test_installed_schema_is_json(root):
     assert json.loads((root / "usr/share/evlb/evlb.schema.json").read_text())
 
 
-@pytest.mark.parametrize("page", ["man1/evlb.1", "man5/evlb.yaml.5"])
+@pytest.mark.parametrize("page", ["man1/evlb.1", "man1/evlb-ctl.1", "man5/evlb.yaml.5"])
 def test_manual_pages_are_clean(root, page):
     assert shutil.which("man"), "man-db is not installed (scripts/test installs it)"
     path = root / "usr/share/man" / page
