@@ -14,6 +14,7 @@
 
 #include "io/channel.h"
 #include "proxy/upstream.h"
+#include "proxy/warm.h"
 
 // Whether the board has room for everything that the configuration names.
 static bool fits(const struct config *c, const struct board_dim *dim)
@@ -73,6 +74,7 @@ bool generation_begin(struct worker *w, const struct config *config, uint32_t nu
     w->now = g;
     note_oldest(w);
     upstream_renew_idle(w);
+    warm_renew(w);
     if (before != NULL)
         generation_drop(w, before);
     return true;

@@ -18,6 +18,7 @@
 #include "proxy/session.h"
 #include "proxy/sessions_dump.h"
 #include "proxy/upstream.h"
+#include "proxy/warm.h"
 #include "proxy/worker_state.h"
 
 void worker_say(struct worker *w, uint32_t type, uint32_t arg, uint32_t status)
@@ -44,6 +45,7 @@ void worker_drain(struct worker *w, uint32_t ms)
         {
             listener_stop(list_entry(node, struct listener, node));
         }
+        warm_stop(w);
         upstream_close_idle(w);
         session_drain_all(w);
         w->drained = true;
@@ -104,6 +106,7 @@ void worker_look(struct worker *w)
 {
     upstream_cut_down(w);
     queue_look(w);
+    warm_look(w);
 }
 
 // Another worker, or control, says that the board has news.
@@ -167,6 +170,7 @@ void worker_init(struct worker *w, const struct worker_setup *setup, struct ev_l
         ev_io_init(&w->wake, on_wake, w->wake_fds[w->id], EV_READ);
     init_pools(w);
     queue_init(w);
+    warm_init(w);
     bool fits = generation_begin(w, setup->config, setup->generation, false);
     lb_assert(fits); // the board was made for it
     init_listeners(w, setup);
@@ -180,6 +184,7 @@ void worker_free(struct worker *w)
     {
         listener_free(list_entry(node, struct listener, node));
     }
+    warm_free(w);
     upstream_close_idle(w);
     generation_drop(w, w->now);
     lb_assert(w->now == NULL);

@@ -19,6 +19,7 @@
 
 struct generation;
 struct queue;
+struct warm;
 struct worker;
 
 // What a step of tcp_proxy.c or http_proxy.c did.
@@ -104,7 +105,9 @@ struct worker {
     struct ring *access_log; // NULL: off
     struct idle_pool *idle;  // by server slot
     struct queue *queues;    // by backend slot
-    uint32_t *epochs;        // by backend slot: up to where servers that went down were cut off
+    struct warm *warm;       // by server slot
+    struct timer warm_tick;
+    uint32_t *epochs; // by backend slot: up to where servers that went down were cut off
     struct list queues_in_use;
     struct timer queue_tick;
     struct list listeners; // those that are configured
