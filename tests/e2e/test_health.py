@@ -214,8 +214,9 @@ def test_checks_begin_with_a_proxy_header_where_traffic_does(evlb, sim, version)
 def test_checks_may_go_to_another_port(evlb, sim):
     s, aside = sim("a", "b"), sim("h")
     health = HTTP.replace("{", f"{{port: {aside['h'].port}, ")
-    lb = evlb(config(health), s)
+    lb = evlb(config(health, "    send-proxy: v1\n"), s)  # which is not for that port
     wait_checks(aside["h"], 2)
+    assert server(lb, "app/a")["state"] == "up"
     assert checks(s["a"]) == 0
     aside["h"].control("health?state=down")
     wait_state(lb, "app/a", "down")
