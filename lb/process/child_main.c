@@ -169,7 +169,7 @@ static int run_worker(const struct tree *t, const struct child *c, int channel)
         .channel_fd = channel,
         .wake_fds = s->worker_wake,
         .control_wake_fd = s->control_wake,
-        .access_log = t->config->access_log ? &s->access_log[c->id] : NULL,
+        .access_log = &s->access_log[c->id],
         .max_connections = t->limits.max_connections,
     };
     begin_sandbox();

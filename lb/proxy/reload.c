@@ -168,6 +168,7 @@ void reload_take_config(struct worker *w, const struct message *m, const int *fd
     if (begun) {
         reload_listeners(w);
         session_reload_all(w);
+        w->access_log = c->access_log ? w->access_ring : NULL;
         w->max_connections = m->value > 0 ? m->value : w->max_connections;
     } else if (c != NULL) {
         arena_free(c->arena);

@@ -18,7 +18,7 @@ struct worker_setup {
     const int *wake_fds;      // eventfds of all workers, its own among them: written to tell one
                               // that the board has news; NULL: none (simulations)
     int control_wake_fd;      // the same for control; -1: none
-    struct ring *access_log;  // NULL: no access log
+    struct ring *access_log;  // for when the configuration wants one; NULL: none at all
     uint32_t max_connections; // of the process tree; always > 0
 };
 

@@ -102,10 +102,11 @@ struct worker {
     uint32_t id;
     uint32_t max_connections; // of the process tree
     struct rng rng;
-    struct ring *access_log; // NULL: off
-    struct idle_pool *idle;  // by server slot
-    struct queue *queues;    // by backend slot
-    struct warm *warm;       // by server slot
+    struct ring *access_log;  // NULL: off
+    struct ring *access_ring; // for when it is on
+    struct idle_pool *idle;   // by server slot
+    struct queue *queues;     // by backend slot
+    struct warm *warm;        // by server slot
     struct timer warm_tick;
     uint32_t *epochs; // by backend slot: up to where servers that went down were cut off
     struct list queues_in_use;

@@ -385,6 +385,19 @@ def test_access_log_moves(evlb, sim, tmp_path):
     assert lb.wait_access(2)[-1]["path"] == "/4"
 
 
+def test_access_log_is_switched_on_and_off(evlb, sim):
+    lb = evlb(ONE + "\n    log: {access: false}\n", sim("a"))
+    lb.get("/1")
+    lb.reload(ONE + "\n    log: {access: true}\n")
+    lb.get("/2")
+    assert [line["path"] for line in lb.wait_access(1)] == ["/2"]
+    lb.reload(ONE + "\n    log: {access: false}\n")
+    lb.get("/3")
+    lb.reload(ONE + "\n    log: {access: true}\n")
+    lb.get("/4")
+    assert [line["path"] for line in lb.wait_access(2)] == ["/2", "/4"]
+
+
 def test_log_level(evlb, sim):
     lb = evlb(ONE + "\n    log: {level: warning}\n", sim("a"))
     lb.write_config(ONE + "\n    log: {level: debug}\n")
