@@ -9,9 +9,21 @@
 
 // ---- one server ---------------------------------------------------------------------------------
 
+#define TEXT_COLUMN 17
+
+// The text goes on in further lines, at spaces, where one ends.
 static void print_line(const char *name, const char *text)
 {
-    printf("  %-14s %s\n", name, text);
+    struct str rest = str_of(text);
+    do {
+        size_t n = MIN_OF(rest.len, TABLE_WIDTH - TEXT_COLUMN), cut = n;
+        while (n < rest.len && cut > 0 && rest.p[cut] != ' ')
+            cut--;
+        n = cut > 0 ? cut : n;
+        printf("  %-14s %.*s\n", name, (int)n, rest.p);
+        rest = str_trim((struct str){rest.p + n, rest.len - n});
+        name = "";
+    } while (rest.len > 0);
 }
 
 static void print_admin(struct arena *a, const struct json_value *s)

@@ -35,9 +35,11 @@ static void put_id(const struct session *s, struct json *j)
 
 static void put_client(const struct session *s, struct json *j)
 {
-    char text[ADDR_TEXT];
-    struct addr peer = {.len = ip_len(&s->peer), .ip = s->peer};
-    json_text(j, "client", (struct str){text, addr_format(&peer, text)});
+    char ip[ADDR_TEXT], text[ADDR_TEXT + 16];
+    size_t n = ip_format(&s->peer, ip); // a mapped IPv4 address as IPv4
+    bool v6 = memchr(ip, ':', n) != NULL;
+    (void)snprintf(text, sizeof(text), v6 ? "[%s]:%u" : "%s:%u", ip, (unsigned)ip_port(&s->peer));
+    json_text(j, "client", str_of(text));
 }
 
 static void put_name(struct json *j, const char *key, const struct str *name)
