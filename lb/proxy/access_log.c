@@ -22,10 +22,12 @@ enum {
     AGENT_MAX = 1024,
     REFERER_MAX = 1024,
     ID_MAX = 192,
+    DETAIL_MAX = 192,
     KEYS_AND_NUMBERS = 1024,
 };
 _Static_assert(CLIENT_MAX + 3 * NAME_MAX_BYTES + PROTO_MAX + METHOD_MAX + HOST_MAX +
-                       PATH_MAX_BYTES + AGENT_MAX + REFERER_MAX + ID_MAX + KEYS_AND_NUMBERS <
+                       PATH_MAX_BYTES + AGENT_MAX + REFERER_MAX + ID_MAX + DETAIL_MAX +
+                       KEYS_AND_NUMBERS <
                    ACCESS_LINE_MAX,
                "every line fits");
 
@@ -148,12 +150,14 @@ static char *put_timers(char *at, const struct access_record *r)
     return put_ms(PUT(at, ",\"t_total\":"), r->t_total_ms);
 }
 
-static char *put_end(char *at, enum end_cause cause)
+static char *put_end(char *at, const struct access_record *r)
 {
-    const struct end_info *end = end_info(cause);
+    const struct end_info *end = end_info(r->end);
+    struct str detail = r->detail != NULL ? str_of(r->detail) : STR_NONE;
     at = put_bytes(PUT(at, ",\"term\":\""), end->letters, strlen(end->letters));
     at = put_bytes(PUT(at, "\",\"end\":\""), end->name, strlen(end->name));
-    return PUT(at, "\"}\n");
+    at = put_text(PUT(at, "\",\"detail\":"), detail, DETAIL_MAX);
+    return PUT(at, "}\n");
 }
 
 size_t access_log_format(const struct access_record *r, char out[ACCESS_LINE_MAX])
@@ -165,7 +169,7 @@ size_t access_log_format(const struct access_record *r, char out[ACCESS_LINE_MAX
     at = put_text(PUT(at, ",\"server\":"), r->server, NAME_MAX_BYTES);
     at = put_request(at, r);
     at = put_timers(at, r);
-    at = put_end(at, r->end);
+    at = put_end(at, r);
     size_t n = (size_t)(at - out);
     lb_assert(n < ACCESS_LINE_MAX);
     return n;

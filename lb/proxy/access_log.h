@@ -21,6 +21,7 @@ struct access_record {
     uint32_t retries;
     int32_t t_idle_ms, t_request_ms, t_queue_ms, t_connect_ms, t_response_ms, t_data_ms, t_total_ms;
     enum end_cause end;
+    const char *detail; // a sentence about the end; NULL: none
 };
 
 // From one stamp of the loop's clock to the next, in ms; -1 when the phase was never entered (0) or

@@ -119,14 +119,48 @@ static struct str field_value(const struct http_head *h, enum http_field_id id)
     return f != NULL ? f->value : STR_NONE;
 }
 
-void exchange_note_head(struct exchange *x, const struct http_head *h)
+static bool begin_text(struct exchange *x)
 {
     if (x->w->access_log == NULL || x->text != NULL)
-        return;
+        return false;
     x->text = pool_get(&texts);
     if (x->text == NULL)
+        return false;
+    memset(x->text, 0, offsetof(struct exchange_text, bytes));
+    return true;
+}
+
+// The front of *rest up to a space, which is taken off with it.
+static struct str next_word(struct str *rest)
+{
+    const char *space = rest->len > 0 ? memchr(rest->p, ' ', rest->len) : NULL;
+    size_t n = space != NULL ? (size_t)(space - rest->p) : rest->len;
+    struct str word = {rest->p, n};
+    n = MIN_OF(n + 1, rest->len);
+    rest->p += n;
+    rest->len -= n;
+    return word;
+}
+
+void exchange_note_refused(struct exchange *x)
+{
+    struct str line = {buf_head(&x->up.buf), buf_len(&x->up.buf)};
+    const char *end = line.len > 0 ? memchr(line.p, '\n', line.len) : NULL;
+    x->head_bytes = (uint32_t)line.len;
+    if (!begin_text(x))
         return;
-    x->text->used = 0;
+    if (end != NULL)
+        line.len = (size_t)(end - line.p);
+    if (line.len > 0 && line.p[line.len - 1] == '\r')
+        line.len--;
+    x->text->method = note(x->text, next_word(&line), 32);
+    x->text->path = note(x->text, next_word(&line), 2048);
+}
+
+void exchange_note_head(struct exchange *x, const struct http_head *h)
+{
+    if (!begin_text(x))
+        return;
     x->text->method = note(x->text, h->method_text, 32);
     x->text->host = note(x->text, h->authority, 256);
     x->text->path = note(x->text, h->path, 2048);
@@ -167,6 +201,7 @@ static void write_line(const struct exchange *x, enum end_cause cause, uint64_t 
         .t_data_ms = access_span(x->response_ms, now),
         .t_total_ms = access_span(x->begin_ms, now),
         .end = cause,
+        .detail = x->detail,
     };
     if (!access_log_write(x->w->access_log, &r))
         x->w->count->worker[WORKER_LOG_DROPPED]++;

@@ -56,6 +56,7 @@ struct exchange {
     bool yielded;      // gave the others a turn; the timer goes on with it
     uint16_t status;
     enum end_cause end;       // of an answer of our own
+    const char *detail;       // why, in words; for the access log
     uint32_t head_bytes;      // of the request head, at the front of up.buf while up.keep
     uint32_t head_sent_bytes; // of the head as it goes to the server
     uint32_t keep_limit_ms;   // how long the server keeps the connection, as it said
@@ -86,6 +87,8 @@ void exchange_free(struct exchange *x);
 const struct http_head *exchange_head(struct exchange *x);
 // Copies what the access log wants to say (nothing when there is none).
 void exchange_note_head(struct exchange *x, const struct http_head *h);
+// The same for a head that was refused: what its first line looks like, and how much came.
+void exchange_note_refused(struct exchange *x);
 // Counts the end of the exchange and writes its line of the access log.
 void exchange_account(struct exchange *x, enum end_cause cause);
 

@@ -192,6 +192,7 @@ static enum step refuse_head(struct exchange *x, enum http_error error)
 {
     const struct http_error_info *info = http_error_info(error);
     x->minor = 1;
+    exchange_note_refused(x);
     x->client_keeps = false;
     return refuse(x, info->status, END_BAD_REQUEST, info->sentence);
 }

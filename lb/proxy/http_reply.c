@@ -46,5 +46,6 @@ enum reply_result http_reply_error(struct exchange *x, uint16_t status, enum end
                                    const char *sentence)
 {
     struct reply r = {.status = status, .sentence = sentence, .json = accepts_json(x)};
+    x->detail = sentence;
     return write_reply(x, &r, cause);
 }

@@ -10,7 +10,8 @@ from harness.wire import ONE, TCP, full_backlog, pattern, post, request
 
 KEYS = {"ts", "client", "frontend", "backend", "server", "method", "host", "path", "status",
         "bytes_in", "bytes_out", "proto", "retries", "request_id", "ua", "referer", "t_idle",
-        "t_request", "t_queue", "t_connect", "t_response", "t_data", "t_total", "term", "end"}
+        "t_request", "t_queue", "t_connect", "t_response", "t_data", "t_total", "term", "end",
+        "detail"}
 SHORT = "timeout: {connect: 300ms, server: 300ms, request: 300ms, client: 300ms}\n"
 
 
@@ -103,10 +104,13 @@ def test_bad_response(lb):
 def test_bad_request(lb):
     c = lb.client()
     c.send(b"GET /\r\n\r\n")
-    assert c.response().status == 400
+    r = c.response()
+    assert r.status == 400
     line = lb.wait_access()[0]
     assert (line["term"], line["end"], line["status"]) == ("PR", "bad-request", 400)
     assert line["server"] is None and line["backend"] is None
+    assert (line["method"], line["path"], line["bytes_in"] > 0) == ("GET", "/", True)
+    assert line["detail"] in r.text
 
 
 def test_bad_request_body(lb):

@@ -66,6 +66,22 @@ static void test_refused(void **state)
     sim_free(t);
 }
 
+// Of a head that breaks the rules: what it looked like, and which rule it was.
+static void test_malformed(void **state)
+{
+    (void)state;
+    struct sim *t = sim_new(ONE);
+    sim_log(t);
+    sim_send(t, CLIENT, "GET /x?y HTTP/1.1\r\nHost : a\r\n\r\n");
+    EXPECT_LINE(t, "\"end\":\"bad-request\"", "\"method\":\"GET\"", "\"path\":\"/x?y\"",
+                "\"bytes_in\":31", "\"detail\":\"");
+    sim_send(t, CLIENT_N(1), "\x16\x03\x01 nothing like HTTP\r\n\r\n");
+    EXPECT_LINE(t, "\"end\":\"bad-request\"", "\"path\":\"nothing\"");
+    sim_send(t, CLIENT_N(2), "\r\n\r\n\r\n \r\n");
+    EXPECT_LINE(t, "\"end\":\"bad-request\"");
+    sim_free(t);
+}
+
 static void test_sessions_of_mode_tcp(void **state)
 {
     (void)state;
@@ -102,8 +118,11 @@ static void test_full_ring(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ordinary),  cmocka_unit_test(test_timeout_and_abort),
-        cmocka_unit_test(test_refused),   cmocka_unit_test(test_sessions_of_mode_tcp),
+        cmocka_unit_test(test_ordinary),
+        cmocka_unit_test(test_timeout_and_abort),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_sessions_of_mode_tcp),
         cmocka_unit_test(test_full_ring),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

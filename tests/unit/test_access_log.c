@@ -64,14 +64,16 @@ static void test_whole_line(void **state)
 {
     (void)state;
     const struct access_record r = record();
-    formats_to(&r, "{\"ts\":\"2024-02-29T12:34:56.007Z\",\"client\":\"127.0.0.1\","
-                   "\"frontend\":\"web\",\"backend\":\"app\",\"server\":\"s1\","
-                   "\"method\":\"GET\",\"host\":\"www.example.com\",\"path\":\"/a?b=c\","
-                   "\"status\":200,\"bytes_in\":100,\"bytes_out\":18446744073709551615,"
-                   "\"proto\":\"HTTP/1.1\",\"retries\":1,\"request_id\":\"0123abcd\","
-                   "\"ua\":\"curl/8\",\"referer\":\"https://example.com/\",\"t_idle\":0,"
-                   "\"t_request\":1,\"t_queue\":2,\"t_connect\":3,\"t_response\":4,"
-                   "\"t_data\":5,\"t_total\":2147483647,\"term\":\"--\",\"end\":\"ok\"}\n");
+    formats_to(
+        &r,
+        "{\"ts\":\"2024-02-29T12:34:56.007Z\",\"client\":\"127.0.0.1\","
+        "\"frontend\":\"web\",\"backend\":\"app\",\"server\":\"s1\","
+        "\"method\":\"GET\",\"host\":\"www.example.com\",\"path\":\"/a?b=c\","
+        "\"status\":200,\"bytes_in\":100,\"bytes_out\":18446744073709551615,"
+        "\"proto\":\"HTTP/1.1\",\"retries\":1,\"request_id\":\"0123abcd\","
+        "\"ua\":\"curl/8\",\"referer\":\"https://example.com/\",\"t_idle\":0,"
+        "\"t_request\":1,\"t_queue\":2,\"t_connect\":3,\"t_response\":4,"
+        "\"t_data\":5,\"t_total\":2147483647,\"term\":\"--\",\"end\":\"ok\",\"detail\":null}\n");
 }
 
 static void test_nothing_reached(void **state)
@@ -87,14 +89,15 @@ static void test_nothing_reached(void **state)
                                     .t_response_ms = -1,
                                     .t_data_ms = -1,
                                     .t_total_ms = 0,
-                                    .end = END_NO_SERVER};
+                                    .end = END_NO_SERVER,
+                                    .detail = "none is up"};
     formats_to(&r, "{\"ts\":\"1970-01-01T00:00:00.000Z\",\"client\":\"127.0.0.1\","
                    "\"frontend\":\"web\",\"backend\":null,\"server\":null,\"method\":null,"
                    "\"host\":null,\"path\":null,\"status\":null,\"bytes_in\":0,\"bytes_out\":0,"
                    "\"proto\":\"tcp\",\"retries\":0,\"request_id\":null,\"ua\":null,"
                    "\"referer\":null,\"t_idle\":null,\"t_request\":null,\"t_queue\":null,"
                    "\"t_connect\":null,\"t_response\":null,\"t_data\":null,\"t_total\":0,"
-                   "\"term\":\"SC\",\"end\":\"no-server\"}\n");
+                   "\"term\":\"SC\",\"end\":\"no-server\",\"detail\":\"none is up\"}\n");
 }
 
 static void test_dates(void **state)
