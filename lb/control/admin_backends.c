@@ -64,7 +64,7 @@ static void put_failover(const struct admin_view *v, struct json *j, const struc
     admin_put_u64_or_null(j, "switched_ms", track != NULL ? (uint64_t)track->switched_wall_ms : 0);
 }
 
-void admin_put_backend(const struct admin_view *v, struct json *j, const struct backend *b)
+static void put_backend(const struct admin_view *v, struct json *j, const struct backend *b)
 {
     json_object(j, NULL);
     json_text(j, "name", b->name);
@@ -82,14 +82,19 @@ void admin_put_backend(const struct admin_view *v, struct json *j, const struct 
     json_object_end(j);
 }
 
+void admin_put_backends(const struct admin_view *v, struct json *j)
+{
+    json_array(j, "backends");
+    for (uint32_t i = 0; i < v->config->n_backends; i++)
+        put_backend(v, j, &v->config->backends[i]);
+    json_array_end(j);
+}
+
 uint16_t admin_get_backends(const struct admin_view *v, struct admin_call *c)
 {
     struct json j = {.out = c->out};
     json_object(&j, NULL);
-    json_array(&j, "backends");
-    for (uint32_t i = 0; i < v->config->n_backends; i++)
-        admin_put_backend(v, &j, &v->config->backends[i]);
-    json_array_end(&j);
+    admin_put_backends(v, &j);
     json_object_end(&j);
     return admin_done(c, &j);
 }
@@ -101,7 +106,7 @@ uint16_t admin_get_backend(const struct admin_view *v, struct admin_call *c)
     if (b == NULL)
         return status;
     struct json j = {.out = c->out};
-    admin_put_backend(v, &j, b);
+    put_backend(v, &j, b);
     return admin_done(c, &j);
 }
 

@@ -3,9 +3,8 @@
 // all processes, so the supervisor does it, in the way of a reload: it is asked to put one more
 // line over its files (conf/overlay.h), and its answer is the answer. Runs in control.
 // Invariant: nothing goes into a line that could end it or begin another word.
-#include "conf/overlay.h"
-
 #include "conf/address.h"
+#include "conf/overlay.h"
 #include "control/admin_parts.h"
 
 #define NAME_MAX_BYTES 64u

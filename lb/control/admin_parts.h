@@ -49,7 +49,7 @@ uint64_t admin_elapsed_ms(const struct admin_view *v, uint64_t since_ms);
 admin_handler admin_get_status, admin_get_workers, admin_get_ready, admin_get_frontends;
 // ---- admin_backends.c ----
 admin_handler admin_get_backends, admin_get_backend, admin_post_switch;
-void admin_put_backend(const struct admin_view *v, struct json *j, const struct backend *b);
+void admin_put_backends(const struct admin_view *v, struct json *j);
 // The backend of that name; NULL: refused, *status is the answer.
 const struct backend *admin_find_backend(const struct admin_view *v, struct admin_call *c,
                                          struct str name, uint16_t *status);

@@ -4,8 +4,6 @@
 #include "conf/words.h"
 #include "control/admin_parts.h"
 
-#include "base/log.h"
-
 // ---- processes ----------------------------------------------------------------------------------
 
 static const char *process_state_name(uint32_t state)
@@ -147,10 +145,7 @@ uint16_t admin_get_status(const struct admin_view *v, struct admin_call *c)
     json_u64(&j, "generation", v->generation);
     put_workers(v, &j);
     put_frontends(v, &j);
-    json_array(&j, "backends");
-    for (uint32_t i = 0; i < v->config->n_backends; i++)
-        admin_put_backend(v, &j, &v->config->backends[i]);
-    json_array_end(&j);
+    admin_put_backends(v, &j);
     json_object_end(&j);
     return admin_done(c, &j);
 }
