@@ -160,11 +160,17 @@ static void on_timer(struct timer *t)
         http_timeout(s);
 }
 
+// A client that was busy a moment ago may have its next request on the way: closing now would cut
+// it off, so it has a moment for one more, whose answer says that it was the last.
 static void close_if_idle(struct session *s)
 {
-    bool fresh = s->requests == 0 && s->w->loop.now_ms - s->since_ms < FRESH_MS;
-    if (s->work == NULL && !s->lingering && !fresh)
+    struct worker *w = s->w;
+    if (s->work != NULL || s->lingering)
+        return;
+    if (w->loop.now_ms - s->since_ms >= FRESH_MS)
         session_close(s, false);
+    else if (s->requests > 0)
+        timer_set(&w->loop.wheel, &s->timer, w->loop.now_ms + FRESH_MS);
 }
 
 void session_drain_all(struct worker *w)

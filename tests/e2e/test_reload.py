@@ -558,3 +558,60 @@ def test_a_large_file(evlb, sim, run_evlb, tmp_path):
         for path in directory.iterdir():
             path.unlink()
         directory.rmdir()
+
+
+# ---- asked for over the control socket ----
+
+def post(lb, target):
+    with http.Client(lb.socket, timeout=20) as c:
+        c.request("POST", target, {"Connection": "close"}, b"")
+        return c.response("POST")
+
+
+def test_asked_for(evlb, sim):
+    lb = evlb(named(a="$a"), sim("a", "b"))
+    lb.write_config(named(a="$a", b="$b"))
+    r = post(lb, "/v1/reload")
+    assert r.status == 200 and "+ server app/b" in r.text, r.text
+    assert names_seen(lb) == {"a", "b"}
+    lb.allow_log(" error supervisor: ")
+    lb.write_config(named(a="$a").replace("servers", "serverz"))
+    r = post(lb, "/v1/reload")
+    assert r.status == 409 and "did you mean 'servers'?" in r.text, r.text
+    assert names_seen(lb) == {"a", "b"}
+
+
+def test_many_ask_at_once(evlb, sim):
+    lb = evlb(named(a="$a"), sim("a", "b"))
+    lb.write_config(named(a="$a", b="$b"))
+    asked = [Background(lambda: post(lb, "/v1/reload")) for _ in range(8)]
+    assert [a.join().status for a in asked] == [200] * 8
+    assert names_seen(lb) == {"a", "b"}
+
+
+def test_a_worker_is_replaced_under_load(evlb, sim, load):
+    """The new one takes over before the old one drains: twice round, every seat was used."""
+    lb = evlb(TWO, sim("a", "b"))
+    lb.skip_check("descriptors")  # of workers that are gone
+    with load(lb.url()):
+        for _ in range(4):
+            worker = titles(lb)
+            name = sorted(t for t in worker if t.startswith("worker"))[0]
+            assert post(lb, f"/v1/workers/{name.split()[1]}/restart").status in (200, 202)
+            tools.wait_for(f"{name} has left", lambda: not procfs.exists(worker[name]), 20)
+            tools.wait_for("there are two again", lambda: sum(
+                t.startswith("worker") for t in titles(lb)) == 2, 10)
+    r = post(lb, "/v1/workers/77/restart")
+    assert r.status == 404, r
+
+
+def test_access_log_is_reopened(evlb, sim, tmp_path):
+    path = tmp_path / "access.log"
+    lb = evlb(ONE + f"\n    log: {{access: {path}}}\n", sim("a"))
+    lb.get("/1")
+    tools.wait_for("the first line", lambda: '"/1"' in path.read_text())
+    path.rename(tmp_path / "access.log.1")
+    assert post(lb, "/v1/log/reopen").status == 200
+    lb.get("/2")
+    tools.wait_for("the second line", lambda: path.exists() and '"/2"' in path.read_text())
+    assert '"/2"' not in (tmp_path / "access.log.1").read_text()

@@ -57,6 +57,32 @@ static void test_listener_removed(void **state)
     sim_free(t);
 }
 
+// A next request may be on the way: it is still answered; who stays silent is closed a second
+// later.
+static void test_a_client_that_was_busy_a_moment_ago(void **state)
+{
+    (void)state;
+    struct sim *t = sim_new(FRONTENDS(WEB ", " API));
+    struct listener *api = sim_listener(t, 1);
+    int next = sim_connect_to(t, api), silent = sim_connect_to(t, api);
+    sim_send(t, next, GET("/one"));
+    sim_run(t);
+    answer(t, next, SERVER);
+    sim_send(t, silent, GET("/one"));
+    sim_run(t);
+    answer(t, silent, SERVER);
+    reload(t, FRONTENDS(WEB));
+    sim_expect_state(t, silent, SIM_OPEN);
+    sim_send(t, next, GET("/two"));
+    expect_request(t, SERVER, SLOT_ONE, "GET /two ");
+    sim_send(t, SERVER, OKAY);
+    sim_expect_part(t, next, "Connection: close\r\n\r\nhi", SIM_FIN);
+    sim_advance(t, 1100);
+    sim_expect(t, silent, "", SIM_FIN);
+    expect_one_generation(t);
+    sim_free(t);
+}
+
 static void test_sockets(void **state)
 {
     (void)state;
@@ -123,6 +149,7 @@ static void test_mode_changed(void **state)
     answer(t, idle, SERVER);
     sim_send(t, busy, GET("/busy"));
     expect_request(t, SERVER, SLOT_ONE, "GET /busy ");
+    sim_advance(t, 2000);
     reload(t, "mode: tcp\nlisten: [80, 81]\n" ONE);
     assert_ptr_not_equal(sim_listener(t, 1), before);
     assert_int_equal(sim_listener(t, 1)->watcher.fd, fd);
@@ -293,11 +320,17 @@ static void test_process_settings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_listener_removed), cmocka_unit_test(test_sockets),
-        cmocka_unit_test(test_kernel_queue),     cmocka_unit_test(test_mode_changed),
-        cmocka_unit_test(test_frontend_renamed), cmocka_unit_test(test_accept_proxy_changed),
-        cmocka_unit_test(test_refused),          cmocka_unit_test(test_sockets_of_a_refused_one),
-        cmocka_unit_test(test_draining),         cmocka_unit_test(test_process_settings),
+        cmocka_unit_test(test_listener_removed),
+        cmocka_unit_test(test_sockets),
+        cmocka_unit_test(test_kernel_queue),
+        cmocka_unit_test(test_mode_changed),
+        cmocka_unit_test(test_frontend_renamed),
+        cmocka_unit_test(test_accept_proxy_changed),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_a_client_that_was_busy_a_moment_ago),
+        cmocka_unit_test(test_sockets_of_a_refused_one),
+        cmocka_unit_test(test_draining),
+        cmocka_unit_test(test_process_settings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
