@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// `evlb ctl reload`, `ctl worker`, `ctl log` and `ctl backend`: one request each, and what came of
-// it. The supervisor carries most of them out; docs/admin-api.md has the requests.
+// `evlb ctl reload`, `ctl upgrade`, `ctl worker`, `ctl log` and `ctl backend`: one request each,
+// and what came of it. The supervisor carries most of them out; docs/admin-api.md has the requests.
 #include "cli/ctl_client.h"
 #include "cli/source.h"
 
@@ -29,6 +29,13 @@ static int reload(struct ctl *ctl)
         .method = "POST", .target = "/v1/reload", .seconds = (uint32_t)((ms + 999) / 1000)};
     int status = request(ctl, &r, "no changes");
     return status == EXIT_UNREACHABLE && ctl->timed_out ? EXIT_TIMED_OUT : status;
+}
+
+static int upgrade(struct ctl *ctl)
+{
+    const struct ctl_request r = {
+        .method = "POST", .target = "/v1/upgrade", .seconds = RELOAD_SECONDS};
+    return request(ctl, &r, "the new process serves");
 }
 
 static int restart_worker(struct ctl *ctl)
@@ -85,6 +92,11 @@ static int switch_backend(struct ctl *ctl)
 int cmd_ctl_reload(const struct cli *cli)
 {
     return ctl_run(cli, reload);
+}
+
+int cmd_ctl_upgrade(const struct cli *cli)
+{
+    return ctl_run(cli, upgrade);
 }
 
 int cmd_ctl_worker(const struct cli *cli)

@@ -123,6 +123,11 @@ const struct cli_command cli_commands[] = {
      "Prints what was changed; when the files are not valid, what is wrong with them,\n"
      "and nothing was changed. Always waits until all processes have taken the new\n"
      "configuration; --wait says how long at most.\n\n" CTL_DETAILS},
+    {"ctl upgrade", "", 0, CTL | FORMAT, COMMAND_SHOWN, cmd_ctl_upgrade, "text json",
+     "go over to a new binary",
+     "The program file that evlb was started from is started anew, with the same\n"
+     "arguments and on the same sockets; when it serves, the old process finishes its\n"
+     "connections and ends. When it does not come up, nothing has changed.\n\n" CTL_DETAILS},
     {"ctl worker", "restart N", 2, CTL | FORMAT, COMMAND_SHOWN, cmd_ctl_worker, "text json",
      "replace a worker by a fresh process",
      "Its connections are finished first.\n\n" CTL_DETAILS},

@@ -40,6 +40,7 @@ static const struct resource {
     {"POST",   "/v1/reload",             admin_post_reload},
     {"POST",   "/v1/plan",               admin_post_plan},
     {"POST",   "/v1/workers/*/restart",  admin_post_restart},
+    {"POST",   "/v1/upgrade",            admin_post_upgrade},
     {"PUT",    "/v1/log/level",          admin_put_log_level},
     {"POST",   "/v1/log/reopen",         admin_post_log_reopen},
 };

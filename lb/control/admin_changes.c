@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the admin API changes on evlb as a whole: reload, what a reload would do, restart of a
-// worker, the log. Runs in control. All but the plan are done by the supervisor: the call waits for
-// its answer.
+// worker, upgrade, the log. Runs in control. All but the plan are done by the supervisor: the call
+// waits for its answer.
 #include "conf/bundle.h"
 #include "conf/plan.h"
 #include "conf/words.h"
@@ -21,6 +21,12 @@ uint16_t admin_post_restart(const struct admin_view *v, struct admin_call *c)
                             (int)MIN_OF(c->arg[0].len, 20), c->arg[0].p, v->table->workers - 1);
     admin_deed(c, STR(""), "restart worker %u", (unsigned)id);
     return admin_ask(v, c, ASK_RESTART_WORKER, (uint32_t)id, STR_NONE);
+}
+
+uint16_t admin_post_upgrade(const struct admin_view *v, struct admin_call *c)
+{
+    admin_deed(c, STR(""), "upgrade");
+    return admin_ask(v, c, ASK_UPGRADE, 0, STR_NONE);
 }
 
 // {"level":"debug"}

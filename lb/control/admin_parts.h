@@ -62,8 +62,8 @@ const struct server *admin_find_server(const struct admin_view *v, struct admin_
 // ---- admin_overlay.c ----
 admin_handler admin_post_server, admin_delete_server;
 // ---- admin_changes.c ----
-admin_handler admin_post_reload, admin_post_restart, admin_put_log_level, admin_post_log_reopen,
-    admin_post_plan;
+admin_handler admin_post_reload, admin_post_restart, admin_post_upgrade, admin_put_log_level,
+    admin_post_log_reopen, admin_post_plan;
 // ---- admin_sessions.c ----
 admin_handler admin_get_sessions;
 // ---- admin_events.c ----

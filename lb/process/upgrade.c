@@ -114,5 +114,4 @@ void upgrade_tell_ready(void)
     if (write((int)fd, "r", 1) != 1)
         log_debug("the old process does not wait for us: %s", strerror(errno));
     (void)close((int)fd);
-    (void)unsetenv(READY_FD);
 }

@@ -29,7 +29,7 @@ enum upgrade_result { UPGRADE_WAITING, UPGRADE_READY, UPGRADE_FAILED };
 // After ready_fd has become readable. It is closed unless the result is UPGRADE_WAITING.
 enum upgrade_result upgrade_result(struct upgrade *u) MUST_CHECK;
 
-// In the new supervisor: all workers serve. Does nothing when there is no old one.
+// In the new supervisor, once: all workers serve. Does nothing when there is no old one.
 void upgrade_tell_ready(void);
 
 #endif
