@@ -473,6 +473,7 @@ def test_a_hundred_reloads(evlb, sim, load):
     grows."""
     config = """
         workers: 2
+        log: {access: false}  # at full speed it is hundreds of megabytes
         frontends:
           web: {listen: $port, backend: app}
           %s
