@@ -28,10 +28,10 @@ struct process_entry {
 struct process_table {
     _Atomic uint32_t state; // enum service_state
     int32_t supervisor_pid;
-    uint64_t started_ms;      // CLOCK_MONOTONIC
-    int64_t started_wall_ms;  // since 1970
-    uint32_t max_connections; // of the process tree
-    uint32_t workers;         // entries in worker[] that were used so far
+    uint64_t started_ms;              // CLOCK_MONOTONIC
+    int64_t started_wall_ms;          // since 1970
+    _Atomic uint32_t max_connections; // of the process tree
+    _Atomic uint32_t workers;         // entries in worker[] that were used so far
     // of the configuration in force
     _Atomic uint32_t generation; // counts from 1
     _Atomic int64_t loaded_wall_ms;

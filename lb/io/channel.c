@@ -13,6 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+// Without all of them the other side could change or shorten what is mapped here.
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
+
 union control_bytes {
     struct cmsghdr align;
     char bytes[CMSG_SPACE(CHANNEL_FDS_MAX * sizeof(int))];
@@ -88,7 +91,7 @@ int channel_text(struct str text)
         }
         at += (size_t)n;
     }
-    (void)fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
+    (void)fcntl(fd, F_ADD_SEALS, SEALS);
     return fd;
 }
 
@@ -96,7 +99,8 @@ bool channel_text_map(int fd, struct str *text)
 {
     struct stat st;
     void *p = NULL;
-    bool sealed = (fcntl(fd, F_GET_SEALS) & F_SEAL_WRITE) != 0 && fstat(fd, &st) == 0;
+    int seals = fcntl(fd, F_GET_SEALS); // -1: no memfd
+    bool sealed = seals >= 0 && (seals & SEALS) == SEALS && fstat(fd, &st) == 0;
     if (sealed && st.st_size > 0)
         p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     (void)close(fd);

@@ -253,7 +253,7 @@ static void hear(struct tree *t, struct child *c, const struct message *m, const
         reload_taken(t->reload, c, m->arg, m->status);
         break;
     case MSG_RELEASED:
-        c->oldest = MAX_OF(c->oldest, m->arg);
+        c->oldest = MAX_OF(c->oldest, MIN_OF(m->arg, t->generation));
         break;
     default:
         requests_hear(t->requests, c, m, fds);

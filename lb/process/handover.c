@@ -15,7 +15,7 @@ struct handover {
     const char *program; // NULL: unknown
     char **argv;         // a copy, NULL at the end
     struct upgrade upgrade;
-    uint32_t request;
+    uint32_t request; // 0: nobody waits for the answer any more
 };
 
 struct handover *handover_new(struct tree *t, int argc, char *const *argv)
@@ -58,6 +58,8 @@ static uint32_t collect(const struct tree *t, int *fds)
 const char *handover_begin(struct handover *h, uint32_t request)
 {
     const struct tree *t = h->tree;
+    if (atomic_load(&t->shared->table->state) == SERVICE_DRAINING)
+        return "evlb is stopping\n";
     if (h->upgrade.ready_fd >= 0)
         return "an upgrade is under way already\n";
     if (h->program == NULL)
@@ -75,9 +77,20 @@ const char *handover_begin(struct handover *h, uint32_t request)
     return NULL;
 }
 
+void handover_forget(struct handover *h)
+{
+    h->request = 0;
+}
+
 int handover_fd(const struct handover *h)
 {
     return h->upgrade.ready_fd;
+}
+
+static void answer(const struct handover *h, uint32_t status, const char *text)
+{
+    if (h->request != 0)
+        control_answer(h->tree, h->request, status, text);
 }
 
 bool handover_hear(struct handover *h)
@@ -88,15 +101,14 @@ bool handover_hear(struct handover *h)
     case UPGRADE_FAILED:
         log_error("upgrade: process %d ended before it served; nothing has changed",
                   (int)h->upgrade.pid);
-        control_answer(h->tree, h->request, 1,
-                       "the new process ended before it served; the log says why. Nothing has "
-                       "changed\n");
+        answer(h, 1,
+               "the new process ended before it served; the log says why. Nothing has changed\n");
         return false;
     case UPGRADE_READY:
         break;
     }
     log_info("upgrade: process %d serves; this one drains", (int)h->upgrade.pid);
-    control_answer(h->tree, h->request, 0, "the new process serves; the old one drains\n");
+    answer(h, 0, "the new process serves; the old one drains\n");
     notify_main_pid((int32_t)h->upgrade.pid);
     listeners_disown(h->tree->listeners);
     h->tree->handed_over = true;

@@ -14,6 +14,8 @@ void handover_free(struct handover *h);
 
 // Begins, for this request of control. NULL, or why not; otherwise it is answered later.
 const char *handover_begin(struct handover *h, uint32_t request);
+// Control has ended: nobody waits for the answer any more.
+void handover_forget(struct handover *h);
 // What poll() is to watch; -1: nothing.
 int handover_fd(const struct handover *h);
 // Something has happened there. True: the new one serves, and our time is over: the answer has been

@@ -106,28 +106,11 @@ void notify_environment(void)
 
 // ---- messages ---------------------------------------------------------------------------------
 
-// `fd` >= 0 goes along.
-static void say(const char *text, int fd)
+static void say(const char *text)
 {
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {.bytes = {0}};
-    struct iovec iov = {(void *)(uintptr_t)text, strlen(text)};
-    struct msghdr h = {
-        .msg_name = &notify.to, .msg_namelen = notify.to_len, .msg_iov = &iov, .msg_iovlen = 1};
-    if (notify.to_len == 0)
-        return;
-    if (fd >= 0) {
-        h.msg_control = control.bytes;
-        h.msg_controllen = sizeof(control.bytes);
-        struct cmsghdr *c = CMSG_FIRSTHDR(&h);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-    }
-    if (sendmsg(notify.fd, &h, MSG_NOSIGNAL) < 0)
+    const struct sockaddr *to = (const struct sockaddr *)&notify.to;
+    if (notify.to_len > 0 &&
+        sendto(notify.fd, text, strlen(text), MSG_NOSIGNAL, to, notify.to_len) < 0)
         log_debug("systemd does not listen: %s", strerror(errno));
 }
 
@@ -140,12 +123,12 @@ static void say_line(const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    say(text, -1);
+    say(text);
 }
 
 void notify_ready(void)
 {
-    say("READY=1\n", -1);
+    say("READY=1\n");
 }
 
 void notify_reloading(uint64_t monotonic_us)
@@ -155,7 +138,7 @@ void notify_reloading(uint64_t monotonic_us)
 
 void notify_stopping(void)
 {
-    say("STOPPING=1\n", -1);
+    say("STOPPING=1\n");
 }
 
 void notify_status(const char *fmt, ...)
@@ -187,14 +170,7 @@ uint32_t notify_watchdog_ms(void)
 
 void notify_alive(void)
 {
-    say("WATCHDOG=1\n", -1);
-}
-
-void notify_store(int fd, const char *name)
-{
-    char text[MESSAGE_BYTES];
-    (void)snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s\n", name);
-    say(text, fd);
+    say("WATCHDOG=1\n");
 }
 
 // ---- sockets that were handed over ------------------------------------------------------------

@@ -30,10 +30,6 @@ void notify_main_pid(int32_t pid);
 uint32_t notify_watchdog_ms(void);
 void notify_alive(void); // WATCHDOG=1
 
-// Keeps a descriptor in systemd's store (FDSTORE=1) under `name`; it comes back at the next start
-// as an activated socket. Nothing happens when there is no store.
-void notify_store(int fd, const char *name);
-
 // Whether activation_take() would find one.
 bool activation_has(const struct addr *addr);
 // A listening socket that was handed over and is bound to this address; -1: none. The caller owns

@@ -183,7 +183,7 @@ static void tell_all(struct tree *t, const struct loading *l)
 void reload_taken(struct reload *r, struct child *c, uint32_t generation, uint32_t status)
 {
     if (status == 0)
-        c->taken = MAX_OF(c->taken, generation);
+        c->taken = MAX_OF(c->taken, MIN_OF(generation, r->tree->generation));
     else if (concerns(c))
         give_up_on(r->tree, c, "cannot take");
 }

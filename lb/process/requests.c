@@ -135,8 +135,10 @@ void requests_forget(struct requests *r, const struct child *c)
         else
             count_as_answered(r, &r->relays[i], (uint32_t)(c - r->tree->children));
     }
-    if (c->kind == CHILD_CONTROL)
-        reload_forget(r->tree->reload);
+    if (c->kind != CHILD_CONTROL)
+        return;
+    reload_forget(r->tree->reload);
+    handover_forget(r->tree->handover);
 }
 
 void requests_turn(struct requests *r, uint64_t now_ms)

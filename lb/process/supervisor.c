@@ -291,8 +291,8 @@ static void wait_and_hear(struct supervisor *s, struct pollfd *p)
     }
     if (p[0].revents != 0)
         read_signals(s, clock_monotonic_ms());
-    if (new_one->revents != 0 && handover_hear(t->handover))
-        begin_draining(s, t->config->shutdown_ms, clock_monotonic_ms());
+    if (new_one->revents != 0 && handover_hear(t->handover) && s->phase < PHASE_DRAINING)
+        begin_draining(s, MAX_OF(t->config->shutdown_ms, 1), clock_monotonic_ms());
 }
 
 static void turn(struct supervisor *s, uint64_t now_ms)

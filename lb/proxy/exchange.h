@@ -37,7 +37,6 @@ struct exchange {
     const struct frontend *frontend; // of this generation
     enum http_state state;
     uint8_t minor; // of the request: HTTP/1.minor
-    uint8_t response_minor;
     enum http_method method;
     bool client_keeps; // the client connection may serve another request
     bool server_keeps;
@@ -46,7 +45,6 @@ struct exchange {
     bool reused;       // the server connection has answered before
     bool pin;          // the server connection stays with this client connection
     bool fresh_only;   // a pooled connection died under this request: take a new one
-    bool server_spoke; // a byte of a final response was seen
     bool head_sent;    // of the final response, at least in part
     bool client_slow;  // what we wait for is the client
     bool client_fin;   // the client has ended its direction
