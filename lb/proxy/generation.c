@@ -42,10 +42,22 @@ static struct generation *build(const struct config *c, const struct board *boar
         g->schedulers[c->backends[i].index] = sched_new(&c->backends[i], board);
         g->backend_at[c->backends[i].index] = &c->backends[i];
     }
-    g->server_at = arena_alloc(arena, dim->servers * sizeof(*g->server_at));
+    g->server_at = xcalloc(dim->servers, sizeof(*g->server_at)); // mostly pages never touched
     for (uint32_t i = 0; i < c->n_servers; i++)
         g->server_at[c->servers[i].index] = &c->servers[i];
     return g;
+}
+
+// The pools of slots that no configuration has named before.
+static void open_pools(struct worker *w, const struct config *c)
+{
+    uint32_t n = w->n_pools;
+    for (uint32_t i = 0; i < c->n_servers; i++)
+        n = MAX_OF(n, c->servers[i].index + 1);
+    for (; w->n_pools < n; w->n_pools++) {
+        list_init(&w->idle[w->n_pools].idle);
+        list_init(&w->idle[w->n_pools].busy);
+    }
 }
 
 static uint32_t oldest(const struct worker *w)
@@ -73,6 +85,7 @@ bool generation_begin(struct worker *w, const struct config *config, uint32_t nu
     g->older = before;
     w->now = g;
     note_oldest(w);
+    open_pools(w, config);
     upstream_renew_idle(w);
     warm_renew(w);
     if (before != NULL)
@@ -94,6 +107,7 @@ static void bury(struct grave *grave)
         sched_free(g->schedulers[g->config->backends[i].index]);
     if (g->owns_config)
         arena_free(g->config->arena);
+    free(g->server_at);
     arena_free(g->arena);
 }
 

@@ -182,7 +182,7 @@ void upstream_close(struct upstream *u, bool reset)
 
 void upstream_close_idle(struct worker *w)
 {
-    for (uint32_t i = 0; i < w->board->dim.servers; i++) {
+    for (uint32_t i = 0; i < w->n_pools; i++) {
         LIST_EACH(node, &w->idle[i].idle)
         {
             close_idle(list_entry(node, struct upstream, node));
@@ -219,7 +219,7 @@ void upstream_cut_down(struct worker *w)
 
 void upstream_renew_idle(struct worker *w)
 {
-    for (uint32_t i = 0; i < w->board->dim.servers; i++) {
+    for (uint32_t i = 0; i < w->n_pools; i++) {
         LIST_EACH(node, &w->idle[i].idle)
         {
             struct upstream *u = list_entry(node, struct upstream, node);

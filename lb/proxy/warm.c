@@ -33,16 +33,14 @@ static void fill(struct warm *m, const struct server *s);
 
 void warm_init(struct worker *w)
 {
-    w->warm = xcalloc(w->board->dim.servers, sizeof(*w->warm));
-    for (uint32_t i = 0; i < w->board->dim.servers; i++)
-        w->warm[i].w = w;
+    w->warm = xcalloc(w->board->dim.servers, sizeof(*w->warm)); // memory as slots come into use
     timer_init(&w->warm_tick, on_tick);
 }
 
 void warm_stop(struct worker *w)
 {
     timer_clear(&w->warm_tick);
-    for (uint32_t i = 0; i < w->board->dim.servers; i++) {
+    for (uint32_t i = 0; i < w->n_pools; i++) {
         if (w->warm[i].opening != NULL)
             upstream_close(w->warm[i].opening, true);
         w->warm[i].opening = NULL;
@@ -128,6 +126,7 @@ static void look_at(struct worker *w, const struct backend *b)
     for (uint32_t i = 0; i < b->n_servers; i++) {
         const struct server *s = &b->servers[i];
         struct warm *m = &w->warm[s->index];
+        m->w = w;
         if (m->opening != NULL && w->loop.now_ms >= m->again_ms)
             give_up(m);
         if (m->opening == NULL && m->epoch != epoch) // it may have come up

@@ -126,11 +126,7 @@ static int dial(struct worker *w, const struct addr *to, bool has_data)
 
 static void init_pools(struct worker *w)
 {
-    w->idle = xcalloc(w->board->dim.servers, sizeof(*w->idle));
-    for (uint32_t i = 0; i < w->board->dim.servers; i++) {
-        list_init(&w->idle[i].idle);
-        list_init(&w->idle[i].busy);
-    }
+    w->idle = xcalloc(w->board->dim.servers, sizeof(*w->idle)); // memory as slots come into use
     w->epochs = xcalloc(w->board->dim.backends, sizeof(*w->epochs));
 }
 

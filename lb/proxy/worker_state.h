@@ -105,6 +105,7 @@ struct worker {
     struct ring *access_log;  // NULL: off
     struct ring *access_ring; // for when it is on
     struct idle_pool *idle;   // by server slot
+    uint32_t n_pools;         // of them, from the first on, that are open
     struct queue *queues;     // by backend slot
     struct warm *warm;        // by server slot
     struct timer warm_tick;
