@@ -63,6 +63,9 @@ static const char *findings_text(struct loading *l, const struct findings *f)
 static bool read_files(struct loading *l, const struct config_source *source)
 {
     struct findings findings;
+    if (source->text.p == NULL && strcmp(source->root, "-") == 0)
+        return fail(l, "the configuration came from standard input, which cannot be read again: "
+                       "give evlb a file with -c\n");
     findings_init(&findings);
     l->config = config_load(source, &findings);
     l->text = findings_text(l, &findings); // warnings, when it has loaded

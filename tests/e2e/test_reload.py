@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import stat
+import subprocess
 import threading
 import time
 
@@ -313,6 +314,24 @@ def test_a_bad_file_changes_nothing_and_says_why(evlb, sim):
     assert "No such file" in lb.reload(fails=True)
     assert kept.get("/").status == 200
     assert "no changes" in lb.reload(ONE)
+
+
+def test_what_came_from_standard_input_cannot_be_read_again(sim, port, tmp_path):
+    text = f"listen: {port()}\nservers: ['{sim('a')['a'].address}']\nadmin: {{socket: {tmp_path}/s}}\n"
+    log = tmp_path / "log"
+    with open(log, "w") as err:
+        process = subprocess.Popen([tools.bin_dir() / "evlb", "run", "-c", "-"],
+                                   stdin=subprocess.PIPE, stderr=err, text=True)
+    process.stdin.write(text)
+    process.stdin.close()
+    try:
+        tools.wait_for("it is ready", lambda: "is ready" in log.read_text(), 20)
+        process.send_signal(signal.SIGHUP)
+        tools.wait_for("it says why", lambda: "came from standard input" in log.read_text(), 5)
+        assert "nothing was changed" in log.read_text()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
 
 
 def test_what_takes_a_restart_is_said(evlb, sim):
