@@ -4,8 +4,6 @@
 // has changed, and its end changes nothing.
 #include "process/handover.h"
 
-#include <poll.h>
-
 #include "base/log.h"
 #include "process/notify.h"
 #include "process/upgrade.h"

@@ -5,6 +5,8 @@
 
 #include "proxy/exchange.h"
 
+#define TRAILER_BYTES_MAX 8192u // of a request or response
+
 // Reads the framing of an h1_body (flow.scan_ctx).
 extern const struct flow_scanner http_body_scanner;
 
