@@ -3,6 +3,7 @@
 // environment, opens no sockets and no logs, so it is safe beside a running evlb. The findings are
 // the product of this command: they go to standard output.
 #include "cli/source.h"
+#include "process/certificates.h"
 
 // A file that could not be read at all is not the same as one that is wrong. It has no line to
 // point to, unlike an `include` that leads nowhere.
@@ -52,7 +53,7 @@ int cmd_check(const struct cli *cli)
     source.exists = config_exists_here;
     struct findings findings;
     findings_init(&findings);
-    struct config *config = config_load(&source, &findings);
+    struct config *config = certificates_load(&source, &findings);
     if (cli->given[FLAG_QUIET] == 0) {
         findings_print(&findings, stdout, format, cli_colour(stdout));
         if (config != NULL && format == FINDINGS_TEXT)

@@ -17,7 +17,7 @@ static bool read_bundle(const char *path, struct buf *out)
     struct config *config = config_load(&source, &findings);
     if (config == NULL)
         findings_print(&findings, stderr, FINDINGS_TEXT, cli_colour(stderr));
-    bool written = config != NULL && bundle_write(bundle, &source, config, out);
+    bool written = config != NULL && bundle_write(bundle, &source, config, BUNDLE_FOR_CONTROL, out);
     if (config != NULL && !written)
         fprintf(stderr, "evlb: out of memory\n");
     if (config != NULL)

@@ -5,6 +5,7 @@
 // Children write their titles over argv, so everything that they need of the command line is
 // copied first.
 #include "cli/source.h"
+#include "process/certificates.h"
 #include "process/supervisor.h"
 
 // What the command line and the environment say overrides the file, also when it is read again.
@@ -28,7 +29,7 @@ static int load_and_serve(const struct cli *cli, struct arena *arena)
         return status;
     struct findings findings;
     findings_init(&findings);
-    struct config *config = config_load(&source, &findings);
+    struct config *config = certificates_load(&source, &findings);
     findings_print(&findings, stderr, FINDINGS_TEXT, cli_colour(stderr));
     findings_free(&findings);
     if (config == NULL)

@@ -44,6 +44,7 @@ static bind_fn *const binders[VALUE_TYPES] = {
     [VALUE_LINE] = bind_line,
     [VALUE_FIELD] = bind_one_field,
     [VALUE_FIELDS] = bind_field_map,
+    [VALUE_CERTS] = bind_certs,
     // include is read by include.c; `expect` of a check by bind_health.c; listen, servers, routes
     // and the sections as a whole by bind_front.c and bind_back.c
 };
@@ -305,7 +306,7 @@ static struct node *find_value(const struct binder *b, const struct row *row, co
 static bool needs_items(enum value_type type)
 {
     return type == VALUE_LISTENS || type == VALUE_SERVERS || type == VALUE_ROUTES ||
-           type == VALUE_HOSTS || type == VALUE_PATHS;
+           type == VALUE_HOSTS || type == VALUE_PATHS || type == VALUE_CERTS;
 }
 
 static bool is_filled(struct binder *b, const struct row *row, struct node *n)
@@ -339,6 +340,8 @@ static void bind_nested(struct binder *b, const struct row *row, const struct ch
         FIX(b, x, "write %s: %s", row->key, row->example);
         inner.own = NULL;
     }
+    if (inner.own == NULL && (row->flags & ROW_ABSENT) != 0)
+        return;
     bool scratch = (row->flags & ROW_SCRATCH) != 0;
     void *slot = scratch ? arena_alloc(b->arena, o->size) : (char *)target + row->offset;
     if (o == &object_health)

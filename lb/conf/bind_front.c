@@ -82,6 +82,8 @@ static bool bind_listen(struct binder *b, struct node *own, const struct fronten
     bind_object(b, &object_listen, &c, &d);
     if (node_get(own, "accept-proxy") == NULL)
         d.listen.accept_proxy = f->accept_proxy;
+    if (node_get(own, "tls") == NULL)
+        d.listen.tls = f->frontend.tls;
     *out = d.listen;
     return d.listen.addr.len > 0;
 }

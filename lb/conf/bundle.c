@@ -17,7 +17,7 @@ static const char magic[] = "evlb bundle 1\n";
 
 #define ERROR_MASK 0xFFFFu // no errno is larger
 
-enum entry_kind { ENTRY_FILE = 1, ENTRY_GLOB, ENTRY_ENV };
+enum entry_kind { ENTRY_FILE = 1, ENTRY_GLOB, ENTRY_ENV, ENTRY_SECRET };
 
 struct bundle {
     struct buf entries;
@@ -121,14 +121,24 @@ struct player {
     struct arena *arena;
 };
 
-static int play_file(void *ctx, const char *path, struct arena *a, struct str *content)
+static int play_text(const struct player *p, enum entry_kind kind, const char *path,
+                     struct arena *a, struct str *content)
 {
-    const struct player *p = ctx;
     struct entry e;
-    if (!find_entry(p->entries, p->n, ENTRY_FILE, str_of(path), a, &e) || e.n_texts != 1)
+    if (!find_entry(p->entries, p->n, (uint32_t)kind, str_of(path), a, &e) || e.n_texts != 1)
         return -ENOENT;
     *content = arena_str(a, e.texts[0]);
     return e.result;
+}
+
+static int play_file(void *ctx, const char *path, struct arena *a, struct str *content)
+{
+    return play_text(ctx, ENTRY_FILE, path, a, content);
+}
+
+static int play_secret(void *ctx, const char *path, struct arena *a, struct str *content)
+{
+    return play_text(ctx, ENTRY_SECRET, path, a, content);
 }
 
 static int play_glob(void *ctx, const char *pattern, struct arena *a, const char ***paths,
@@ -156,8 +166,11 @@ static const char *play_env(void *ctx, const char *name)
 
 static struct config_source play(struct player *p)
 {
-    return (struct config_source){
-        .ctx = p, .read_file = play_file, .glob = play_glob, .env = play_env};
+    return (struct config_source){.ctx = p,
+                                  .read_file = play_file,
+                                  .read_secret = play_secret,
+                                  .glob = play_glob,
+                                  .env = play_env};
 }
 
 // Reads up to the slots; `r` stands there afterwards.
@@ -218,16 +231,35 @@ static bool is_noted(const struct player *p, enum entry_kind kind, const char *k
     return find_entry(p->entries, p->n, (uint32_t)kind, str_of(key), NULL, &e);
 }
 
+typedef int read_fn(void *ctx, const char *path, struct arena *a, struct str *content);
+
+static int record_text(struct bundle *b, read_fn *read, enum entry_kind kind, const char *path,
+                       struct arena *a, struct str *content)
+{
+    struct player before = noted(b);
+    if (is_noted(&before, kind, path))
+        return play_text(&before, kind, path, a, content);
+    int r = read(b->from->ctx, path, a, content);
+    struct str text = r == 0 ? *content : STR("");
+    note(b, kind, path, r, &text, 1);
+    return r;
+}
+
 static int record_file(void *ctx, const char *path, struct arena *a, struct str *content)
 {
     struct bundle *b = ctx;
-    struct player before = noted(b);
-    if (is_noted(&before, ENTRY_FILE, path))
-        return play_file(&before, path, a, content);
-    int r = b->from->read_file(b->from->ctx, path, a, content);
-    struct str text = r == 0 ? *content : STR("");
-    note(b, ENTRY_FILE, path, r, &text, 1);
-    return r;
+    return record_text(b, b->from->read_file, ENTRY_FILE, path, a, content);
+}
+
+static read_fn *secret_reader(const struct config_source *s)
+{
+    return s->read_secret != NULL ? s->read_secret : s->read_file;
+}
+
+static int record_secret(void *ctx, const char *path, struct arena *a, struct str *content)
+{
+    struct bundle *b = ctx;
+    return record_text(b, secret_reader(b->from), ENTRY_SECRET, path, a, content);
 }
 
 static int record_glob(void *ctx, const char *pattern, struct arena *a, const char ***paths,
@@ -264,6 +296,8 @@ struct bundle *bundle_new(void)
 
 void bundle_free(struct bundle *b)
 {
+    if (b != NULL && b->entries.base != NULL)
+        explicit_bzero(buf_head(&b->entries), buf_len(&b->entries));
     if (b != NULL)
         buf_release(&b->entries);
     free(b);
@@ -275,6 +309,7 @@ struct config_source bundle_record(struct bundle *b, const struct config_source 
     b->from = from;
     s.ctx = b;
     s.read_file = record_file;
+    s.read_secret = record_secret;
     s.glob = record_glob;
     s.env = record_env;
     return s;
@@ -315,8 +350,33 @@ static void read_number(void *ctx, uint32_t *number)
     *number = get_number(ctx);
 }
 
+static void write_entries(struct bundle *b, struct buf *out)
+{
+    if (b->n > 0)
+        b->full |= !buf_append(out, buf_head(&b->entries), buf_len(&b->entries));
+}
+
+// The same with nothing in the files that are secret.
+static void write_public_entries(struct bundle *b, struct buf *out)
+{
+    struct reader r = noted(b).entries;
+    struct arena *a = arena_new();
+    struct entry e;
+    for (uint32_t i = 0; i < b->n; i++) {
+        if (!get_entry(&r, a, &e))
+            break;
+        put_number(b, out, e.kind);
+        put_text(b, out, e.key);
+        put_number(b, out, (uint32_t)-e.result);
+        put_number(b, out, e.n_texts);
+        for (uint32_t k = 0; k < e.n_texts; k++)
+            put_text(b, out, e.kind == ENTRY_SECRET ? STR("") : e.texts[k]);
+    }
+    arena_free(a);
+}
+
 bool bundle_write(struct bundle *b, const struct config_source *source, struct config *config,
-                  struct buf *out)
+                  enum bundle_for reader, struct buf *out)
 {
     struct writer w = {b, out};
     b->full |= !buf_append(out, magic, sizeof(magic) - 1);
@@ -325,8 +385,10 @@ bool bundle_write(struct bundle *b, const struct config_source *source, struct c
     put_text(b, out, source->text);
     put_text(b, out, source->overlay);
     put_number(b, out, b->n);
-    if (b->n > 0)
-        b->full |= !buf_append(out, buf_head(&b->entries), buf_len(&b->entries));
+    if (reader == BUNDLE_FOR_WORKERS)
+        write_entries(b, out);
+    else
+        write_public_entries(b, out);
     visit_numbers(config, write_number, &w);
     return !b->full;
 }

@@ -10,6 +10,9 @@
 
 struct bundle; // a recording
 
+// Control is not to have what was read by read_secret(): there the files are empty.
+enum bundle_for { BUNDLE_FOR_WORKERS, BUNDLE_FOR_CONTROL };
+
 struct bundle *bundle_new(void) MUST_CHECK;
 void bundle_free(struct bundle *b);
 // A source that reads from `from` and notes every answer in the bundle. `from` and the bundle live
@@ -19,7 +22,7 @@ struct config_source bundle_record(struct bundle *b, const struct config_source 
 // order), as bytes that bundle_load() reads. False: out of memory.
 // `source` is the one that was loaded from: its root, text and overlay are part of it.
 bool bundle_write(struct bundle *b, const struct config_source *source, struct config *config,
-                  struct buf *out) MUST_CHECK;
+                  enum bundle_for reader, struct buf *out) MUST_CHECK;
 
 // The configuration that was recorded, with its slots. NULL: the bytes are no bundle of this
 // version, or it does not load (`f` says why).

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/pem.h"
 #include "base/str.h"
 
 enum mode { MODE_HTTP, MODE_TCP };
@@ -26,6 +27,8 @@ enum failover { FAILOVER_ACTIVE_ACTIVE, FAILOVER_ACTIVE_PASSIVE };
 enum failback { FAILBACK_AUTO, FAILBACK_MANUAL };
 enum on_server_down { SERVER_DOWN_KEEP, SERVER_DOWN_CLOSE };
 enum resolve { RESOLVE_FIRST, RESOLVE_ALL };
+enum tls_min { TLS_MIN_1_2, TLS_MIN_1_3 };
+enum tls_profile { TLS_INTERMEDIATE, TLS_MODERN };
 
 // What else than a failed connection is tried again, beside what is always safe: bits.
 enum retry_on {
@@ -98,6 +101,7 @@ struct conf_mark {
 struct timeouts {
     uint32_t connect, client, server, request, keep_alive, tunnel, client_fin, server_fin, idle,
         queue;
+    uint32_t tls_handshake;
     uint32_t check; // the default of health.timeout_ms, which is the one to read
 };
 
@@ -191,10 +195,27 @@ struct http_limits {
     uint32_t uri_bytes;
 };
 
+struct certificate {
+    struct pem_pair pem; // without bytes in control, which is not to have keys
+    struct conf_mark mark;
+};
+
+// TLS with clients; n_certs 0: none.
+struct tls {
+    const struct certificate *certs; // the first is the default
+    uint32_t n_certs;
+    enum tls_min min;
+    enum tls_profile profile;
+    bool strict_sni;            // clients that name no host of a certificate are refused
+    struct str ciphers, groups; // of OpenSSL; empty: those of the profile
+    struct conf_mark mark;
+};
+
 struct listen {
     struct addr addr;
     bool v6_only;      // false for "[::]:80" written as bare "80": both families
     bool accept_proxy; // a PROXY header is mandatory
+    struct tls tls;    // its own, or the frontend's
     uint32_t number;   // of its socket: kept over reloads while the address stays (process/)
     struct conf_mark mark;
 };
@@ -207,7 +228,9 @@ struct frontend {
     uint32_t n_listens;
     const struct route *routes; // at least one; the last of mode tcp is a plain backend
     uint32_t n_routes;
-    struct timeouts timeout; // client, request, keep_alive, client_fin, tunnel are read from here
+    struct timeouts timeout; // client, request, keep_alive, client_fin, tunnel, tls_handshake are
+                             // read from here
+    struct tls tls;          // of listens without their own; listens are what to read
     struct http_limits limits;
     uint32_t max_connections;   // 0: no limit of its own
     const struct cidr *trusted; // peers whose X-Forwarded-* and PROXY headers are believed

@@ -147,6 +147,8 @@ static void put_nested(struct writer *w, const struct row *row, const void *targ
         put_health(w, (const void *)((const char *)target + row->offset));
         return;
     }
+    if (bind_origin(&w->l->binder, row->object, (const char *)target + row->offset) == NULL)
+        return; // ROW_ABSENT
     put(w, NULL, "%s:", row->key);
     w->indent += 2;
     put_object(w, row->object, (const char *)target + row->offset, mode);
@@ -257,7 +259,19 @@ static void put_headers(struct writer *w, const struct header_ops *h, const stru
 
 // ---- frontends --------------------------------------------------------------------------------
 
-static const char *listen_text(struct writer *w, const struct listen *l)
+static const char *tls_text(struct writer *w, const struct tls *tls)
+{
+    const char *list = "";
+    for (size_t i = 0; i < object_tls.n_rows; i++) {
+        const char *value = emit_value(w->arena, &object_tls.rows[i], tls);
+        if (value != NULL)
+            list = arena_printf(w->arena, "%s%s%s: %s", list, list[0] != '\0' ? ", " : "",
+                                object_tls.rows[i].key, value);
+    }
+    return arena_printf(w->arena, ", tls: {%s}", list);
+}
+
+static const char *listen_text(struct writer *w, const struct frontend *f, const struct listen *l)
 {
     char address[ADDR_TEXT];
     const void *bytes;
@@ -268,9 +282,12 @@ static const char *listen_text(struct writer *w, const struct listen *l)
                 memcmp(bytes, zeros, sizeof(zeros)) == 0;
     const char *text = bare ? arena_printf(w->arena, "%u", ip_port(&l->addr.ip))
                             : emit_scalar(w->arena, str_of(address));
-    if (!l->accept_proxy)
+    bool own_tls = l->tls.n_certs > 0 && l->tls.certs != f->tls.certs;
+    if (!l->accept_proxy && !own_tls)
         return text;
-    return arena_printf(w->arena, "{address: %s, accept-proxy: true}", text);
+    return arena_printf(w->arena, "{address: %s%s%s}", text,
+                        l->accept_proxy ? ", accept-proxy: true" : "",
+                        own_tls ? tls_text(w, &l->tls) : "");
 }
 
 static const char *join_hosts(struct writer *w, const struct route *r)
@@ -326,7 +343,7 @@ static void put_frontend(struct writer *w, const struct frontend *f)
     w->indent += 2;
     put(w, NULL, "listen:");
     for (uint32_t i = 0; i < f->n_listens; i++)
-        put(w, origin_of_mark(w, &f->listens[i].mark), "  - %s", listen_text(w, &f->listens[i]));
+        put(w, origin_of_mark(w, &f->listens[i].mark), "  - %s", listen_text(w, f, &f->listens[i]));
     put_object(w, &object_frontend, d, f->mode);
     put_headers(w, &f->headers, from_of(w, &object_frontend, d, "headers"));
     put_routes(w, f);

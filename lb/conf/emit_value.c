@@ -68,6 +68,15 @@ static const char *field_map_text(struct arena *a, const struct field_pair *f, u
     return n > 0 ? arena_printf(a, "{%s}", list) : NULL;
 }
 
+static const char *certs_text(struct arena *a, const struct tls *tls)
+{
+    const char *list = "";
+    for (uint32_t i = 0; i < tls->n_certs; i++)
+        list = arena_printf(a, "%s%s%s", list, i > 0 ? ", " : "",
+                            emit_scalar(a, str_of(tls->certs[i].pem.file)));
+    return arena_printf(a, "[%s]", list);
+}
+
 const char *emit_value(struct arena *a, const struct row *row, const void *target)
 {
     struct str s;
@@ -102,6 +111,8 @@ const char *emit_value(struct arena *a, const struct row *row, const void *targe
         return ip_text(a, &READ(struct addr, row, target));
     case VALUE_DNS_SERVERS:
         return dns_servers_text(a, target);
+    case VALUE_CERTS:
+        return certs_text(a, target);
     case VALUE_FIELD:
         return field_text(a, &READ(struct field_pair, row, target));
     case VALUE_FIELDS:

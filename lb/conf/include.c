@@ -129,13 +129,12 @@ static struct finding *fail(struct merge *m, struct span at, const char *fmt, co
     return diag_error(m->files->findings, at, "config.include", "%s", message);
 }
 
-static const char *beside(struct merge *m, const struct conf_file *file, struct str pattern)
+const char *include_beside(struct arena *a, const struct conf_file *file, struct str pattern)
 {
     const char *slash = strrchr(file->name, '/');
     if (pattern.p[0] == '/' || slash == NULL)
-        return arena_strdup(m->files->arena, pattern);
-    return arena_printf(m->files->arena, "%.*s/%.*s", (int)(slash - file->name), file->name,
-                        STR_FMT(pattern));
+        return arena_strdup(a, pattern);
+    return arena_printf(a, "%.*s/%.*s", (int)(slash - file->name), file->name, STR_FMT(pattern));
 }
 
 static bool is_being_read(const struct level *l, const char *path)
@@ -183,7 +182,7 @@ static void include_pattern(struct merge *m, struct node *n, const struct level 
     }
     if (!interpolate(f->arena, f->source, f->findings, n) || n->value.len == 0)
         return;
-    const char *pattern = beside(m, l->file, n->value);
+    const char *pattern = include_beside(m->files->arena, l->file, n->value);
     if (strpbrk(pattern, "*?[") == NULL) {
         include_path(m, pattern, l, n->at);
         return;

@@ -21,4 +21,8 @@ struct files {
 // The merged top level, a map; NULL when the root itself is unusable.
 struct node *files_load(struct files *f) MUST_CHECK;
 
+// A path as a file writes it: relative to that file.
+const char *include_beside(struct arena *a, const struct conf_file *file,
+                           struct str path) MUST_CHECK;
+
 #endif

@@ -63,6 +63,8 @@ struct config_source {
     void *ctx;
     // The whole file into `a`. A directory is -EISDIR.
     int (*read_file)(void *ctx, const char *path, struct arena *a, struct str *content);
+    // The same for what control may not have: certificates with their keys. NULL: read_file.
+    int (*read_secret)(void *ctx, const char *path, struct arena *a, struct str *content);
     // The paths that match, sorted, in `a`. None: 0 with *n = 0.
     int (*glob)(void *ctx, const char *pattern, struct arena *a, const char ***paths, size_t *n);
     // The value of an environment variable, or NULL.

@@ -137,6 +137,19 @@ static bool same_access_log(const struct config *a, const struct config *b)
     return a->access_log == b->access_log && str_eq(a->access_log_path, b->access_log_path);
 }
 
+static bool same_pem(const struct pem_pair *a, const struct pem_pair *b)
+{
+    return strcmp(a->file, b->file) == 0 && str_eq(a->chain, b->chain) && str_eq(a->key, b->key);
+}
+
+static bool same_certs(const struct tls *a, const struct tls *b)
+{
+    bool same = a->n_certs == b->n_certs;
+    for (uint32_t i = 0; same && i < a->n_certs; i++)
+        same = same_pem(&a->certs[i].pem, &b->certs[i].pem);
+    return same;
+}
+
 static bool same_value(const struct row *row, const void *a, const void *b)
 {
     switch (row->type) {
@@ -167,6 +180,8 @@ static bool same_value(const struct row *row, const void *a, const void *b)
         return same_pair(&READ(struct field_pair, row, a), &READ(struct field_pair, row, b));
     case VALUE_FIELDS:
         return same_fields(row, a, b);
+    case VALUE_CERTS:
+        return same_certs(a, b);
     case VALUE_EXPECT:
         return same_expectation(a, b);
     case VALUE_HEADERS:
@@ -202,6 +217,8 @@ static bool same_value(const struct row *row, const void *a, const void *b)
 static const char *value_text(struct arena *a, const struct row *row, const void *target)
 {
     if ((row->flags & ROW_SECRET) != 0)
+        return NULL;
+    if (row->type == VALUE_CERTS) // the same files may have changed
         return NULL;
     if (row->type == VALUE_SERVER_ADDRESS)
         return server_address_text(a, target);
@@ -287,10 +304,23 @@ static void list_listens(struct planner *p, enum plan_sign sign, const struct fr
     }
 }
 
+// That of the frontend shows at the frontend.
+static void compare_listen_tls(struct planner *p, const struct frontend *f,
+                               const struct listen *old, const struct listen *l)
+{
+    if (old->tls.n_certs + l->tls.n_certs == 0 || l->tls.certs == f->tls.certs)
+        return;
+    begin(p);
+    compare_rows(p, &object_tls, "tls.", &old->tls, &l->tls, sizeof(l->tls));
+    end(p, listen_name(p->arena, f, l));
+}
+
 static void compare_listens(struct planner *p, const struct frontend *a, const struct frontend *b)
 {
     for (uint32_t i = 0; i < b->n_listens; i++) {
         const struct listen *old = find_listen(a, &b->listens[i]);
+        if (old != NULL)
+            compare_listen_tls(p, b, old, &b->listens[i]);
         if (old != NULL && old->accept_proxy != b->listens[i].accept_proxy)
             add_item(p, PLAN_CHANGE, listen_name(p->arena, b, &b->listens[i]),
                      b->listens[i].accept_proxy ? "accept-proxy false -> true"

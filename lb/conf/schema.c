@@ -67,6 +67,8 @@ const struct value_kind value_kinds[VALUE_TYPES] = {
     [VALUE_FIELD] = {"field", "\"NAME: VALUE\", or NAME alone", "{\"type\": \"string\", \"minLength\": 1}"},
     [VALUE_EXPECT] = {"expectation", "statuses (200, 200-399, [200, 204]), a text, or a role (writable, replica, any): as the type of check needs it",
         "{\"anyOf\": [{\"type\": [\"string\", \"integer\"]}, {\"type\": \"array\", \"minItems\": 1, \"items\": {\"type\": [\"string\", \"integer\"]}}]}"},
+    [VALUE_CERTS] = {"certificates", "a file, a directory, or a list of these",
+        "{\"anyOf\": [{\"type\": \"string\", \"minLength\": 1}, {\"type\": \"array\", \"minItems\": 1, \"items\": {\"type\": \"string\", \"minLength\": 1}}]}"},
     [VALUE_INCLUDE] = {"files", "a path or pattern relative to this file, or a list of these",
         "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"items\": {\"type\": \"string\"}}]}"},
     [VALUE_FRONTENDS] = {"frontends", "a map of names to frontends",
@@ -79,24 +81,23 @@ const struct value_kind value_kinds[VALUE_TYPES] = {
 static const struct row timeout_rows[] = {
     TIMEOUT_CONNECT, TIMEOUT_CLIENT, TIMEOUT_SERVER, TIMEOUT_REQUEST, TIMEOUT_KEEP_ALIVE,
     TIMEOUT_TUNNEL, TIMEOUT_CLIENT_FIN, TIMEOUT_SERVER_FIN, TIMEOUT_IDLE,
-    TIMEOUT_QUEUE, TIMEOUT_CHECK,
+    TIMEOUT_QUEUE, TIMEOUT_CHECK, TIMEOUT_TLS_HANDSHAKE,
     {"shutdown", DURATION(struct root_timeouts, shutdown), .fallback = "30s", LIMITS(0, DAY_MS),
      SINCE, .example = "2m",
      .doc = "How long a graceful stop waits for requests in progress. Only at the top level."},
-    TIMEOUTS_PLANNED,
 };
 static const struct row timeout_default_rows[] = {
     TIMEOUT_CONNECT, TIMEOUT_CLIENT, TIMEOUT_SERVER, TIMEOUT_REQUEST, TIMEOUT_KEEP_ALIVE,
     TIMEOUT_TUNNEL, TIMEOUT_CLIENT_FIN, TIMEOUT_SERVER_FIN, TIMEOUT_IDLE, TIMEOUT_QUEUE,
-    TIMEOUT_CHECK, TIMEOUTS_PLANNED,
+    TIMEOUT_CHECK, TIMEOUT_TLS_HANDSHAKE,
 };
 static const struct row timeout_frontend_rows[] = {
     TIMEOUT_CLIENT, TIMEOUT_REQUEST, TIMEOUT_KEEP_ALIVE, TIMEOUT_TUNNEL, TIMEOUT_CLIENT_FIN,
-    TIMEOUTS_PLANNED,
+    TIMEOUT_TLS_HANDSHAKE,
 };
 static const struct row timeout_backend_rows[] = {
     TIMEOUT_CONNECT, TIMEOUT_SERVER, TIMEOUT_TUNNEL, TIMEOUT_SERVER_FIN, TIMEOUT_IDLE,
-    TIMEOUT_QUEUE, TIMEOUT_CHECK, TIMEOUTS_PLANNED,
+    TIMEOUT_QUEUE, TIMEOUT_CHECK,
 };
 
 static const struct row limit_rows[] = {
@@ -200,7 +201,7 @@ static const struct row frontend_rows[] = {
      .doc = "How long clients may take."},
     ROW_LIMITS(struct frontend, INHERITED),
     ROW_HEADERS(struct frontend),
-    PLANNED("tls", "Certificates: HTTPS."),
+    ROW_TLS(struct frontend_draft, frontend.tls),
     PLANNED("http2", "HTTP/2 with clients."),
     PLANNED("limit", "Requests and connections per client."),
 };
@@ -210,7 +211,31 @@ static const struct row listen_rows[] = {
      SINCE, .example = "80", .flags = ROW_REQUIRED, .doc = "The address to listen on."},
     {"accept-proxy", BOOL(struct listen_draft, listen.accept_proxy), .fallback = "false", SINCE,
      .example = "true", .doc = "As on the frontend, for this address alone."},
-    PLANNED("tls", "Certificates: HTTPS."),
+    ROW_TLS(struct listen_draft, listen.tls),
+};
+
+static const struct row tls_rows[] = {
+    {"certs", .type = VALUE_CERTS, SLOT(struct tls, certs, const struct certificate *),
+     COUNT(struct tls, n_certs), .flags = ROW_REQUIRED, SINCE, .example = "[/etc/evlb/site.pem, certs/]",
+     .doc = "PEM files with a certificate, its chain and its key, or directories of such files "
+            "(*.pem, *.crt). A key may stand in a file of its own beside it: site.key beside "
+            "site.pem or site.crt, privkey.pem beside fullchain.pem. Which one a client gets follows "
+            "from the name it asks for (SNI) and from the keys it knows (ECDSA, RSA); the first is the "
+            "default. Paths are relative to this file."},
+    {"profile", ENUM(struct tls, profile, tls_profile, tls_profile_words), .fallback = "intermediate",
+     SINCE, .example = "modern",
+     .doc = "Mozilla's recommendations: intermediate for all clients of the last years, modern for "
+            "TLS 1.3 alone."},
+    {"min", ENUM(struct tls, min, tls_min, tls_min_words), .fallback = "1.2", SINCE,
+     .example = "1.3", .doc = "The lowest version of TLS. The profile modern means 1.3."},
+    {"strict-sni", BOOL(struct tls, strict_sni), .fallback = "false", SINCE, .example = "true",
+     .doc = "Refuses clients that ask for a name of no certificate, or for none, instead of "
+            "showing them the default."},
+    {"ciphers", .type = VALUE_LINE, SLOT(struct tls, ciphers, struct str), SINCE,
+     .example = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256",
+     .doc = "A list of OpenSSL's names in place of the profile's. Those of TLS 1.3 begin with TLS_."},
+    {"groups", .type = VALUE_LINE, SLOT(struct tls, groups, struct str), SINCE,
+     .example = "X25519:P-256", .doc = "The groups of key exchange, in place of the profile's."},
 };
 
 static const struct row route_rows[] = {
@@ -288,6 +313,8 @@ const struct object object_route = {"frontends.*.routes.*", "a route", "route", 
     .doc = "Conditions (`host`, `path`; all that are given must match) and one of `backend`, `redirect`, `deny`."};
 const struct object object_listen = {"frontends.*.listen.*", "'listen'", "listen", ROWS(listen_rows), .size = sizeof(struct listen_draft),
     .short_key = "address", .doc = "An address in place of the map is its `address`."};
+const struct object object_tls = {"frontends.*.tls", "'tls'", "tls", ROWS(tls_rows), .size = sizeof(struct tls),
+    .short_key = "certs", .doc = "Of a frontend: all its addresses; in the long form of `listen`: that address alone."};
 const struct object object_headers = {"headers", "'headers'", "headers", ROWS(header_rows), .size = sizeof(struct header_ops),
     .doc = "Of a frontend or a backend. Values may not hold line breaks. Fields that frame the message "
            "(Content-Length, Transfer-Encoding, Connection, ...) belong to evlb."};
@@ -314,7 +341,7 @@ const struct object object_timeouts_backend = {"backends.*.timeout", "'timeout' 
 
 const struct object *const schema_objects[] = {
     &object_root, &object_timeouts, &object_limits, &object_defaults, &object_timeouts_defaults,
-    &object_frontend, &object_listen, &object_route, &object_timeouts_frontend, &object_backend,
+    &object_frontend, &object_listen, &object_tls, &object_route, &object_timeouts_frontend, &object_backend,
     &object_server, &object_server_defaults, &object_hash, &object_health,
     &object_passive, &object_timeouts_backend, &object_headers, &object_header_ops, &object_log,
     &object_access, &object_admin, &object_dns, NULL,

@@ -42,6 +42,7 @@ enum value_type {
     VALUE_LINE,        // a text without control characters
     VALUE_FIELD,       // "NAME: VALUE"
     VALUE_EXPECT,      // statuses, a text or a role: bind_health.c
+    VALUE_CERTS,       // list of files and directories
     VALUE_INCLUDE,
     VALUE_FRONTENDS,
     VALUE_BACKENDS,
@@ -56,6 +57,7 @@ enum row_flags {
     ROW_RESTART = 8,  // a reload does not change it
     ROW_REQUIRED = 16,
     ROW_SECRET = 64,  // never shown
+    ROW_ABSENT = 128, // a VALUE_OBJECT that is left as it is, zero, unless it is said
     ROW_SCRATCH = 32, // a VALUE_OBJECT that is bound only to be checked: others inherit from it
 };
 
@@ -146,7 +148,8 @@ extern const struct object object_server, object_server_defaults, object_route, 
 extern const struct object object_hash, object_headers, object_header_ops, object_log;
 extern const struct object object_access, object_admin, object_limits;
 extern const struct object object_timeouts, object_timeouts_defaults, object_timeouts_frontend;
-extern const struct object object_timeouts_backend, object_health, object_passive, object_dns;
+extern const struct object object_timeouts_backend, object_health, object_passive, object_dns,
+    object_tls;
 
 // All of them, the top level first; NULL at the end.
 extern const struct object *const schema_objects[];

@@ -54,6 +54,10 @@
      .doc = "Changes to header fields, in the order written. Those of the frontend come before " \
             "those of the backend."}
 
+#define ROW_TLS(T, m) \
+    {"tls", OBJECT(object_tls, offsetof(T, m)), .flags = ROW_ABSENT, SINCE, .example = "/etc/evlb/certs/", \
+     .doc = "Clients speak TLS here. A path or a list in place of the map is its `certs`."}
+
 #define INHERITED (ROW_DEFAULTS | ROW_GLOBAL)
 #define TIMEOUT(k, m, def, more, text) \
     {k, DURATION(struct timeouts, m), .fallback = def, LIMITS(1, 24 * DAY_MS), \
@@ -80,7 +84,8 @@
     "How long a request (a connection in mode tcp) may wait for a free server.")
 #define TIMEOUT_CHECK TIMEOUT("check", check, "2s", 0, \
     "To complete a health check, when the check does not say it.")
-#define TIMEOUTS_PLANNED PLANNED("tls-handshake", "To complete a TLS handshake.")
+#define TIMEOUT_TLS_HANDSHAKE TIMEOUT("tls-handshake", tls_handshake, "10s", 0, \
+    "From the connection to the end of the client's TLS handshake.")
 // clang-format on
 
 #endif

@@ -15,6 +15,23 @@
 #define READ_BYTES 65536u
 #define READ_BYTES_MAX ((16u << 20) + 1) // one more than the loader accepts, so that it can say so
 
+// Files may hold keys: no copy of them stays behind.
+static void forget(char *bytes, size_t n)
+{
+    if (bytes != NULL)
+        explicit_bzero(bytes, n);
+    free(bytes);
+}
+
+static char *grow(char *bytes, size_t used, size_t cap)
+{
+    char *more = xmalloc(cap);
+    if (used > 0)
+        memcpy(more, bytes, used);
+    forget(bytes, used);
+    return more;
+}
+
 static int read_all(int fd, struct arena *a, struct str *content)
 {
     char *bytes = NULL;
@@ -22,14 +39,14 @@ static int read_all(int fd, struct arena *a, struct str *content)
     while (len < READ_BYTES_MAX) {
         if (cap - len < READ_BYTES) {
             cap = MAX_OF(cap * 2, (size_t)2 * READ_BYTES);
-            bytes = xrealloc(bytes, cap);
+            bytes = grow(bytes, len, cap);
         }
         ssize_t n = read(fd, bytes + len, READ_BYTES);
         int error = errno;
         if (n < 0 && error == EINTR)
             continue;
         if (n < 0) {
-            free(bytes);
+            forget(bytes, len);
             return -error;
         }
         if (n == 0)
@@ -37,7 +54,7 @@ static int read_all(int fd, struct arena *a, struct str *content)
         len += (size_t)n;
     }
     *content = arena_str(a, (struct str){bytes, len});
-    free(bytes);
+    forget(bytes, len);
     return 0;
 }
 
@@ -92,8 +109,11 @@ static const char *get_env(void *ctx, const char *name)
 
 struct config_source config_source_files(const char *root)
 {
-    return (struct config_source){
-        .root = root, .read_file = read_file, .glob = find_files, .env = get_env};
+    return (struct config_source){.root = root,
+                                  .read_file = read_file,
+                                  .read_secret = read_file,
+                                  .glob = find_files,
+                                  .env = get_env};
 }
 
 struct config_source config_source_text(const char *name, struct str text)

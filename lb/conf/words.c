@@ -15,6 +15,8 @@ const char *const server_down_words[] = {"keep", "close", NULL};
 const char *const resolve_words[] = {"first", "all", NULL};
 const char *const health_type_words[] = {
     "off", "tcp", "http", "send-expect", "mysql", "postgres", "redis", "smtp", NULL};
+const char *const tls_min_words[] = {"1.2", "1.3", NULL};
+const char *const tls_profile_words[] = {"intermediate", "modern", NULL};
 const char *const role_words[] = {"any", "writable", "replica", NULL};
 const char *const retry_on_words[] = {
     "connect-failure", "empty-response", "502", "503", "504", "timeout", NULL};

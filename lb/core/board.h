@@ -65,7 +65,10 @@ struct board_dim {
     X(CONNECTIONS, "connections") \
     X(REQUESTS, "requests") \
     X(BYTES_IN, "bytes_received") \
-    X(BYTES_OUT, "bytes_sent")
+    X(BYTES_OUT, "bytes_sent") \
+    X(TLS_HANDSHAKES, "tls_handshakes") \
+    X(TLS_RESUMED, "tls_resumed") \
+    X(TLS_FAILURES, "tls_failures")
 #define WORKER_COUNTERS(X) \
     X(ACCEPT_ERRORS, "accept_errors") \
     X(REFUSED_SESSIONS, "refused_sessions") \

@@ -20,6 +20,8 @@
     X(BAD_REQUEST,           "bad-request",           "PR", 400, "the request breaks HTTP's rules") \
     X(BAD_REQUEST_BODY,      "bad-request-body",      "PD", 400, "the request body breaks HTTP's framing") \
     X(BAD_PROXY_HEADER,      "bad-proxy-header",      "PR", 0,   "no valid PROXY header from a trusted peer") \
+    X(TLS_FAILED,            "tls-failed",            "PR", 0,   "the TLS handshake with the client failed") \
+    X(TLS_TIMEOUT,           "tls-timeout",           "cR", 0,   "the TLS handshake took longer than timeout.tls-handshake") \
     X(CLIENT_CLOSED_IDLE,    "client-closed-idle",    "CR", 0,   "the client left without a request") \
     X(CLIENT_CLOSED_REQUEST, "client-closed-request", "CR", 0,   "the client left in the middle of its request head") \
     X(CLIENT_CLOSED_CONNECT, "client-closed-connect", "CC", 0,   "the client left before a server was connected") \

@@ -32,13 +32,15 @@ void conn_init(struct conn *c, const struct transport *t, int fd, void (*on_read
     ev_io_init(&c->watcher, on_event, fd, 0);
     c->ready = CONN_READ | CONN_WRITE;
     c->watched = c->wanted = c->finished = 0;
+    c->pending = false;
     c->error = 0;
+    c->tls = NULL;
 }
 
 enum io conn_recv(struct conn *c, void *to, size_t size, size_t *got)
 {
     enum io r = c->transport->recv(c, to, size, got);
-    if (r == IO_AGAIN || (r == IO_OK && *got < size))
+    if (!c->pending && (r == IO_AGAIN || (r == IO_OK && *got < size)))
         c->ready &= (uint8_t)~CONN_READ;
     return r;
 }
@@ -88,6 +90,8 @@ void conn_want(struct conn *c, struct loop *l, int events)
     // a socket is nearly always writable: leaving that watched would wake us at once
     if ((events & ~c->watched) != 0 || (c->watched & ~events & CONN_WRITE) != 0)
         c->transport->watch(c, l, events);
+    if (c->pending && (events & CONN_READ))
+        c->transport->announce(c, l);
 }
 
 void conn_close(struct conn *c, struct loop *l, bool reset)

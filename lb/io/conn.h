@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A connection: a socket behind a transport (plain, later tls; tests add mem). All I/O has one of
+// A connection: a socket behind a transport (plain, tls; tests add mem). All I/O has one of
 // four results, and a connection remembers whether trying again can help:
 //
 //   ready & CONN_READ    a read may find something: the loop said so, or the last one filled its
@@ -26,6 +26,7 @@ enum io {
 enum { CONN_READ = EV_READ, CONN_WRITE = EV_WRITE };
 
 struct conn;
+struct tls_conn;
 
 struct transport {
     const char *name;
@@ -38,6 +39,8 @@ struct transport {
     void (*finish)(struct conn *c);       // ends our direction in order (FIN)
     // Tells the loop which events to report.
     void (*watch)(struct conn *c, struct loop *l, int events);
+    // Has the loop report CONN_READ though the socket says nothing: only where `pending` is set.
+    void (*announce)(struct conn *c, struct loop *l);
     void (*close)(struct conn *c, struct loop *l, bool reset); // reset: RST instead of FIN
 };
 
@@ -49,7 +52,9 @@ struct conn {
     uint8_t watched;                  // what the loop reports
     uint8_t wanted;                   // what the owner waits for
     uint8_t finished;                 // our FIN has been sent
+    bool pending;                     // bytes or the end wait in the transport: no event tells
     int error;                        // errno of the last IO_ERR
+    struct tls_conn *tls;             // of io/tls.h; NULL: plain
 };
 
 // Around an open, non-blocking socket.

@@ -17,6 +17,7 @@
 #include "base/panic.h"
 #include "control/control.h"
 #include "io/channel.h"
+#include "process/certificates.h"
 #include "process/logger.h"
 #include "process/sandbox.h"
 #include "process/sanitizer.h"
@@ -171,6 +172,7 @@ static int run_worker(const struct tree *t, const struct child *c, int channel)
         .control_wake_fd = s->control_wake,
         .access_log = &s->access_log[c->id],
         .max_connections = t->limits.max_connections,
+        .tickets = s->tickets,
     };
     begin_sandbox();
     int status = worker_run(&setup);
@@ -213,6 +215,10 @@ void child_main(const struct tree *t, const struct child *c, int channel)
     begin_log(t, c);
     begin_descriptors(t, c, channel);
     begin_privileges(t, c);
+    if (c->kind != CHILD_WORKER) {
+        certificates_forget(t->config);
+        shared_forget_tickets(t->shared);
+    }
     switch (c->kind) {
     case CHILD_WORKER:
         exit(run_worker(t, c, channel));

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "io/loop.h"
 #include "process/access_file.h"
+#include "process/certificates.h"
 #include "process/notify.h"
 #include "process/reload_load.h"
 #include "process/requests.h"
@@ -175,7 +176,8 @@ static void tell_all(struct tree *t, const struct loading *l)
         if (!concerns(c))
             continue;
         bool fine = c->kind != CHILD_WORKER || tell_listeners(t, c, l->first_new_listener);
-        if (!fine || !child_tell(c, &m, &l->bundle_fd))
+        const int *fd = c->kind == CHILD_CONTROL ? &l->control_fd : &l->bundle_fd;
+        if (!fine || !child_tell(c, &m, fd))
             give_up_on(t, c, "cannot be told of");
     }
 }
@@ -253,6 +255,7 @@ static void put_in_force(struct reload *r, struct loading *l)
     requests_log_level(t, old->log_level != t->config->log_level ? t->config->log_level
                                                                  : log_get_level());
     note_in_table(t);
+    certificates_forget(old);
     arena_free(old->arena);
 }
 

@@ -14,6 +14,7 @@
 #include "conf/overlay.h"
 #include "conf/plan.h"
 #include "process/access_file.h"
+#include "process/certificates.h"
 
 static bool fail(struct loading *l, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
@@ -67,7 +68,7 @@ static bool read_files(struct loading *l, const struct config_source *source)
         return fail(l, "the configuration came from standard input, which cannot be read again: "
                        "give evlb a file with -c\n");
     findings_init(&findings);
-    l->config = config_load(source, &findings);
+    l->config = certificates_load(source, &findings);
     l->text = findings_text(l, &findings); // warnings, when it has loaded
     findings_free(&findings);
     return l->config != NULL;
@@ -117,16 +118,24 @@ static bool open_access(const struct tree *t, struct loading *l)
                               l->config->access_log_path.p, strerror(-error));
 }
 
-static bool seal(struct loading *l, struct bundle *b, const struct config_source *source)
+static bool seal_for(enum bundle_for reader, struct loading *l, struct bundle *b,
+                     const struct config_source *source, int *fd)
 {
     struct buf bytes = {0};
-    if (!bundle_write(b, source, l->config, &bytes)) {
+    if (!bundle_write(b, source, l->config, reader, &bytes)) {
         buf_release(&bytes);
         return fail(l, "out of memory\n");
     }
-    l->bundle_fd = channel_text((struct str){buf_head(&bytes), buf_len(&bytes)});
+    *fd = channel_text((struct str){buf_head(&bytes), buf_len(&bytes)});
+    explicit_bzero(buf_head(&bytes), buf_len(&bytes)); // keys
     buf_release(&bytes);
-    return l->bundle_fd >= 0 || fail(l, "cannot make a memfd: %s\n", strerror(-l->bundle_fd));
+    return *fd >= 0 || fail(l, "cannot make a memfd: %s\n", strerror(-*fd));
+}
+
+static bool seal(struct loading *l, struct bundle *b, const struct config_source *source)
+{
+    return seal_for(BUNDLE_FOR_WORKERS, l, b, source, &l->bundle_fd) &&
+           seal_for(BUNDLE_FOR_CONTROL, l, b, source, &l->control_fd);
 }
 
 static bool give_slots(struct tree *t, struct loading *l, struct bundle *b,
@@ -176,8 +185,11 @@ static void drop_results(struct loading *l)
 bool reload_load(struct tree *t, const struct supervisor_options *options, const char *overlay,
                  const char *line, struct loading *l)
 {
-    *l = (struct loading){
-        .arena = arena_new(), .generation = t->generation + 1, .bundle_fd = -1, .access_fd = -1};
+    *l = (struct loading){.arena = arena_new(),
+                          .generation = t->generation + 1,
+                          .bundle_fd = -1,
+                          .control_fd = -1,
+                          .access_fd = -1};
     struct bundle *b = bundle_new();
     bool fine = add_line(l, overlay, line) && load(t, options, b, l);
     bundle_free(b);
@@ -190,5 +202,7 @@ void reload_load_done(struct loading *l)
 {
     if (l->bundle_fd >= 0)
         (void)close(l->bundle_fd);
+    if (l->control_fd >= 0)
+        (void)close(l->control_fd);
     arena_free(l->arena);
 }

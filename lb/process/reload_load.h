@@ -15,7 +15,8 @@ struct loading {
     struct config *config; // the caller's on success, as access_fd is
     uint32_t generation;
     uint32_t first_new_listener; // sockets with this number and above are new
-    int bundle_fd;               // for the children
+    int bundle_fd;               // for workers
+    int control_fd;              // the same without keys
     bool access_changed;         // the access log goes elsewhere:
     int access_fd;               // there; -1: standard error
 };

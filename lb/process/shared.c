@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "io/tls_tickets.h"
 #include "process/slots.h"
 
 #define LOG_RING_BYTES (64u * 1024)
@@ -81,6 +82,26 @@ static bool open_wakes(struct shared *s, uint32_t workers)
     return fine;
 }
 
+static struct tls_tickets *map_tickets(void)
+{
+    void *at = mmap(NULL, sizeof(struct tls_tickets), PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED)
+        return NULL;
+    (void)madvise(at, sizeof(struct tls_tickets), MADV_DONTDUMP);
+    if (tls_tickets_init(at))
+        return at;
+    (void)munmap(at, sizeof(struct tls_tickets));
+    return NULL;
+}
+
+void shared_forget_tickets(struct shared *s)
+{
+    if (s->tickets != NULL)
+        (void)munmap(s->tickets, sizeof(*s->tickets));
+    s->tickets = NULL;
+}
+
 struct shared *shared_new(const struct config *config, uint32_t workers)
 {
     int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -105,6 +126,7 @@ struct shared *shared_new(const struct config *config, uint32_t workers)
     s->bytes = bytes;
     s->seats = dim.workers;
     s->wake_fd = wake_fd;
+    s->tickets = map_tickets();
     lay_out(s, &dim);
     return s;
 }
@@ -113,6 +135,7 @@ void shared_free(struct shared *s)
 {
     if (s == NULL)
         return;
+    shared_forget_tickets(s);
     (void)munmap(s->memory, s->bytes);
     (void)close(s->wake_fd);
     close_wakes(s, s->seats);

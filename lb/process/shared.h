@@ -9,6 +9,8 @@
 #include "control/process_table.h"
 #include "core/board.h"
 
+struct tls_tickets;
+
 struct shared {
     void *memory; // the mapping
     size_t bytes;
@@ -17,6 +19,7 @@ struct shared {
     struct process_table *table;
     struct ring_sleep *sleep;                // of the logger
     int wake_fd;                             // what wakes it
+    struct tls_tickets *tickets;             // a mapping of its own: for workers alone
     int *worker_wake;                        // [seats] eventfds: "look at the board again"
     int control_wake;                        // the same for control
     struct ring supervisor_log, control_log; // operational lines
@@ -25,6 +28,8 @@ struct shared {
 };
 
 // NULL: no memory or no descriptor.
+// Unmaps the keys of tickets: for processes that are not to have them.
+void shared_forget_tickets(struct shared *s);
 struct shared *shared_new(const struct config *config, uint32_t workers) MUST_CHECK;
 void shared_free(struct shared *s);
 

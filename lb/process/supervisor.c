@@ -30,6 +30,8 @@
 #include "base/log.h"
 #include "base/panic.h"
 #include "io/loop.h"
+#include "io/tls.h"
+#include "io/tls_tickets.h"
 #include "process/access_file.h"
 #include "process/admin_socket.h"
 #include "process/handover.h"
@@ -45,6 +47,7 @@
 #define DRAIN_GRACE_MS 2000u // beyond timeout.shutdown: workers end by themselves
 #define STOP_GRACE_MS 1000u  // between MSG_STOP and SIGKILL
 #define FLUSH_MS 2000u       // for the logger's last lines
+#define TICKET_MS 43200000u  // a ticket key is in use so long; the two before it are still taken
 #define NAMES_MS 5000u       // how long a start waits for name servers
 #define NEVER UINT64_MAX
 
@@ -63,6 +66,7 @@ struct supervisor {
     enum phase phase;
     bool deadline_drain;  // TERM or INT was seen: another one means now
     uint64_t deadline_ms; // of the phase; NEVER: none
+    uint64_t rotate_ms;   // when the next ticket key is due
     int status;
 };
 
@@ -268,7 +272,7 @@ static int timeout_ms(const struct supervisor *s, uint64_t now_ms)
     next = MIN_OF(next, requests_next_ms(t->requests));
     if (s->phase == PHASE_RUNNING)
         next = MIN_OF(next, MIN_OF(reload_next_ms(t->reload), replace_next_ms(t)));
-    next = MIN_OF(next, service_next_ms());
+    next = MIN_OF(next, MIN_OF(service_next_ms(), MAX_OF(s->rotate_ms, now_ms)));
     if (next == NEVER)
         return -1;
     return next > now_ms ? (int)MIN_OF(next - now_ms, 60000) : 0;
@@ -295,9 +299,21 @@ static void wait_and_hear(struct supervisor *s, struct pollfd *p)
         begin_draining(s, MAX_OF(t->config->shutdown_ms, 1), clock_monotonic_ms());
 }
 
+static void rotate_tickets(struct supervisor *s, uint64_t now_ms)
+{
+    if (s->rotate_ms == 0)
+        s->rotate_ms = now_ms + TICKET_MS;
+    if (now_ms < s->rotate_ms || s->tree.shared->tickets == NULL)
+        return;
+    if (!tls_tickets_rotate(s->tree.shared->tickets))
+        log_warning("no random bytes for a new ticket key: the old one stays");
+    s->rotate_ms = now_ms + TICKET_MS;
+}
+
 static void turn(struct supervisor *s, uint64_t now_ms)
 {
     struct tree *t = &s->tree;
+    rotate_tickets(s, now_ms);
     if (now_ms >= s->deadline_ms)
         on_deadline(s, now_ms);
     requests_turn(t->requests, now_ms);
@@ -421,6 +437,7 @@ static void close_unwanted(void)
 
 static enum supervisor_status set_up(struct tree *t, const struct supervisor_options *options)
 {
+    tls_init();
     if (!open_standard(t))
         return SUPERVISOR_SYSTEM;
     if (!find_user(t))

@@ -23,11 +23,13 @@ enum {
     REFERER_MAX = 1024,
     ID_MAX = 192,
     DETAIL_MAX = 192,
+    TLS_MAX = 64,
+    SNI_MAX = 256,
     KEYS_AND_NUMBERS = 1024,
 };
 _Static_assert(CLIENT_MAX + 3 * NAME_MAX_BYTES + PROTO_MAX + METHOD_MAX + HOST_MAX +
-                       PATH_MAX_BYTES + AGENT_MAX + REFERER_MAX + ID_MAX + DETAIL_MAX +
-                       KEYS_AND_NUMBERS <
+                       PATH_MAX_BYTES + AGENT_MAX + REFERER_MAX + ID_MAX + DETAIL_MAX + SNI_MAX +
+                       3 * TLS_MAX + KEYS_AND_NUMBERS <
                    ACCESS_LINE_MAX,
                "every line fits");
 
@@ -139,6 +141,18 @@ static char *put_request(char *at, const struct access_record *r)
     return put_text(PUT(at, ",\"referer\":"), r->referer, REFERER_MAX);
 }
 
+static char *put_tls(char *at, const struct tls_facts *tls)
+{
+    if (tls->version == NULL)
+        return PUT(at, ",\"tls\":null,\"tls_cipher\":null,\"sni\":null,\"alpn\":null,"
+                       "\"tls_resumed\":null");
+    at = put_text(PUT(at, ",\"tls\":"), str_of(tls->version), TLS_MAX);
+    at = put_text(PUT(at, ",\"tls_cipher\":"), str_of(tls->cipher), TLS_MAX);
+    at = put_text(PUT(at, ",\"sni\":"), tls->sni, SNI_MAX);
+    at = put_text(PUT(at, ",\"alpn\":"), tls->alpn, TLS_MAX);
+    return tls->resumed ? PUT(at, ",\"tls_resumed\":true") : PUT(at, ",\"tls_resumed\":false");
+}
+
 static char *put_timers(char *at, const struct access_record *r)
 {
     at = put_ms(PUT(at, ",\"t_idle\":"), r->t_idle_ms);
@@ -168,6 +182,7 @@ size_t access_log_format(const struct access_record *r, char out[ACCESS_LINE_MAX
     at = put_text(PUT(at, ",\"backend\":"), r->backend, NAME_MAX_BYTES);
     at = put_text(PUT(at, ",\"server\":"), r->server, NAME_MAX_BYTES);
     at = put_request(at, r);
+    at = put_tls(at, &r->tls);
     at = put_timers(at, r);
     at = put_end(at, r);
     size_t n = (size_t)(at - out);

@@ -7,6 +7,7 @@
 #include "base/ring.h"
 #include "base/str.h"
 #include "core/end.h"
+#include "io/tls.h"
 
 // Plain values; text comes from clients and servers as it was sent and is escaped here. A phase
 // that never ended is -1 (null in the line): it locates the failure.
@@ -20,6 +21,7 @@ struct access_record {
     uint64_t bytes_in, bytes_out;                                   // from and to the client
     uint32_t retries;
     int32_t t_idle_ms, t_request_ms, t_queue_ms, t_connect_ms, t_response_ms, t_data_ms, t_total_ms;
+    struct tls_facts tls; // version NULL: no TLS with the client
     enum end_cause end;
     const char *detail; // a sentence about the end; NULL: none
 };

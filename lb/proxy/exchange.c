@@ -200,6 +200,7 @@ static void write_line(const struct exchange *x, enum end_cause cause, uint64_t 
         .t_response_ms = access_span(x->connected_ms, x->response_ms),
         .t_data_ms = access_span(x->response_ms, now),
         .t_total_ms = access_span(x->begin_ms, now),
+        .tls = tls_facts(&x->s->client),
         .end = cause,
         .detail = x->detail,
     };

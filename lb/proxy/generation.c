@@ -12,7 +12,9 @@
 // board->generation of this worker is the number of the last one in the row.
 #include "proxy/generation.h"
 
+#include "base/log.h"
 #include "io/channel.h"
+#include "proxy/tls_listen.h"
 #include "proxy/upstream.h"
 #include "proxy/warm.h"
 
@@ -60,6 +62,73 @@ static void open_pools(struct worker *w, const struct config *c)
     }
 }
 
+// ---- TLS
+
+static uint32_t count_listens(const struct config *c)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->n_frontends; i++)
+        n += c->frontends[i].n_listens;
+    return n;
+}
+
+static struct tls_server *build_tls(const struct worker *w, const struct frontend *f,
+                                    const struct tls *tls)
+{
+    char why[TLS_WHY_MAX];
+    struct tls_server *server = tls_listen_new(tls, f, w->tickets, why);
+    if (server == NULL)
+        log_error("frontend '%s': %s", f->name.p, why);
+    return server;
+}
+
+static void drop_tls(struct generation *g)
+{
+    uint32_t n = count_listens(g->config);
+    for (uint32_t i = 0; i < n; i++) {
+        bool shared = i > 0 && g->tls[i] == g->tls[i - 1];
+        if (g->tls[i] != NULL && !shared)
+            tls_server_drop(g->tls[i]);
+    }
+}
+
+// Neighbours with the same certificates are the frontend's.
+static bool begin_tls(const struct worker *w, struct generation *g)
+{
+    const struct config *c = g->config;
+    const struct listen *before = NULL;
+    struct tls_server **at = g->tls = arena_alloc(g->arena, count_listens(c) * sizeof(*at) + 1);
+    for (uint32_t i = 0; i < c->n_frontends; i++) {
+        const struct frontend *f = &c->frontends[i];
+        for (uint32_t k = 0; k < f->n_listens; k++, at++) {
+            const struct listen *l = &f->listens[k];
+            if (l->tls.n_certs == 0)
+                continue;
+            bool same = before != NULL && before + 1 == l && before->tls.certs == l->tls.certs;
+            *at = same ? at[-1] : build_tls(w, f, &l->tls);
+            if (*at == NULL)
+                return false;
+            before = l;
+        }
+        before = NULL;
+    }
+    return true;
+}
+
+struct tls_server *generation_tls(const struct generation *g, const struct listen *listen)
+{
+    struct tls_server **at = g->tls;
+    for (uint32_t i = 0; i < g->config->n_frontends; i++) {
+        const struct frontend *f = &g->config->frontends[i];
+        if (listen >= f->listens && listen < f->listens + f->n_listens)
+            return at[listen - f->listens];
+        at += f->n_listens;
+    }
+    return NULL;
+}
+
+// ---- the row
+
 static uint32_t oldest(const struct worker *w)
 {
     const struct generation *g = w->now;
@@ -73,12 +142,25 @@ static void note_oldest(struct worker *w)
     atomic_store(&w->board->generation[w->id], oldest(w));
 }
 
+static void free_built(struct generation *g)
+{
+    for (uint32_t i = 0; i < g->config->n_backends; i++)
+        sched_free(g->schedulers[g->config->backends[i].index]);
+    drop_tls(g);
+    free(g->server_at);
+    arena_free(g->arena);
+}
+
 bool generation_begin(struct worker *w, const struct config *config, uint32_t number,
                       bool owns_config)
 {
     if (!fits(config, &w->board->dim))
         return false;
     struct generation *g = build(config, w->board), *before = w->now;
+    if (!begin_tls(w, g)) {
+        free_built(g);
+        return false;
+    }
     g->number = number;
     g->owns_config = owns_config;
     g->refs = 1;
@@ -103,12 +185,10 @@ struct generation *generation_hold(struct generation *g)
 static void bury(struct grave *grave)
 {
     struct generation *g = container_of(grave, struct generation, grave);
-    for (uint32_t i = 0; i < g->config->n_backends; i++)
-        sched_free(g->schedulers[g->config->backends[i].index]);
-    if (g->owns_config)
-        arena_free(g->config->arena);
-    free(g->server_at);
-    arena_free(g->arena);
+    const struct config *config = g->owns_config ? g->config : NULL;
+    free_built(g);
+    if (config != NULL)
+        arena_free(config->arena);
 }
 
 void generation_drop(struct worker *w, struct generation *g)

@@ -9,6 +9,7 @@
 #include "core/sched.h"
 #include "io/loop.h"
 
+struct tls_server;
 struct worker;
 
 struct generation {
@@ -20,6 +21,7 @@ struct generation {
     const struct backend **backend_at; // the same
     const struct server **server_at;   // by server slot; NULL: none of this generation
     struct generation *older;
+    struct tls_server **tls; // by listen: frontends in order, their listens in order; NULL: none
     struct arena *arena;
     struct grave grave;
 };
@@ -29,6 +31,8 @@ struct generation {
 // board has no room for it; nothing has changed, and the configuration stays the caller's.
 bool generation_begin(struct worker *w, const struct config *config, uint32_t number,
                       bool owns_config) MUST_CHECK;
+// What its listen needs to speak TLS; NULL: it does not.
+struct tls_server *generation_tls(const struct generation *g, const struct listen *listen);
 // One more holder.
 struct generation *generation_hold(struct generation *g);
 // One less; the last holder of an old one frees it at the end of the turn.

@@ -8,6 +8,7 @@
 #include "proxy/http_fwd.h"
 
 #include "base/addr.h"
+#include "io/tls.h"
 
 // ---- rules of the configuration
 
@@ -322,7 +323,8 @@ bool http_fwd_request(struct exchange *x, const struct http_head *h)
     }
     add_forwarded_for(&r);
     if (!r.has_proto && ours_to_write(&r, STR("X-Forwarded-Proto")))
-        h1_out_copy(r.o, STR("X-Forwarded-Proto: http\r\n"));
+        h1_out_copy(r.o, conn_is_tls(&x->s->client) ? STR("X-Forwarded-Proto: https\r\n")
+                                                    : STR("X-Forwarded-Proto: http\r\n"));
     if (!r.has_host && h->authority.len > 0 && ours_to_write(&r, STR("X-Forwarded-Host")))
         h1_out_field(r.o, STR("X-Forwarded-Host"), h->authority);
     add_ids(&r);

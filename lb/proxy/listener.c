@@ -151,6 +151,7 @@ struct listener *listener_new(struct worker *w, const struct frontend *f,
     l->generation = generation_hold(w->now);
     l->frontend = f;
     l->listen = listen;
+    l->tls = generation_tls(l->generation, listen);
     l->batch = 1;
     list_append(&w->listeners, &l->node);
     timer_init(&l->resume, on_resume);
@@ -171,6 +172,7 @@ void listener_point(struct listener *l, const struct frontend *f, const struct l
     l->generation = generation_hold(l->w->now);
     l->frontend = f;
     l->listen = listen;
+    l->tls = generation_tls(l->generation, listen);
     generation_drop(l->w, before);
 }
 

@@ -10,6 +10,7 @@
 #include "io/sock.h"
 #include "proto/proxy_hdr.h"
 #include "proxy/generation.h"
+#include "proxy/handshake.h"
 #include "proxy/http_proxy.h"
 #include "proxy/listener.h"
 #include "proxy/tcp_proxy.h"
@@ -47,11 +48,19 @@ bool session_begin(struct listener *l, const struct transport *t, int fd, const 
     list_append(&w->sessions, &s->node);
     w->n_sessions++;
     w->count->frontends[l->frontend->index].n[FRONTEND_CONNECTIONS]++;
-    if (l->frontend->mode == MODE_TCP)
+    if (l->tls != NULL)
+        handshake_begin(s);
+    else
+        session_serve(s);
+    return true;
+}
+
+void session_serve(struct session *s)
+{
+    if (s->listener->frontend->mode == MODE_TCP)
         tcp_begin(s);
     else
         http_begin(s);
-    return true;
 }
 
 static void bury(struct grave *g)
@@ -143,6 +152,8 @@ static void on_client(struct conn *c)
         return;
     if (s->lingering)
         linger_more(s);
+    else if (s->handshaking)
+        handshake_ready(s);
     else if (s->listener->frontend->mode == MODE_TCP)
         tcp_client_ready(s);
     else
@@ -154,6 +165,8 @@ static void on_timer(struct timer *t)
     struct session *s = container_of(t, struct session, timer);
     if (s->lingering)
         session_close(s, false);
+    else if (s->handshaking)
+        handshake_timeout(s);
     else if (s->listener->frontend->mode == MODE_TCP)
         tcp_timeout(s);
     else
@@ -165,7 +178,7 @@ static void on_timer(struct timer *t)
 static void close_if_idle(struct session *s)
 {
     struct worker *w = s->w;
-    if (s->work != NULL || s->lingering)
+    if (s->work != NULL || s->lingering || s->handshaking)
         return;
     if (w->loop.now_ms - s->since_ms >= FRESH_MS)
         session_close(s, false);

@@ -16,6 +16,9 @@
 bool session_begin(struct listener *l, const struct transport *t, int fd,
                    const union ip_addr *peer) MUST_CHECK;
 
+// What is spoken on it can begin: TLS, if any, is agreed on.
+void session_serve(struct session *s);
+
 // No work: waits for the next request, timeout.keep-alive from now.
 void session_idle(struct session *s);
 // Closes the client connection and frees the session at the end of the turn. Without unread input

@@ -419,6 +419,7 @@ static void account(const struct tcp_session *t, enum end_cause cause)
         .t_response_ms = -1,
         .t_data_ms = access_span(t->connected_ms, now),
         .t_total_ms = access_span(t->begin_ms, now),
+        .tls = tls_facts(&t->s->client),
         .end = cause,
     };
     if (!access_log_write(w->access_log, &r))

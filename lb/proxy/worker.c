@@ -153,6 +153,7 @@ void worker_init(struct worker *w, const struct worker_setup *setup, struct ev_l
     w->max_connections = setup->max_connections;
     w->access_ring = setup->access_log;
     w->access_log = setup->config->access_log ? w->access_ring : NULL;
+    w->tickets = setup->tickets;
     w->dial = dial;
     w->transport = &transport_plain;
     rng_seed(&w->rng, (uint64_t)clock_wall_ms() * 1000003u + w->id);

@@ -7,6 +7,8 @@
 #include "conf/config.h"
 #include "core/board.h"
 
+struct tls_tickets;
+
 struct worker_setup {
     const struct config *config; // lives longer than the worker
     uint32_t generation;         // its number
@@ -20,6 +22,7 @@ struct worker_setup {
     int control_wake_fd;      // the same for control; -1: none
     struct ring *access_log;  // for when the configuration wants one; NULL: none at all
     uint32_t max_connections; // of the process tree; always > 0
+    const struct tls_tickets *tickets; // NULL: TLS sessions are not resumed
 };
 
 // Serves until told to stop. Returns the exit status of the process.

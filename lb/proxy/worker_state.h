@@ -18,6 +18,7 @@
 #include "proxy/worker.h"
 
 struct generation;
+struct tls_server;
 struct queue;
 struct warm;
 struct worker;
@@ -36,7 +37,8 @@ struct listener {
     struct generation *generation; // held: `frontend` and `listen` are its
     const struct frontend *frontend;
     const struct listen *listen;
-    struct list node; // in worker->listeners; alone when gone
+    struct tls_server *tls; // of the generation; NULL: plain
+    struct list node;       // in worker->listeners; alone when gone
     ev_io watcher;
     struct timer resume; // while paused: out of descriptors, or a limit is reached
     uint32_t batch;      // connections accepted per event; follows the load
@@ -63,9 +65,10 @@ struct session {
     uint32_t lingered;       // bytes thrown away while lingering
     uint64_t since_ms;       // of the current idle period
     struct grave grave;
-    bool proxied;   // the PROXY header has been read, or none is wanted
-    bool lingering; // answered; only waits for the client to close
-    bool dead;      // closed; waits for the end of the turn
+    bool proxied;     // the PROXY header has been read, or none is wanted
+    bool handshaking; // TLS is being agreed on
+    bool lingering;   // answered; only waits for the client to close
+    bool dead;        // closed; waits for the end of the turn
 };
 
 // One connection to a server. Has one holder at a time: a session's work, a session that it is
@@ -129,6 +132,7 @@ struct worker {
     // both.
     int (*dial)(struct worker *w, const struct addr *to, bool has_data);
     const struct transport *transport;
+    const struct tls_tickets *tickets; // NULL: none
     ev_io channel;
     ev_io wake;          // the board has news
     const int *wake_fds; // of all workers; NULL: none

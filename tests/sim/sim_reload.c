@@ -178,7 +178,7 @@ int sim_bundle(struct sim *t, const char *yaml, struct config **config)
     assert_non_null(*config);
     findings_free(&findings);
     sim_assign_slots(t, *config);
-    assert_true(bundle_write(bundle, &from, *config, &bytes));
+    assert_true(bundle_write(bundle, &from, *config, BUNDLE_FOR_WORKERS, &bytes));
     bundle_free(bundle);
     int fd = channel_text((struct str){buf_head(&bytes), buf_len(&bytes)});
     assert_return_code(fd, -fd);

@@ -39,7 +39,7 @@ static void record(struct recorded *r)
     r->config->backends[1].index = 9;
     r->config->frontends[0].index = 5;
     r->config->frontends[0].listens[1].number = 77;
-    assert_true(bundle_write(r->bundle, &r->source, r->config, &r->bytes));
+    assert_true(bundle_write(r->bundle, &r->source, r->config, BUNDLE_FOR_WORKERS, &r->bytes));
 }
 
 static void forget(struct recorded *r)
@@ -169,7 +169,7 @@ static void keeps_text_and_overlay(void **state)
     struct config *c = config_load(&recording, &f);
     assert_non_null(c);
     struct buf out = {0};
-    assert_true(bundle_write(b, &source, c, &out));
+    assert_true(bundle_write(b, &source, c, BUNDLE_FOR_WORKERS, &out));
     struct arena *a = arena_new();
     assert_true(bundle_source((struct str){buf_head(&out), buf_len(&out)}, a, &played));
     assert_true(str_eq(played.text, source.text));

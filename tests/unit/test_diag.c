@@ -86,7 +86,7 @@ static void check_bad_file(const char *name)
     struct findings f;
     char *printed = NULL;
     s.ctx = &files;
-    s.read_file = bad_read;
+    s.read_file = s.read_secret = bad_read;
     s.glob = bad_glob;
     s.env = bad_env;
     findings_init(&f);

@@ -19,6 +19,8 @@ static const struct place {
     {&object_frontend,
      "frontends: {f: {%s}}\nbackends: {app: [10.0.0.1:80], api: [10.0.0.1:80]}\n"},
     {&object_listen, "listen: {%s}\nservers: [10.0.0.1:80]\n"},
+    {&object_tls,
+     "frontends: {f: {listen: 80, backend: b, tls: {%s}}}\nbackends: {b: [10.0.0.1:80]}\n"},
     {&object_route, "listen: 80\nroutes: {%s}\nbackends: {app: [10.0.0.1:80]}\n"},
     {&object_timeouts_frontend,
      "frontends: {f: {listen: 80, backend: b, timeout: {%s}}}\nbackends: {b: [10.0.0.1:80]}\n"},
@@ -140,9 +142,9 @@ static void test_words(void **state)
 static bool is_about_others(const char *ids)
 {
     static const char *const about_others[] = {
-        "config.missing ", "config.ref ",          "config.hash ",   "config.accept-proxy ",
-        "config.route ",   "config.include ",      "config.health ", "config.duplicate ",
-        "config.mode ",    "config.interpolation "};
+        "config.missing ", "config.ref ",           "config.hash ",    "config.accept-proxy ",
+        "config.route ",   "config.include ",       "config.health ",  "config.duplicate ",
+        "config.mode ",    "config.interpolation ", "tls.certificate "};
     while (ids[0] != '\0') {
         size_t i = 0;
         while (i < ARRAY_LEN(about_others) &&

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// A certificate with its chain and its key, as they were read: PEM texts, not looked into. conf/
+// reads them, io/ understands them.
+#ifndef EVLB_PEM_H
+#define EVLB_PEM_H
+
+#include "base/str.h"
+
+struct pem_pair {
+    const char *file;     // of the certificate and its chain
+    const char *key_file; // of the key; may be the same
+    struct str chain;
+    struct str key; // empty: no key was found
+};
+
+#endif

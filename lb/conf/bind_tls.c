@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+// `certs` of a `tls` section: which files they are, and the bytes of certificates and keys. What
+// the bytes mean is not looked into: that takes OpenSSL, and is done when the configuration has
+// loaded (process/certificates.c). Called by the engine.
+//
+// The files are read as secrets: in control, which is not to have keys, they are there and empty,
+// and nothing here may take offence at that.
+#include <errno.h>
+
+#include "conf/bind.h"
+#include "conf/include.h"
+
+#define CERTS_MAX 10000u // of one `tls`: also bounds what a pattern brings
+
+struct certs {
+    struct binder *b;
+    const struct row *row;
+    struct node *node; // being read
+    struct certificate *items;
+    uint32_t n;
+    size_t cap;
+};
+
+static int read_secret(struct binder *b, const char *path, struct str *content)
+{
+    const struct config_source *s = b->source;
+    if (s->read_secret != NULL)
+        return s->read_secret(s->ctx, path, b->arena, content);
+    return s->read_file(s->ctx, path, b->arena, content);
+}
+
+static bool holds(struct str text, struct str word)
+{
+    return text.len > 0 && memmem(text.p, text.len, word.p, word.len) != NULL;
+}
+
+// "dir/site.pem" -> "dir/site.key"; "dir/fullchain.pem" -> "dir/privkey.pem".
+static const char *key_beside(struct arena *a, const char *file)
+{
+    const char *slash = strrchr(file, '/'), *dot = strrchr(file, '.');
+    const char *name = slash != NULL ? slash + 1 : file;
+    if (strcmp(name, "fullchain.pem") == 0)
+        return arena_printf(a, "%.*sprivkey.pem", (int)(name - file), file);
+    size_t stem = dot != NULL && dot > name ? (size_t)(dot - file) : strlen(file);
+    return arena_printf(a, "%.*s.key", (int)stem, file);
+}
+
+static void find_key(struct certs *c, struct pem_pair *pem)
+{
+    struct str key;
+    pem->key_file = pem->file;
+    pem->key = pem->chain;
+    if (holds(pem->chain, STR("PRIVATE KEY-----")))
+        return;
+    const char *beside = key_beside(c->b->arena, pem->file);
+    pem->key = STR("");
+    if (read_secret(c->b, beside, &key) != 0)
+        return;
+    pem->key_file = beside;
+    pem->key = key;
+}
+
+static void add(struct certs *c, const char *file, struct str chain)
+{
+    if (c->n == CERTS_MAX)
+        return;
+    c->items = arena_grow(c->b->arena, c->items, c->n, &c->cap, sizeof(*c->items));
+    struct certificate *cert = &c->items[c->n++];
+    *cert = (struct certificate){.pem = {.file = file, .chain = chain}, .mark = node_mark(c->node)};
+    find_key(c, &cert->pem);
+}
+
+static void report(struct certs *c, const char *path, const char *why)
+{
+    struct finding *x = bind_bad(c->b, c->row, c->node, "tls.certificate", "'%s': %s", path, why);
+    FIX(c->b, x, "name a PEM file that evlb may read, or a directory of them");
+}
+
+// Files of a directory without a certificate (keys, chains alone) are not asked for.
+static void add_matches(struct certs *c, const char *dir, const char *pattern)
+{
+    const struct config_source *s = c->b->source;
+    const char **paths;
+    size_t n;
+    struct str chain;
+    const char *all = arena_printf(c->b->arena, "%s/%s", dir, pattern);
+    int error = s->glob(s->ctx, all, c->b->arena, &paths, &n);
+    if (error != 0)
+        report(c, dir, strerror(-error));
+    for (size_t i = 0; error == 0 && i < n; i++) {
+        int r = read_secret(c->b, paths[i], &chain);
+        if (r != 0)
+            report(c, paths[i], strerror(-r));
+        else if (chain.len == 0 || holds(chain, STR("CERTIFICATE-----")))
+            add(c, paths[i], chain);
+    }
+}
+
+static void add_directory(struct certs *c, const char *dir)
+{
+    uint32_t before = c->n;
+    struct str chain;
+    const char *certbot = arena_printf(c->b->arena, "%s/fullchain.pem", dir);
+    if (read_secret(c->b, certbot, &chain) == 0) { // beside it lie its parts
+        add(c, certbot, chain);
+        return;
+    }
+    add_matches(c, dir, "*.crt");
+    add_matches(c, dir, "*.pem");
+    if (c->n == before && !c->node->poisoned)
+        report(c, dir, "the directory holds no certificate (*.pem, *.crt)");
+}
+
+static void add_path(struct certs *c, struct node *n)
+{
+    struct str s, chain;
+    c->node = n;
+    if (!bind_text(c->b, c->row, n, &s))
+        return;
+    if (s.len == 0 || memchr(s.p, '\0', s.len) != NULL) {
+        report(c, "", "this is no path");
+        return;
+    }
+    const char *path = include_beside(c->b->arena, n->at.file, s);
+    int r = read_secret(c->b, path, &chain);
+    if (r == -EISDIR)
+        add_directory(c, path);
+    else if (r != 0)
+        report(c, path, strerror(-r));
+    else
+        add(c, path, chain);
+}
+
+void bind_certs(struct binder *b, const struct row *row, struct node *n, void *target)
+{
+    struct tls *tls = target;
+    struct certs c = {.b = b, .row = row};
+    struct node **items;
+    uint32_t count = bind_items(&n, &items);
+    tls->mark = node_mark(n);
+    for (uint32_t i = 0; i < count; i++)
+        add_path(&c, items[i]);
+    *SLOT_OF(const struct certificate *, row, target) = c.items;
+    *COUNT_OF(row, target) = c.n;
+}

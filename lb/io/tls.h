@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// TLS with clients: what a listener needs for it, and the transport of a connection.
+//
+//   tls_server   certificates, versions, ciphers: built once per configuration, shared by its
+//                connections, freed with the last of them
+//   conn         conn_init() with the plain transport, tls_attach(), tls_accept() until IO_OK;
+//                from then on like any other
+#ifndef EVLB_TLS_H
+#define EVLB_TLS_H
+
+#include <errno.h>
+
+#include "base/pem.h"
+#include "io/conn.h"
+
+#define TLS_WHY_MAX 384 // of texts that say what is wrong
+
+struct tls_tickets;
+struct tls_server;
+
+struct tls_settings {
+    const struct pem_pair *certs; // at least one; the first is the default
+    uint32_t n_certs;
+    bool modern;                       // TLS 1.3 alone
+    bool min_1_3;                      // the same by itself
+    bool strict_sni;                   // no name, or an unknown one, is refused
+    bool http;                         // ALPN is answered: http/1.1
+    const char *ciphers;               // OpenSSL's lists; empty: those of the profile
+    const char *groups;                //
+    struct str context;                // sessions are resumed where this is the same
+    const struct tls_tickets *tickets; // NULL: no resumption
+};
+
+// Before the first fork, and before anything else here: reads OpenSSL's own files, which workers
+// cannot.
+void tls_init(void);
+// Whether a certificate and its key can be used; if not, `why` says what is wrong, with the file.
+bool tls_pem_check(const struct pem_pair *pem, char why[TLS_WHY_MAX]) MUST_CHECK;
+// What is suspicious about one that can, at `now` (seconds since 1970): it has ended, ends soon,
+// names no host. False: nothing.
+bool tls_pem_doubts(const struct pem_pair *pem, int64_t now, char why[TLS_WHY_MAX]) MUST_CHECK;
+// NULL: `why` (TLS_WHY_MAX bytes) says what is wrong. Has one holder.
+struct tls_server *tls_server_new(const struct tls_settings *s, char *why) MUST_CHECK;
+struct tls_server *tls_server_hold(struct tls_server *t);
+void tls_server_drop(struct tls_server *t);
+
+// What c->error says of an IO_ERR beside the errors of sockets.
+enum {
+    TLS_ERROR_TRUNCATED =
+        ENODATA,                 // ended without close_notify: what came may be less than was sent
+    TLS_ERROR_PROTOCOL = EPROTO, // what came is not TLS as agreed
+};
+
+// The connection is TLS from here on. False: out of memory, it is still what it was.
+bool tls_attach(struct conn *c, struct tls_server *t) MUST_CHECK;
+// Goes on with the handshake. IO_AGAIN: when the loop reports something. IO_ERR: it has failed; the
+// client has been told by an alert.
+enum io tls_accept(struct conn *c) MUST_CHECK;
+// Bytes that the client has sent so far, as they were on the wire.
+uint64_t tls_bytes_received(const struct conn *c);
+// After a failed handshake: why, in words that live as long as the process.
+const char *tls_failure(const struct conn *c);
+
+// What was agreed, for the log. Texts are empty when there is nothing to say.
+struct tls_facts {
+    const char *version, *cipher;
+    struct str sni, alpn;
+    bool resumed;
+};
+// version NULL: the connection is not TLS.
+struct tls_facts tls_facts(const struct conn *c);
+
+extern const struct transport transport_tls;
+
+static inline bool conn_is_tls(const struct conn *c)
+{
+    return c->tls != NULL;
+}
+
+#endif

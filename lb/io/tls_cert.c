@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+// Certificates and keys as they are read from files. Run in whoever loads a configuration
+// (commands, the supervisor) to find faults, and in workers to use them.
+//
+// Names come from the certificate's subjectAltName; its common name counts only when there is none
+// (RFC 9525 has done away with it, old internal certificates have not). A name with a byte that no
+// host name has (a NUL above all) is no name.
+// Invariant: OpenSSL's queue of errors is empty when a function returns.
+// OpenSSL first: its headers use names that base/base.h bans
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <time.h>
+
+#include "io/tls_cert.h"
+
+#define SOON_DAYS 30
+#define DAY_S 86400
+#define NAME_BYTES_MAX 253u
+
+static bool fail(char why[TLS_WHY_MAX], const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static bool fail(char why[TLS_WHY_MAX], const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(why, TLS_WHY_MAX, fmt, args);
+    va_end(args);
+    ERR_clear_error();
+    return false;
+}
+
+static const char *reason(void)
+{
+    const char *text = ERR_reason_error_string(ERR_peek_last_error());
+    return text != NULL ? text : "unknown error";
+}
+
+// Encrypted keys are not asked for: there is nobody to answer.
+static int no_password(char *to, int size, int writing, void *ctx)
+{
+    (void)to, (void)size, (void)writing;
+    *(bool *)ctx = true;
+    return -1;
+}
+
+static BIO *open_text(struct str text)
+{
+    return BIO_new_mem_buf(text.len > 0 ? text.p : "", (int)MIN_OF(text.len, (size_t)INT32_MAX));
+}
+
+// ---- reading ----------------------------------------------------------------------------------
+
+static bool read_chain(const struct pem_pair *pem, struct tls_cert *c, char why[TLS_WHY_MAX])
+{
+    BIO *in = open_text(pem->chain);
+    bool asked;
+    c->chain = sk_X509_new_null();
+    if (in == NULL || c->chain == NULL) {
+        BIO_free(in);
+        return fail(why, "out of memory");
+    }
+    c->leaf = PEM_read_bio_X509_AUX(in, NULL, no_password, &asked);
+    for (X509 *x;
+         c->leaf != NULL && (x = PEM_read_bio_X509(in, NULL, no_password, &asked)) != NULL;)
+        (void)sk_X509_push(c->chain, x);
+    BIO_free(in);
+    bool ended = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+    if (c->leaf == NULL && ended)
+        return fail(why, "'%s' holds no certificate in PEM format", pem->file);
+    if (!ended)
+        return fail(why, "'%s' holds a certificate that cannot be read: %s", pem->file, reason());
+    ERR_clear_error();
+    return true;
+}
+
+static bool read_key(const struct pem_pair *pem, struct tls_cert *c, char why[TLS_WHY_MAX])
+{
+    BIO *in = open_text(pem->key);
+    bool asked = false;
+    if (in == NULL)
+        return fail(why, "out of memory");
+    c->key = PEM_read_bio_PrivateKey(in, NULL, no_password, &asked);
+    BIO_free(in);
+    if (c->key != NULL)
+        return true;
+    if (asked)
+        return fail(why, "the key in '%s' is encrypted; store it without a password",
+                    pem->key_file);
+    if (pem->key.len == 0 || ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE)
+        return fail(why, "there is no key for '%s', neither in it nor beside it", pem->file);
+    return fail(why, "the key in '%s' cannot be read: %s", pem->key_file, reason());
+}
+
+static bool key_fits(X509 *x, EVP_PKEY *key)
+{
+    bool fits = X509_check_private_key(x, key) == 1;
+    ERR_clear_error();
+    return fits;
+}
+
+static bool check_key(const struct pem_pair *pem, const struct tls_cert *c, char why[TLS_WHY_MAX])
+{
+    if (key_fits(c->leaf, c->key))
+        return true;
+    for (int i = 0; i < sk_X509_num(c->chain); i++) {
+        if (key_fits(sk_X509_value(c->chain, i), c->key))
+            return fail(why,
+                        "'%s' has its certificates in the wrong order: the one of the key is "
+                        "number %d, it must be the first",
+                        pem->file, i + 2);
+    }
+    return fail(why, "the key in '%s' is not the key of the certificate in '%s'", pem->key_file,
+                pem->file);
+}
+
+static bool check_order(const struct pem_pair *pem, const struct tls_cert *c, char why[TLS_WHY_MAX])
+{
+    X509 *before = c->leaf;
+    for (int i = 0; i < sk_X509_num(c->chain); i++) {
+        X509 *x = sk_X509_value(c->chain, i);
+        if (X509_NAME_cmp(X509_get_issuer_name(before), X509_get_subject_name(x)) != 0)
+            return fail(why,
+                        "'%s' has its chain in the wrong order: certificate %d is not the issuer "
+                        "of the one before it",
+                        pem->file, i + 2);
+        before = x;
+    }
+    return true;
+}
+
+bool tls_cert_load(const struct pem_pair *pem, struct tls_cert *out, char why[TLS_WHY_MAX])
+{
+    *out = (struct tls_cert){0};
+    ERR_clear_error();
+    if (read_chain(pem, out, why) && read_key(pem, out, why) && check_key(pem, out, why) &&
+        check_order(pem, out, why))
+        return true;
+    tls_cert_free(out);
+    return false;
+}
+
+void tls_cert_free(struct tls_cert *c)
+{
+    X509_free(c->leaf);
+    sk_X509_pop_free(c->chain, X509_free);
+    EVP_PKEY_free(c->key);
+    *c = (struct tls_cert){0};
+}
+
+// ---- names ------------------------------------------------------------------------------------
+
+static bool is_host_name(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char b = s.p[i];
+        bool fine = is_digit(b) || (b >= 'a' && b <= 'z') || b == '-' || b == '.' || b == '_' ||
+                    (b == '*' && i == 0 && s.len > 2 && s.p[1] == '.');
+        if (!fine)
+            return false;
+    }
+    return s.len > 0;
+}
+
+static void tell_name(const ASN1_STRING *text, void (*each)(void *ctx, struct str name), void *ctx)
+{
+    char lower[NAME_BYTES_MAX];
+    const unsigned char *p = ASN1_STRING_get0_data(text);
+    size_t n = (size_t)ASN1_STRING_length(text);
+    if (n > sizeof(lower))
+        return;
+    for (size_t i = 0; i < n; i++)
+        lower[i] = ascii_lower((char)p[i]);
+    if (is_host_name((struct str){lower, n}))
+        each(ctx, (struct str){lower, n});
+}
+
+void tls_cert_names(const struct tls_cert *c, void (*each)(void *ctx, struct str name), void *ctx)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(c->leaf, NID_subject_alt_name, NULL, NULL);
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        if (name->type == GEN_DNS)
+            tell_name(name->d.dNSName, each, ctx);
+    }
+    if (names == NULL) {
+        X509_NAME *subject = X509_get_subject_name(c->leaf);
+        int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+        if (at >= 0)
+            tell_name(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)), each, ctx);
+    }
+    GENERAL_NAMES_free(names);
+    ERR_clear_error();
+}
+
+static void count(void *ctx, struct str name)
+{
+    (void)name;
+    ++*(uint32_t *)ctx;
+}
+
+// ---- doubts -----------------------------------------------------------------------------------
+
+// Days from `now` to `when`, rounded towards `now`.
+static int64_t days_to(const ASN1_TIME *when, int64_t now)
+{
+    struct tm tm;
+    if (ASN1_TIME_to_tm(when, &tm) != 1)
+        return 0;
+    return ((int64_t)timegm(&tm) - now) / DAY_S;
+}
+
+static bool doubts(const struct pem_pair *pem, const struct tls_cert *c, int64_t now,
+                   char why[TLS_WHY_MAX])
+{
+    time_t t = (time_t)now;
+    const ASN1_TIME *end = X509_get0_notAfter(c->leaf);
+    uint32_t names = 0;
+    if (X509_cmp_time(end, &t) < 0)
+        return !fail(why, "the certificate in '%s' has expired %lld days ago", pem->file,
+                     (long long)-days_to(end, now));
+    if (X509_cmp_time(X509_get0_notBefore(c->leaf), &t) > 0)
+        return !fail(why, "the certificate in '%s' is not valid yet", pem->file);
+    if (days_to(end, now) < SOON_DAYS)
+        return !fail(why, "the certificate in '%s' expires in %lld days", pem->file,
+                     (long long)days_to(end, now));
+    tls_cert_names(c, count, &names);
+    if (names == 0)
+        return !fail(why, "the certificate in '%s' names no host: it is used as the default only",
+                     pem->file);
+    return false;
+}
+
+bool tls_pem_check(const struct pem_pair *pem, char why[TLS_WHY_MAX])
+{
+    struct tls_cert c;
+    if (!tls_cert_load(pem, &c, why))
+        return false;
+    tls_cert_free(&c);
+    return true;
+}
+
+bool tls_pem_doubts(const struct pem_pair *pem, int64_t now, char why[TLS_WHY_MAX])
+{
+    struct tls_cert c;
+    if (!tls_cert_load(pem, &c, why))
+        return true;
+    bool found = doubts(pem, &c, now, why);
+    tls_cert_free(&c);
+    return found;
+}

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: MIT
+// Contexts of TLS servers. Built by the supervisor (to find out whether they can be) and by
+// workers, once per configuration and listener; the callbacks run in workers during handshakes.
+//
+//   names   "www.example.com", ".example.com" (a wildcard) -> identity
+//   identity = an ECDSA certificate, an RSA one, or both under one SSL_CTX: OpenSSL takes the one
+//              that the client can check
+//
+// Every connection begins with the context of the default identity; the SNI callback changes it.
+// Sessions are kept by clients alone, in tickets (tls_tickets.h).
+// Invariant: all contexts of a server differ in their certificates only.
+// OpenSSL first: its headers use names that base/base.h bans
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+#include "io/tls_server.h"
+
+#include "base/map.h"
+#include "io/tls_cert.h"
+#include "io/tls_tickets.h"
+
+#define CIPHERS                                                                                    \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                                   \
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                                   \
+    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+#define GROUPS "X25519:P-256:P-384"
+#define TICKETS_PER_HANDSHAKE 1 // of TLS 1.3
+
+enum key_kind { KEY_ECDSA, KEY_RSA, KEY_KINDS };
+
+struct identity {
+    const struct tls_cert *certs[KEY_KINDS]; // NULL: none of that kind
+    SSL_CTX *ctx;
+    struct identity *next; // of the server
+};
+
+struct tls_server {
+    struct arena *arena;
+    uint32_t refs;
+    bool strict_sni;
+    struct tls_cert *certs;
+    uint32_t n_certs;
+    struct map names; // wildcards without their "*"
+    struct identity *identities, *first;
+    const struct tls_tickets *tickets;
+    const struct tls_settings *settings; // only while it is built
+};
+
+void tls_init(void)
+{
+    (void)OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS |
+                               OPENSSL_INIT_LOAD_CONFIG,
+                           NULL);
+    ERR_clear_error();
+}
+
+// ---- names ------------------------------------------------------------------------------------
+
+static struct identity *find_name(const struct tls_server *t, const char *name)
+{
+    char lower[256];
+    size_t n = strlen(name);
+    if (n > 0 && name[n - 1] == '.')
+        n--;
+    if (n == 0 || n >= sizeof(lower))
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        lower[i] = ascii_lower(name[i]);
+    struct identity *found = map_get(&t->names, (struct str){lower, n});
+    const char *dot = memchr(lower, '.', n);
+    if (found != NULL || dot == NULL || dot == lower)
+        return found;
+    return map_get(&t->names, str_from(dot, lower + n));
+}
+
+// Chooses the certificate. Called by OpenSSL once per ClientHello, with or without a name.
+static int on_server_name(SSL *ssl, int *alert, void *arg)
+{
+    const struct tls_server *t = arg;
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    const struct identity *found = name != NULL ? find_name(t, name) : NULL;
+    if (found == NULL && t->strict_sni) {
+        *alert = SSL_AD_UNRECOGNIZED_NAME;
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    }
+    if (found != NULL && found->ctx != SSL_get_SSL_CTX(ssl) &&
+        SSL_set_SSL_CTX(ssl, found->ctx) == NULL) {
+        *alert = SSL_AD_INTERNAL_ERROR;
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    }
+    return found != NULL ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+}
+
+// RFC 7301 section 3.2: a client that speaks nothing of ours is refused.
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                   const unsigned char *in, unsigned in_len, void *arg)
+{
+    static const unsigned char ours[] = "\x8http/1.1";
+    unsigned char *chosen;
+    (void)ssl, (void)arg;
+    if (SSL_select_next_proto(&chosen, out_len, ours, sizeof(ours) - 1, in, in_len) !=
+        OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+// ---- tickets ----------------------------------------------------------------------------------
+
+static bool begin_ticket(const struct ticket_key *key, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                         EVP_MAC_CTX *mac, bool writing)
+{
+    char digest[] = "SHA256";
+    unsigned char secret[sizeof(key->mac)];
+    memcpy(secret, key->mac, sizeof(secret));
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, secret, sizeof(secret)),
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    bool fine = EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->secret, iv, writing) == 1 &&
+                EVP_MAC_CTX_set_params(mac, params) == 1;
+    OPENSSL_cleanse(secret, sizeof(secret));
+    return fine;
+}
+
+// As OpenSSL wants it: 1 good, 2 good but give the client a new one, 0 no such key, -1 failed.
+static int on_ticket(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                     EVP_MAC_CTX *mac, int writing)
+{
+    const struct tls_server *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    struct ticket_key key;
+    int age = tls_tickets_find(t->tickets, writing ? NULL : name, &key);
+    int result = age < 0 ? 0 : age > 0 ? 2 : 1;
+    if (writing) {
+        memcpy(name, key.name, sizeof(key.name));
+        if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+            result = -1;
+    }
+    if (result > 0 && !begin_ticket(&key, iv, cipher, mac, writing != 0))
+        result = -1;
+    OPENSSL_cleanse(&key, sizeof(key));
+    return result;
+}
+
+// ---- contexts ---------------------------------------------------------------------------------
+
+// The names of TLS 1.3 (TLS_...) and the others are two lists to OpenSSL.
+static bool set_ciphers(SSL_CTX *ctx, struct arena *a, const char *list)
+{
+    const char *old = "", *tls13 = "";
+    for (const char *at = list; *at != '\0';) {
+        size_t n = strcspn(at, ":, ");
+        const char **to = n > 4 && strncmp(at, "TLS_", 4) == 0 ? &tls13 : &old;
+        if (n > 0)
+            *to = arena_printf(a, "%s%s%.*s", *to, **to != '\0' ? ":" : "", (int)n, at);
+        at += n + (at[n] != '\0');
+    }
+    return (*old == '\0' || SSL_CTX_set_cipher_list(ctx, old) == 1) &&
+           (*tls13 == '\0' || SSL_CTX_set_ciphersuites(ctx, tls13) == 1);
+}
+
+static void set_behaviour(SSL_CTX *ctx, struct tls_server *t)
+{
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                              SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_read_ahead(ctx, 1);
+    SSL_CTX_set_app_data(ctx, t);
+    SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
+    SSL_CTX_set_tlsext_servername_arg(ctx, t);
+    if (t->settings->http)
+        SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    (void)SSL_CTX_set_num_tickets(ctx, TICKETS_PER_HANDSHAKE);
+    if (t->tickets != NULL)
+        SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket);
+    else
+        SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+}
+
+static bool set_context(SSL_CTX *ctx, struct str context)
+{
+    unsigned char id[EVP_MAX_MD_SIZE];
+    unsigned n;
+    return EVP_Digest(context.p, context.len, id, &n, EVP_sha256(), NULL) == 1 &&
+           SSL_CTX_set_session_id_context(ctx, id, MIN_OF(n, SSL_MAX_SID_CTX_LENGTH)) == 1;
+}
+
+static bool use_cert(SSL_CTX *ctx, const struct tls_cert *c)
+{
+    return c == NULL || SSL_CTX_use_cert_and_key(ctx, c->leaf, c->key, c->chain, 1) == 1;
+}
+
+static const char *set_up(struct identity *i, struct tls_server *t)
+{
+    const struct tls_settings *s = t->settings;
+    i->ctx = SSL_CTX_new(TLS_server_method());
+    if (i->ctx == NULL)
+        return "out of memory";
+    set_behaviour(i->ctx, t);
+    int min = s->modern || s->min_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
+    if (SSL_CTX_set_min_proto_version(i->ctx, min) != 1 || !set_context(i->ctx, s->context))
+        return "this OpenSSL does not serve the version";
+    if (!set_ciphers(i->ctx, t->arena, CIPHERS) ||
+        (s->ciphers[0] != '\0' && !set_ciphers(i->ctx, t->arena, s->ciphers)))
+        return "'ciphers' names none that OpenSSL knows";
+    if (SSL_CTX_set1_groups_list(i->ctx, s->groups[0] != '\0' ? s->groups : GROUPS) != 1)
+        return "'groups' names one that OpenSSL does not know";
+    return use_cert(i->ctx, i->certs[KEY_ECDSA]) && use_cert(i->ctx, i->certs[KEY_RSA])
+               ? NULL
+               : "OpenSSL refuses the certificate";
+}
+
+// ---- identities -------------------------------------------------------------------------------
+
+static enum key_kind kind_of(const struct tls_cert *c)
+{
+    int id = EVP_PKEY_get_base_id(c->key);
+    return id == EVP_PKEY_RSA || id == EVP_PKEY_RSA_PSS ? KEY_RSA : KEY_ECDSA;
+}
+
+// While names are collected each has an identity of its own; equal ones become one afterwards.
+struct collecting {
+    struct tls_server *server;
+    const struct tls_cert *cert;
+    struct identity *last; // of the certificate's names
+};
+
+static void add_name(void *ctx, struct str name)
+{
+    struct collecting *c = ctx;
+    struct tls_server *t = c->server;
+    if (name.p[0] == '*')
+        name = (struct str){name.p + 1, name.len - 1};
+    struct identity *i = map_get(&t->names, name);
+    if (i == NULL) {
+        i = arena_alloc(t->arena, sizeof(*i));
+        map_put(&t->names, arena_str(t->arena, name), i);
+    }
+    const struct tls_cert **slot = &i->certs[kind_of(c->cert)];
+    if (*slot == NULL) // the first of its kind wins
+        *slot = c->cert;
+    if (c->last == NULL)
+        c->last = i;
+}
+
+static struct identity *same_identity(const struct tls_server *t, const struct identity *like)
+{
+    for (struct identity *i = t->identities; i != NULL; i = i->next) {
+        if (memcmp(i->certs, like->certs, sizeof(i->certs)) == 0)
+            return i;
+    }
+    return NULL;
+}
+
+// The one identity with these certificates. NULL: `why`.
+static struct identity *settle(struct tls_server *t, struct identity *i, const char **why)
+{
+    struct identity *same = same_identity(t, i);
+    if (same != NULL)
+        return same;
+    i->next = t->identities;
+    t->identities = i;
+    *why = set_up(i, t);
+    return *why == NULL ? i : NULL;
+}
+
+static const char *settle_all(struct tls_server *t, struct identity *first)
+{
+    const char *why = NULL;
+    t->first = settle(t, first, &why);
+    for (size_t k = 0; k < t->names.cap && why == NULL; k++) {
+        struct map_slot *slot = &t->names.slots[k];
+        if (slot->value != NULL)
+            slot->value = settle(t, slot->value, &why);
+    }
+    return why;
+}
+
+// NULL, or why not.
+static const char *build(struct tls_server *t, char *why)
+{
+    const struct tls_settings *s = t->settings;
+    struct identity *first = NULL;
+    for (; t->n_certs < s->n_certs; t->n_certs++) {
+        struct collecting c = {t, &t->certs[t->n_certs], NULL};
+        if (!tls_cert_load(&s->certs[t->n_certs], &t->certs[t->n_certs], why))
+            return why;
+        tls_cert_names(c.cert, add_name, &c);
+        if (t->n_certs == 0)
+            first = c.last;
+    }
+    if (first == NULL) { // the default names no host
+        first = arena_alloc(t->arena, sizeof(*first));
+        first->certs[kind_of(&t->certs[0])] = &t->certs[0];
+    }
+    return settle_all(t, first);
+}
+
+struct tls_server *tls_server_new(const struct tls_settings *s, char *why)
+{
+    struct arena *a = arena_new();
+    struct tls_server *t = arena_alloc(a, sizeof(*t));
+    t->arena = t->names.arena = a;
+    t->refs = 1;
+    t->strict_sni = s->strict_sni;
+    t->tickets = s->tickets;
+    t->settings = s;
+    t->certs = arena_alloc(a, s->n_certs * sizeof(*t->certs));
+    ERR_clear_error();
+    const char *fault = build(t, why);
+    t->settings = NULL;
+    if (fault == NULL)
+        return t;
+    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    if (fault != why)
+        (void)snprintf(why, TLS_WHY_MAX, "%s%s%s%s", fault, reason != NULL ? " (" : "",
+                       reason != NULL ? reason : "", reason != NULL ? ")" : "");
+    ERR_clear_error();
+    tls_server_drop(t);
+    return NULL;
+}
+
+struct tls_server *tls_server_hold(struct tls_server *t)
+{
+    t->refs++;
+    return t;
+}
+
+void tls_server_drop(struct tls_server *t)
+{
+    lb_assert(t->refs > 0);
+    if (--t->refs > 0)
+        return;
+    for (struct identity *i = t->identities; i != NULL; i = i->next)
+        SSL_CTX_free(i->ctx);
+    for (uint32_t i = 0; i < t->n_certs; i++)
+        tls_cert_free(&t->certs[i]);
+    arena_free(t->arena);
+}
+
+SSL *tls_server_ssl(struct tls_server *t)
+{
+    return SSL_new(t->first->ctx);
+}

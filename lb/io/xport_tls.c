@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: MIT
+// The TLS transport of a connection. Runs in workers.
+//
+// OpenSSL reads and writes the socket by itself, so what the owner waits for and what the socket
+// must be watched for are two things: a read may have to write first, a write to read. And it
+// reads ahead: bytes (or the end) may wait inside of it that no event will ever announce; then
+// conn->pending is set, and a watch for reading is answered at once.
+//
+// Small records at the beginning of an answer let the client use its first bytes early; bulk goes
+// in records of 16 KiB.
+// Invariants: OpenSSL's queue of errors is cleared before each of its calls that may fail; a record
+// that was begun (`retry`) is offered again with the same bytes: owners keep what was not sent.
+// OpenSSL first: its headers use names that base/base.h bans
+#include <errno.h>
+#include <openssl/err.h>
+
+#include "io/tls_server.h"
+
+#include "base/pool.h"
+
+#define RECORD_BYTES 16384u
+#define EARLY_RECORD_BYTES 4096u
+#define EARLY_BYTES 65536u // so much of an answer goes in small records
+
+struct tls_conn {
+    SSL *ssl;
+    struct tls_server *server;
+    struct loop *loop;     // that watches; NULL: none yet
+    const char *failure;   // of the handshake
+    uint32_t burst;        // sent since the client was last heard
+    uint32_t retry;        // length of the record that was begun; 0: none
+    enum io end;           // how its direction has ended; IO_OK: it has not
+    uint8_t raw;           // what the loop reports
+    bool established;      // the handshake is over
+    bool read_wants_write; // in the way of reading: the socket takes nothing
+    bool write_wants_read; // in the way of writing: something must come first
+};
+
+static struct pool tls_conns = POOL("tls connections", struct tls_conn, 64);
+
+// ---- events -----------------------------------------------------------------------------------
+
+// What the socket is to be watched for, so that the owner learns of `events`.
+static int raw_events(const struct tls_conn *t, int events)
+{
+    int raw = 0;
+    if (events & CONN_READ)
+        raw |= t->read_wants_write ? EV_WRITE : EV_READ;
+    if (events & CONN_WRITE)
+        raw |= t->write_wants_read ? EV_READ : EV_WRITE;
+    return raw;
+}
+
+static void watch_raw(struct conn *c, int raw)
+{
+    struct tls_conn *t = c->tls;
+    if (raw == t->raw || t->loop == NULL)
+        return;
+    if (t->raw != 0)
+        ev_io_stop(t->loop->ev, &c->watcher);
+    t->raw = (uint8_t)raw;
+    if (raw == 0)
+        return;
+    ev_io_set(&c->watcher, c->watcher.fd, raw);
+    ev_io_start(t->loop->ev, &c->watcher);
+}
+
+static void on_event(struct ev_loop *ev, ev_io *watcher, int raw)
+{
+    struct conn *c = container_of(watcher, struct conn, watcher);
+    const struct tls_conn *t = c->tls;
+    int events = raw & (EV_READ | EV_WRITE);
+    if ((raw & EV_WRITE) && t->read_wants_write)
+        events |= CONN_READ;
+    if ((raw & EV_READ) && t->write_wants_read)
+        events |= CONN_WRITE;
+    conn_event(c, ev_userdata(ev), events);
+}
+
+static void tls_watch(struct conn *c, struct loop *l, int events)
+{
+    struct tls_conn *t = c->tls;
+    t->loop = l;
+    c->watched = (uint8_t)events;
+    watch_raw(c, raw_events(t, events));
+}
+
+static void tls_announce(struct conn *c, struct loop *l)
+{
+    ev_feed_event(l->ev, &c->watcher, EV_READ);
+}
+
+// ---- calls of OpenSSL -------------------------------------------------------------------------
+
+// What a call that moved nothing means. `error` is the errno that it left.
+static enum io failed(struct conn *c, int result, int error, bool writing)
+{
+    struct tls_conn *t = c->tls;
+    switch (SSL_get_error(t->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        t->write_wants_read |= writing;
+        break;
+    case SSL_ERROR_WANT_WRITE:
+        t->read_wants_write |= !writing;
+        break;
+    case SSL_ERROR_ZERO_RETURN:
+        return IO_EOF;
+    case SSL_ERROR_SYSCALL:
+        c->error = error != 0 ? error : ECONNRESET;
+        return IO_ERR;
+    default:
+        c->error = ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING
+                       ? TLS_ERROR_TRUNCATED
+                       : TLS_ERROR_PROTOCOL;
+        return IO_ERR;
+    }
+    watch_raw(c, raw_events(t, c->watched));
+    return IO_AGAIN;
+}
+
+static void begin_call(struct conn *c, bool writing)
+{
+    struct tls_conn *t = c->tls;
+    ERR_clear_error();
+    if (writing)
+        t->write_wants_read = false;
+    else
+        t->read_wants_write = false;
+}
+
+// Reads until `size` bytes are there or nothing is left: a short read then means what it does with
+// a bare socket.
+static enum io tls_recv(struct conn *c, void *to, size_t size, size_t *got)
+{
+    struct tls_conn *t = c->tls;
+    enum io r = t->end;
+    *got = 0;
+    c->pending = false;
+    begin_call(c, false);
+    while (r == IO_OK && *got < size) {
+        size_t n = 0;
+        int result = SSL_read_ex(t->ssl, (char *)to + *got, size - *got, &n);
+        int error = errno;
+        if (result == 1)
+            *got += n;
+        else
+            r = failed(c, result, error, false);
+    }
+    if (r == IO_EOF || r == IO_ERR)
+        t->end = r;
+    if (*got == 0)
+        return r;
+    t->burst = 0;
+    c->pending = r == IO_OK ? SSL_has_pending(t->ssl) != 0 : r != IO_AGAIN;
+    return IO_OK;
+}
+
+static enum io tls_peek(struct conn *c)
+{
+    struct tls_conn *t = c->tls;
+    char byte;
+    size_t n;
+    if (t->end != IO_OK)
+        return t->end;
+    begin_call(c, false);
+    int result = SSL_peek_ex(t->ssl, &byte, 1, &n);
+    int error = errno;
+    enum io r = result == 1 ? IO_OK : failed(c, result, error, false);
+    if (r == IO_EOF || r == IO_ERR)
+        t->end = r;
+    c->pending = r != IO_AGAIN;
+    return r;
+}
+
+// `n` bytes from `offset` on in one piece, copied together when they are not.
+static const char *gather(const struct iovec *iov, size_t offset, size_t n, char *joined)
+{
+    while (offset >= iov->iov_len)
+        offset -= iov++->iov_len;
+    const char *at = (const char *)iov->iov_base + offset;
+    if (iov->iov_len - offset >= n)
+        return at;
+    for (size_t used = 0; used < n; iov++, offset = 0) {
+        size_t part = MIN_OF(iov->iov_len - offset, n - used);
+        memcpy(joined + used, (const char *)iov->iov_base + offset, part);
+        used += part;
+    }
+    return joined;
+}
+
+static size_t record_bytes(const struct tls_conn *t, size_t left)
+{
+    if (t->retry > 0)
+        return t->retry;
+    return MIN_OF(left, (size_t)(t->burst < EARLY_BYTES ? EARLY_RECORD_BYTES : RECORD_BYTES));
+}
+
+static enum io tls_sendv(struct conn *c, const struct iovec *iov, int n, size_t total, size_t *sent)
+{
+    struct tls_conn *t = c->tls;
+    char joined[RECORD_BYTES];
+    enum io r = IO_OK;
+    (void)n;
+    *sent = 0;
+    begin_call(c, true);
+    while (*sent < total && r == IO_OK) {
+        size_t size = record_bytes(t, total - *sent), written = 0;
+        lb_assert(size <= total - *sent);
+        int result = SSL_write_ex(t->ssl, gather(iov, *sent, size, joined), size, &written);
+        int error = errno;
+        if (result != 1)
+            r = failed(c, result, error, true);
+        t->retry = r == IO_AGAIN ? (uint32_t)size : 0;
+        *sent += written;
+        t->burst += (uint32_t)MIN_OF(written, (size_t)EARLY_BYTES);
+    }
+    t->burst = MIN_OF(t->burst, EARLY_BYTES);
+    return *sent > 0 ? IO_OK : r;
+}
+
+// ---- the end ----------------------------------------------------------------------------------
+
+static void say_goodbye(struct conn *c)
+{
+    struct tls_conn *t = c->tls;
+    if (!t->established || t->retry > 0 || t->end == IO_ERR)
+        return;
+    ERR_clear_error();
+    (void)SSL_shutdown(t->ssl);
+}
+
+static void tls_finish(struct conn *c)
+{
+    say_goodbye(c);
+    transport_plain.finish(c);
+}
+
+static int tls_pending_error(struct conn *c)
+{
+    return transport_plain.pending_error(c);
+}
+
+static bool tls_broken(struct conn *c)
+{
+    return transport_plain.broken(c);
+}
+
+static void tls_close(struct conn *c, struct loop *l, bool reset)
+{
+    struct tls_conn *t = c->tls;
+    if (l->ev != NULL)
+        ev_io_stop(l->ev, &c->watcher); // an announcement, too
+    c->watched = 0;
+    if (!reset && !c->finished)
+        say_goodbye(c);
+    SSL_free(t->ssl);
+    tls_server_drop(t->server);
+    pool_put(&tls_conns, t);
+    c->tls = NULL;
+    transport_plain.close(c, l, reset);
+}
+
+// ---- the beginning ----------------------------------------------------------------------------
+
+bool tls_attach(struct conn *c, struct tls_server *server)
+{
+    struct tls_conn *t = pool_get_zeroed(&tls_conns);
+    if (t == NULL)
+        return false;
+    t->ssl = tls_server_ssl(server);
+    if (t->ssl == NULL || SSL_set_fd(t->ssl, c->watcher.fd) != 1) {
+        SSL_free(t->ssl);
+        pool_put(&tls_conns, t);
+        ERR_clear_error();
+        return false;
+    }
+    SSL_set_accept_state(t->ssl);
+    t->server = tls_server_hold(server);
+    t->raw = c->watched;
+    c->tls = t;
+    c->transport = &transport_tls;
+    ev_set_cb(&c->watcher, on_event);
+    return true;
+}
+
+enum io tls_accept(struct conn *c)
+{
+    struct tls_conn *t = c->tls;
+    begin_call(c, false);
+    int result = SSL_do_handshake(t->ssl);
+    int error = errno;
+    if (result == 1) {
+        t->established = true;
+        c->ready = CONN_READ | CONN_WRITE;
+        return IO_OK;
+    }
+    enum io r = failed(c, result, error, false);
+    if (r == IO_AGAIN)
+        return r;
+    const char *reason = ERR_reason_error_string(ERR_peek_error());
+    t->failure = reason != NULL ? reason : "the connection broke";
+    t->end = IO_ERR;
+    return IO_ERR;
+}
+
+uint64_t tls_bytes_received(const struct conn *c)
+{
+    return BIO_number_read(SSL_get_rbio(c->tls->ssl));
+}
+
+const char *tls_failure(const struct conn *c)
+{
+    return c->tls->failure;
+}
+
+struct tls_facts tls_facts(const struct conn *c)
+{
+    if (c->tls == NULL)
+        return (struct tls_facts){0};
+    const SSL *ssl = c->tls->ssl;
+    const unsigned char *alpn;
+    unsigned n;
+    const char *sni = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    SSL_get0_alpn_selected(ssl, &alpn, &n);
+    return (struct tls_facts){
+        .version = SSL_get_version(ssl),
+        .cipher = SSL_get_cipher_name(ssl),
+        .sni = sni != NULL ? str_of(sni) : STR_NONE,
+        .alpn = {(const char *)alpn, n},
+        .resumed = SSL_session_reused(ssl) == 1,
+    };
+}
+
+const struct transport transport_tls = {
+    .name = "tls",
+    .recv = tls_recv,
+    .sendv = tls_sendv,
+    .peek = tls_peek,
+    .pending_error = tls_pending_error,
+    .broken = tls_broken,
+    .finish = tls_finish,
+    .watch = tls_watch,
+    .announce = tls_announce,
+    .close = tls_close,
+};

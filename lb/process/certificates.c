@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+// Loading with an eye on certificates. Run by `evlb check`, by `evlb run` and, at a reload, by the
+// supervisor: what passes here can be used by workers, which build the same again.
+//
+// Invariant: one finding per place in the file; what else is wrong there are its notes.
+#include "process/certificates.h"
+
+#include "conf/diag.h"
+#include "io/loop.h"
+#include "proxy/tls_listen.h"
+
+struct report {
+    struct findings *findings;
+    struct finding *last;
+    const struct conf_mark *mark; // of the last
+    enum severity severity;
+};
+
+static void say(struct report *r, enum severity severity, const struct conf_mark *m,
+                const char *text)
+{
+    bool again = r->last != NULL && r->severity == severity && r->mark->line == m->line &&
+                 r->mark->column == m->column && r->mark->file == m->file;
+    if (again) {
+        diag_note(r->findings, r->last, "%s", text);
+        return;
+    }
+    const struct conf_file file = {.name = m->file};
+    const struct span at = {&file, m->line, m->column, m->line, m->end_column};
+    bool error = severity == SEVERITY_ERROR;
+    r->last = error ? diag_error(r->findings, at, "tls.certificate", "%s", text)
+                    : diag_warning(r->findings, at, "lint.certificate", "%s", text);
+    r->last->excerpt = NULL; // the file is not at hand any more
+    r->last->topic = "frontends.*.tls.certs";
+    r->mark = m;
+    r->severity = severity;
+}
+
+static bool check_cert(struct report *r, const struct certificate *c)
+{
+    char why[TLS_WHY_MAX];
+    if (!tls_pem_check(&c->pem, why)) {
+        say(r, SEVERITY_ERROR, &c->mark, why);
+        return false;
+    }
+    if (tls_pem_doubts(&c->pem, clock_wall_ms() / 1000, why))
+        say(r, SEVERITY_WARNING, &c->mark, why);
+    return true;
+}
+
+static void check_whole(struct report *r, const struct frontend *f, const struct tls *tls)
+{
+    char why[TLS_WHY_MAX];
+    struct tls_server *server = tls_listen_new(tls, f, NULL, why);
+    if (server != NULL)
+        tls_server_drop(server);
+    else
+        say(r, SEVERITY_ERROR, &tls->mark, why);
+}
+
+static void check_tls(struct report *r, const struct frontend *f, const struct tls *tls)
+{
+    bool fine = true;
+    for (uint32_t i = 0; i < tls->n_certs; i++)
+        fine = check_cert(r, &tls->certs[i]) && fine;
+    if (fine && tls->n_certs > 0)
+        check_whole(r, f, tls);
+}
+
+static void check_frontend(struct report *r, const struct frontend *f)
+{
+    for (uint32_t i = 0; i < f->n_listens; i++) {
+        const struct tls *tls = &f->listens[i].tls;
+        if (i == 0 || tls->certs != f->listens[i - 1].tls.certs)
+            check_tls(r, f, tls);
+    }
+}
+
+struct config *certificates_load(const struct config_source *source, struct findings *f)
+{
+    struct report r = {.findings = f};
+    struct config *c = config_load(source, f);
+    uint32_t errors = f->errors;
+    for (uint32_t i = 0; c != NULL && i < c->n_frontends; i++)
+        check_frontend(&r, &c->frontends[i]);
+    if (f->errors == errors)
+        return c;
+    arena_free(c->arena);
+    return NULL;
+}
+
+static void forget(struct str text)
+{
+    if (text.len > 0)
+        explicit_bzero((void *)(uintptr_t)text.p, text.len); // in the configuration's own arena
+}
+
+static void forget_tls(const struct tls *tls)
+{
+    for (uint32_t i = 0; i < tls->n_certs; i++) {
+        forget(tls->certs[i].pem.chain);
+        forget(tls->certs[i].pem.key);
+    }
+}
+
+void certificates_forget(struct config *c)
+{
+    for (uint32_t i = 0; i < c->n_frontends; i++) {
+        forget_tls(&c->frontends[i].tls);
+        for (uint32_t k = 0; k < c->frontends[i].n_listens; k++)
+            forget_tls(&c->frontends[i].listens[k].tls);
+    }
+}

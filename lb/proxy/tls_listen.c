@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// Builds the TLS side of a listener: in workers for each configuration, in whoever loads one to
+// find out whether it can be built. Pure but for OpenSSL.
+#include "proxy/tls_listen.h"
+
+struct tls_server *tls_listen_new(const struct tls *tls, const struct frontend *f,
+                                  const struct tls_tickets *tickets, char *why)
+{
+    struct pem_pair *certs = xcalloc(tls->n_certs, sizeof(*certs));
+    for (uint32_t i = 0; i < tls->n_certs; i++)
+        certs[i] = tls->certs[i].pem;
+    const struct tls_settings settings = {
+        .certs = certs,
+        .n_certs = tls->n_certs,
+        .modern = tls->profile == TLS_MODERN,
+        .min_1_3 = tls->min == TLS_MIN_1_3,
+        .strict_sni = tls->strict_sni,
+        .http = f->mode == MODE_HTTP,
+        .ciphers = tls->ciphers.len > 0 ? tls->ciphers.p : "",
+        .groups = tls->groups.len > 0 ? tls->groups.p : "",
+        .context = f->name,
+        .tickets = tickets,
+    };
+    struct tls_server *server = tls_server_new(&settings, why);
+    free(certs);
+    return server;
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// From the configuration's `tls` to what io/tls.h needs.
+#ifndef EVLB_TLS_LISTEN_H
+#define EVLB_TLS_LISTEN_H
+
+#include "conf/config.h"
+#include "io/tls.h"
+
+// The server of `tls` (n_certs > 0) for a frontend. NULL: `why` (TLS_WHY_MAX bytes) says what is
+// wrong. `tickets` NULL: sessions are not resumed.
+struct tls_server *tls_listen_new(const struct tls *tls, const struct frontend *f,
+                                  const struct tls_tickets *tickets, char *why) MUST_CHECK;
+
+#endif

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""Certificates made on the spot, and clients that look at what a TLS server does."""
+import datetime
+import re
+import socket
+import ssl
+import subprocess
+
+KEYS = {"ecdsa": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+        "rsa": ["-newkey", "rsa:2048"]}
+
+
+def openssl(*args, stdin=None, timeout=20, check=True):
+    r = subprocess.run(["openssl", *map(str, args)], input=stdin, capture_output=True,
+                       timeout=timeout, check=False)
+    out = (r.stdout + r.stderr).decode(errors="replace")
+    assert not check or r.returncode == 0, out
+    return out
+
+
+class Authority:
+    """A directory with a certificate authority and what it has signed."""
+
+    def __init__(self, directory):
+        self.dir = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self.key, self.cert = directory / "ca.key", directory / "ca.crt"
+        openssl("req", "-x509", *KEYS["ecdsa"], "-nodes", "-days", 3650, "-subj", "/CN=test ca",
+                "-addext", "basicConstraints=critical,CA:true", "-keyout", self.key,
+                "-out", self.cert)
+
+    def make(self, file, *names, key="ecdsa", days=90, start=None, apart=None, ca=True):
+        """`file`: certificate and key together; `apart`: the key in that file instead. `days` may be
+        negative: it has ended so long ago."""
+        stem = self.dir / "new"
+        openssl("req", "-new", *KEYS[key], "-nodes", "-subj", f"/CN={names[0]}",
+                "-keyout", f"{stem}.key", "-out", f"{stem}.csr")
+        (self.dir / "new.ext").write_text(
+            "subjectAltName=" + ",".join(f"DNS:{name}" for name in names) + "\n")
+        now = datetime.datetime.now(datetime.timezone.utc)
+        end = now + datetime.timedelta(days=days, minutes=5 if days > 0 else -5)
+        begin = min(now, end) - datetime.timedelta(days=100)
+        self._sign(stem, begin, end)
+        pem = (self.dir / "new.pem").read_text()
+        pem = pem[pem.index("-----BEGIN"):]
+        secret = (self.dir / "new.key").read_text()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        (apart or file).write_text(secret)
+        new = file.with_suffix(".tmp")
+        new.write_text(pem if apart else pem + (self.cert.read_text() if ca else "") + secret)
+        new.replace(file)
+        return file
+
+    def _sign(self, stem, begin, end):
+        stamp = "%y%m%d%H%M%SZ"
+        index = self.dir / "index.txt"
+        index.write_text("")
+        conf = self.dir / "ca.conf"
+        conf.write_text(f"""[ca]
+default_ca = x
+[x]
+database = {index}
+new_certs_dir = {self.dir}
+rand_serial = yes
+default_md = sha256
+policy = p
+unique_subject = no
+[p]
+commonName = supplied
+""")
+        openssl("ca", "-batch", "-notext", "-config", conf, "-cert", self.cert, "-keyfile",
+                self.key, "-in", f"{stem}.csr", "-out", f"{stem}.pem", "-extfile",
+                self.dir / "new.ext", "-startdate", begin.strftime(stamp), "-enddate",
+                end.strftime(stamp))
+
+
+def context(authority=None, **options):
+    c = ssl.create_default_context(cafile=authority.cert if authority else None)
+    if authority is None:
+        c.check_hostname, c.verify_mode = False, ssl.CERT_NONE
+    for name, value in options.items():
+        setattr(c, name, value)
+    return c
+
+
+def connect(port, name=None, ctx=None, session=None, timeout=10):
+    """A TLS connection to that local port, the handshake done."""
+    raw = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    return (ctx or context()).wrap_socket(raw, server_hostname=name, session=session)
+
+
+def get(s, path="/", host="x", headers=""):
+    """One request on an open connection -> (head, body)."""
+    s.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n".encode())
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = s.recv(65536)
+        assert more, data
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = int(re.search(rb"(?i)content-length: (\d+)", head).group(1))
+    while len(body) < length:
+        more = s.recv(65536)
+        assert more, "the answer ended early"
+        body += more
+    return head.decode(), body
+
+
+def names(s):
+    """The DNS names of the certificate that the server has shown (a verifying context)."""
+    return {value for kind, value in s.getpeercert()["subjectAltName"] if kind == "DNS"}
