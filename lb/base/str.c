@@ -53,6 +53,21 @@ struct str str_cut(struct str *rest, char sep)
     return head;
 }
 
+struct str str_wrap(struct str *rest, size_t width)
+{
+    struct str line = *rest;
+    if (line.len <= width) {
+        *rest = STR_NONE;
+        return line;
+    }
+    size_t cut = width;
+    while (cut > 0 && line.p[cut] != ' ')
+        cut--;
+    line.len = cut > 0 ? cut : width;
+    *rest = str_trim((struct str){rest->p + line.len, rest->len - line.len});
+    return line;
+}
+
 bool str_to_u64(struct str s, uint64_t *value)
 {
     uint64_t total = 0;

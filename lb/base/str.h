@@ -51,6 +51,9 @@ size_t str_find(struct str s, char c);
 // Cuts `rest` at the first `sep`: returns what was before, leaves what comes after. Returns the
 // whole and leaves nothing (p == NULL) when there is no `sep`.
 struct str str_cut(struct str *rest, char sep);
+// Cuts the next line of at most `width` bytes (more than 0) off a text: at its last space, or in
+// the middle of a word that is longer. Nothing is left (p == NULL) behind the last line.
+struct str str_wrap(struct str *rest, size_t width);
 
 // Decimal digits only, all of them, at least one. False also on overflow of 64 bits.
 bool str_to_u64(struct str s, uint64_t *value) MUST_CHECK;

@@ -139,8 +139,13 @@ static int unknown_command(const struct reader *r, const char *words)
 {
     struct suggestion s = suggest_begin(str_of(words));
     for (size_t i = 0; i < cli_command_count; i++) {
-        if (cli_commands[i].kind == COMMAND_SHOWN)
-            suggest_offer(&s, str_of(cli_commands[i].name));
+        const char *name = cli_commands[i].name;
+        if (cli_commands[i].kind != COMMAND_SHOWN)
+            continue;
+        suggest_offer(&s, str_of(name));
+        // "reload" is `ctl reload`
+        if (strncmp(name, "ctl ", 4) == 0 && strcmp(name + 4, words) == 0)
+            s = (struct suggestion){.best = str_of(name)};
     }
     fprintf(r->err, "evlb: unknown command '%s'", words);
     return usage(r, "", s.best);

@@ -9,6 +9,7 @@
 #include "conf/suggest.h"
 
 #define PATH_BYTES 128
+#define LINE_WIDTH 80
 
 // The next row at or behind (*o, *i) whose path `asked` names.
 static const struct row *next_match(struct str asked, size_t *o, size_t *i, char path[PATH_BYTES])
@@ -47,12 +48,20 @@ static void put_paths(struct str asked, const struct row *row, FILE *out)
     }
 }
 
+static void put_doc(const char *doc, FILE *out)
+{
+    for (struct str rest = str_of(doc); rest.p != NULL;) {
+        struct str line = str_wrap(&rest, LINE_WIDTH - 2);
+        fprintf(out, "  %.*s\n", STR_FMT(line));
+    }
+}
+
 static void put_row(struct str asked, const struct object *o, const struct row *row, FILE *out)
 {
     struct arena *a = arena_new();
     const char *inherits = emit_inherits(o, row);
     put_paths(asked, row, out);
-    fprintf(out, "  %s\n", row->doc);
+    put_doc(row->doc, out);
     if (emit_is_planned(row)) {
         fputs("  planned, not in this version yet\n\n", out);
         arena_free(a);

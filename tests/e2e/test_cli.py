@@ -166,6 +166,7 @@ def test_explained_configuration_is_valid_and_the_same(run_evlb, tmp_path):
 def test_explain_key(run_evlb):
     r = run_evlb("explain", "balance")
     assert r.status == 0 and "round-robin" in r.out and "least-conn" in r.out
+    assert max(len(line) for line in run_evlb("explain", "failback").out.splitlines()) <= 80
     unknown = run_evlb("explain", "blance")
     assert unknown.status == 1 and "balance" in unknown.out + unknown.err
 

@@ -155,6 +155,8 @@ static void refused(void **state)
         {"chekc", "unknown command 'chekc'; did you mean 'check'?"},
         {"frobnicate", "unknown command 'frobnicate'; see 'evlb --help'"},
         {"ctl statsu", "unknown command 'ctl statsu'; did you mean 'ctl status'?"},
+        {"reload", "unknown command 'reload'; did you mean 'ctl reload'?"},
+        {"status -q", "unknown command 'status'; did you mean 'ctl status'?"},
         {"ctl", "'ctl' needs a second word"},
         {"check --stirct", "unknown flag '--stirct'; did you mean '--strict'?"},
         {"check --frobnicate", "unknown flag '--frobnicate'; see 'evlb check --help'"},

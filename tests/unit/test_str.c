@@ -55,6 +55,19 @@ static void test_cut(void **state)
     assert_null(rest.p);
 }
 
+static void test_wrap(void **state)
+{
+    (void)state;
+    struct str rest = STR("one two  three-and-more four");
+    assert_true(str_eq(str_wrap(&rest, 7), STR("one two")));
+    assert_true(str_eq(str_wrap(&rest, 7), STR("three-a")));
+    assert_true(str_eq(str_wrap(&rest, 12), STR("nd-more four")));
+    assert_null(rest.p);
+    rest = STR("");
+    assert_int_equal(str_wrap(&rest, 5).len, 0);
+    assert_null(rest.p);
+}
+
 static void test_to_u64(void **state)
 {
     (void)state;
@@ -104,8 +117,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_compare), cmocka_unit_test(test_trim_and_find),
-        cmocka_unit_test(test_cut),     cmocka_unit_test(test_to_u64),
-        cmocka_unit_test(test_to_text), cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_cut),     cmocka_unit_test(test_wrap),
+        cmocka_unit_test(test_to_u64),  cmocka_unit_test(test_to_text),
+        cmocka_unit_test(test_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
