@@ -14,16 +14,10 @@
 // The text goes on in further lines, at spaces, where one ends.
 static void print_line(const char *name, const char *text)
 {
-    struct str rest = str_of(text);
-    do {
-        size_t n = MIN_OF(rest.len, TABLE_WIDTH - TEXT_COLUMN), cut = n;
-        while (n < rest.len && cut > 0 && rest.p[cut] != ' ')
-            cut--;
-        n = cut > 0 ? cut : n;
-        printf("  %-14s %.*s\n", name, (int)n, rest.p);
-        rest = str_trim((struct str){rest.p + n, rest.len - n});
-        name = "";
-    } while (rest.len > 0);
+    for (struct str rest = str_of(text); rest.p != NULL; name = "") {
+        struct str line = str_wrap(&rest, TABLE_WIDTH - TEXT_COLUMN);
+        printf("  %-14s %.*s\n", name, STR_FMT(line));
+    }
 }
 
 static void print_admin(struct arena *a, const struct json_value *s)
@@ -91,7 +85,7 @@ static void print_server(struct arena *a, const struct json_value *s)
     if (address.len > 0)
         print_line("address", arena_strdup(a, address));
     else
-        print_line("address", arena_printf(a, "none yet for %.*s", STR_FMT(host)));
+        print_line("address", arena_printf(a, "none: %.*s does not resolve", STR_FMT(host)));
     if (why != NULL)
         print_line("why", why);
     print_admin(a, s);
@@ -121,9 +115,9 @@ static void print_servers(struct arena *a, const struct json_value *b)
     struct table t = {.arena = a, .heads = heads, .columns = ARRAY_LEN(heads)};
     JSON_EACH(s, json_get(b, "servers"))
     {
-        struct str name = json_get_text(s, "name"), address = json_get_text(s, "address");
+        struct str name = json_get_text(s, "name");
         table_cell(&t, "%.*s", STR_FMT(name));
-        table_cell(&t, "%.*s", STR_FMT(address));
+        table_cell(&t, "%s", ctl_address(a, s));
         table_cell(&t, "%s", ctl_state(a, s));
         table_count(&t, json_get_u64(s, "weight"));
         table_count(&t, json_get_u64(s, "in_flight"));
@@ -140,18 +134,18 @@ static void print_backend(struct arena *a, const struct json_value *b)
     struct str balance = json_get_text(b, "balance"), failover = json_get_text(b, "failover");
     struct str reason = json_get_text(b, "reason");
     const struct json_value *c = json_get(b, "counters");
-    const char *switched = ctl_ago(a, b, "switched_ms");
     printf("backend %.*s: %.*s, %.*s, %.*s\n", STR_FMT(name), STR_FMT(mode), STR_FMT(balance),
            STR_FMT(failover));
-    print_line("working",
-               arena_printf(a, "%s%s%s: %.*s", ctl_working(a, b), switched != NULL ? " for " : "",
-                            switched != NULL ? switched : "", STR_FMT(reason)));
+    print_line("working", arena_printf(a, "%s: %.*s", ctl_working_since(a, b), STR_FMT(reason)));
     print_line("now", arena_printf(a, "%llu in flight, %llu of at most %llu wait in the queue",
                                    COUNT(b, "in_flight"), COUNT(b, "queue_length"),
                                    COUNT(b, "max_queue")));
-    print_line("so far", arena_printf(a, "%llu requests, %llu retries, %llu waited, %llu in vain",
-                                      COUNT(c, "requests"), COUNT(c, "retries"), COUNT(c, "queued"),
-                                      COUNT(c, "queue_timeouts") + COUNT(c, "queue_full")));
+    print_line("so far", arena_printf(a, "%llu requests, %llu retries", COUNT(c, "requests"),
+                                      COUNT(c, "retries")));
+    print_line("queue so far",
+               arena_printf(a, "%llu waited, %llu of them in vain; %llu found it full",
+                            COUNT(c, "queued"), COUNT(c, "queue_timeouts"),
+                            COUNT(c, "queue_full")));
     printf("\n");
     print_servers(a, b);
 }

@@ -92,9 +92,9 @@ static void print_frontends(struct arena *a, const struct json_value *status)
 static void add_server(struct table *t, struct str backend, const struct json_value *s)
 {
     const struct json_value *counters = json_get(s, "counters");
-    struct str name = json_get_text(s, "name"), address = json_get_text(s, "address");
+    struct str name = json_get_text(s, "name");
     table_cell(t, "%.*s/%.*s", STR_FMT(backend), STR_FMT(name));
-    table_cell(t, "%.*s", STR_FMT(address));
+    table_cell(t, "%s", ctl_address(t->arena, s));
     table_cell(t, "%s", ctl_state(t->arena, s));
     table_count(t, json_get_u64(s, "weight"));
     table_count(t, json_get_u64(s, "in_flight"));
@@ -133,11 +133,9 @@ static void print_reasons(struct arena *a, const struct json_value *status)
     JSON_EACH(b, json_get(status, "backends"))
     {
         struct str backend = json_get_text(b, "name"), reason = json_get_text(b, "reason");
-        const char *switched = ctl_ago(a, b, "switched_ms");
-        if (switched != NULL)
+        if (!ctl_first_choice_works(b))
             add_why(&t, arena_strdup(a, backend),
-                    arena_printf(a, "%s works for %s: %.*s", ctl_working(a, b), switched,
-                                 STR_FMT(reason)));
+                    arena_printf(a, "working: %s: %.*s", ctl_working_since(a, b), STR_FMT(reason)));
         JSON_EACH(s, json_get(b, "servers"))
         {
             struct str name = json_get_text(s, "name");

@@ -33,6 +33,8 @@ const char *ctl_server_why(struct arena *a, const struct json_value *server)
     const char *since = ctl_ago(a, server, "since_ms");
     if (reason.len == 0)
         reason = json_get_text(json_get(server, "admin"), "reason");
+    if (reason.len == 0 && str_eq(state, STR("unresolved")))
+        reason = STR("the name does not resolve");
     if (str_eq(state, STR("up")) || (reason.len == 0 && since == NULL))
         return NULL;
     return arena_printf(a, "%.*s%s%s%s%.*s", STR_FMT(state), since != NULL ? " for " : "",
@@ -56,6 +58,42 @@ const char *ctl_working(struct arena *a, const struct json_value *backend)
     if (working == 1 && all > 1)
         return arena_strdup(a, names->first->text);
     return arena_printf(a, "%u of %u", working, all);
+}
+
+const char *ctl_working_since(struct arena *a, const struct json_value *backend)
+{
+    const char *working = ctl_working(a, backend), *since = ctl_ago(a, backend, "switched_ms");
+    uint64_t tier = json_get_u64(backend, "tier");
+    if (since == NULL)
+        return working;
+    // what others of the same tier do is no switch: the time is that of the tier
+    if (tier > 0 && !str_eq(json_get_text(backend, "failover"), STR("active-passive")))
+        return arena_printf(a, "%s (tier %llu for %s)", working, (unsigned long long)tier, since);
+    return arena_printf(a, "%s for %s", working, since);
+}
+
+bool ctl_first_choice_works(const struct json_value *backend)
+{
+    const struct json_value *names = json_get(backend, "working"), *first = NULL;
+    JSON_EACH(s, json_get(backend, "servers"))
+    {
+        if (first == NULL || json_get_u64(s, "tier") < json_get_u64(first, "tier"))
+            first = s;
+    }
+    if (first == NULL || names == NULL || names->first == NULL)
+        return false;
+    if (str_eq(json_get_text(backend, "failover"), STR("active-passive")))
+        return str_eq(names->first->text, json_get_text(first, "name"));
+    return json_get_u64(backend, "tier") == json_get_u64(first, "tier");
+}
+
+const char *ctl_address(struct arena *a, const struct json_value *server)
+{
+    struct str address = json_get_text(server, "address"), host = json_get_text(server, "host");
+    if (address.len > 0)
+        return arena_strdup(a, address);
+    return arena_printf(a, "%.*s:%llu", STR_FMT(host),
+                        (unsigned long long)json_get_u64(server, "port"));
 }
 
 uint64_t ctl_failures(const struct json_value *server)

@@ -13,6 +13,13 @@ const char *ctl_state(struct arena *a, const struct json_value *server);
 const char *ctl_server_why(struct arena *a, const struct json_value *server);
 // Which of its servers work: "2 of 3", or the name when it is one of several; "none".
 const char *ctl_working(struct arena *a, const struct json_value *backend);
+// The same with the time since the work went to others, of the tier or (active-passive) the server:
+// "2 of 4 (tier 2 for 6s)", "b for 6s".
+const char *ctl_working_since(struct arena *a, const struct json_value *backend);
+// The best tier works, or (active-passive) the best server.
+bool ctl_first_choice_works(const struct json_value *backend);
+// As connected to; while the name is unresolved as configured: "db.example.com:3306".
+const char *ctl_address(struct arena *a, const struct json_value *server);
 // Failures of real traffic: connections and answers.
 uint64_t ctl_failures(const struct json_value *server);
 // How long ago a wall clock time was; NULL when it is none.

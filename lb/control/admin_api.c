@@ -196,8 +196,9 @@ static void audit(const struct admin_view *v, const struct admin_call *c)
                    done ? "done" : "refused: ", c->outcome, (unsigned)c->uid, (unsigned)c->pid,
                    c->reason[0] != '\0' ? "; " : "", c->reason);
     log_info("admin: %s", text);
+    const char *why = done ? c->reason : c->outcome;
     (void)snprintf(text, sizeof(text), "%s: %s%s%s (uid %u)", c->deed, done ? "done" : "refused",
-                   c->reason[0] != '\0' ? ": " : "", c->reason, (unsigned)c->uid);
+                   why[0] != '\0' ? ": " : "", why, (unsigned)c->uid);
     events_add(v->events, EVENT_ADMIN, clock_wall_ms(), str_of(c->object), str_of(text));
 }
 

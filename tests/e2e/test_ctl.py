@@ -182,9 +182,36 @@ def test_switch(evlb, sim, ctl):
     assert ctl(lb, "backend switch app b").out == "app: b works\n"
     assert {lb.get().body for _ in range(4)} == {b"b\n"}
     assert lb.ask("/v1/backends/app")["working"] == ["b"]
-    assert re.search(r"^app/a .* standby ", ctl(lb, "status").out, re.M)
+    status = ctl(lb, "status").out
+    assert re.search(r"^app/a .* standby ", status, re.M)
+    assert re.search(r"^app +working: b for \d+s: switched by an administrator$", status, re.M)
     assert ctl(lb, "backend switch app a").status == 0
+    assert "working:" not in ctl(lb, "status").out  # all is as it should be again
     assert {lb.get().body for _ in range(4)} == {b"a\n"}
+
+
+def test_who_works_of_two_tiers(evlb, sim, ctl):
+    lb = evlb(TWO.replace("b: $b", "b: $b, c: {address: $c, tier: 2}"), sim("a", "b", "c"))
+    for name in "ab":
+        assert ctl(lb, f"server maint app/{name}").status == 0
+    status, show = ctl(lb, "status").out, ctl(lb, "show app").out
+    assert re.search(r"^app +working: c \(tier 2 for \d+s\): the best that is usable$", status, re.M)
+    assert re.search(r"^  working +c \(tier 2 for \d+s\): the best that is usable$", show, re.M)
+    assert ctl(lb, "server maint app/c").status == 0
+    assert re.search(r"^app +working: none for \d+s: no server", ctl(lb, "status").out, re.M)
+    assert ctl(lb, "server ready app/a").status == 0
+    assert "working:" not in ctl(lb, "status").out  # of the first tier, if not all of it
+    narrow(status)
+    narrow(show)
+
+
+def test_a_name_that_does_not_resolve(evlb, sim, ctl):
+    lb = evlb(TWO.replace("b: $b", 'b: "nowhere.invalid:80"'), sim("a"))
+    tools.wait_for("b is unresolved", lambda: server(lb, "app/b")["state"] == "unresolved")
+    status = ctl(lb, "status").out
+    assert re.search(r"^app/b +nowhere.invalid:80 +unresolved ", status, re.M)
+    assert re.search(r"^app/b +unresolved .*the name does not resolve$", status, re.M)
+    assert "none: nowhere.invalid does not resolve" in ctl(lb, "show app/b").out
 
 
 def test_add_and_remove(evlb, sim, ctl):
@@ -253,6 +280,12 @@ def test_log_level_and_worker_restart(evlb, sim, ctl):
     tools.wait_for("another process", lambda: first not in
                    [w["pid"] for w in lb.ask("/v1/status")["workers"]])
     assert lb.get().status == 200
+
+
+def test_events_say_why_something_was_refused(evlb, sim, ctl):
+    lb = evlb(TWO, sim("a", "b"))
+    assert ctl(lb, "backend switch app c").status == 4
+    assert "refused: backend 'app' has no server 'c'" in ctl(lb, "events").out
 
 
 def test_events_follow(evlb, sim, ctl, tmp_path):
