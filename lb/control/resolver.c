@@ -41,6 +41,7 @@ struct resolver {
     struct dns_client *dns; // NULL: could not be made; tried again
     struct list watches;
     uint32_t failures; // of all names, in a row
+    bool renewing;     // lookups end because we end them
 };
 
 // ---- places -----------------------------------------------------------------------------------
@@ -134,7 +135,9 @@ static void renew(struct resolver *r)
 {
     const char *error;
     const struct dns *s = &r->config->dns;
+    r->renewing = true;
     dns_free(r->dns);
+    r->renewing = false;
     r->failures = 0;
     r->dns = dns_new(r->loop, s->servers, s->n_servers, s->timeout_ms, &error);
     if (r->dns == NULL)
@@ -150,6 +153,10 @@ static void on_answer(void *ctx, const struct dns_answer *a)
         return;
     }
     w->asking = false;
+    if (r->renewing) { // says nothing about the name
+        timer_set(&r->loop->wheel, &w->timer, r->loop->now_ms + r->config->dns.min_ttl_ms);
+        return;
+    }
     w->answered = true;
     r->failures = a->status == DNS_FAILED ? r->failures + 1 : 0;
     timer_set(&r->loop->wheel, &w->timer, r->loop->now_ms + take_answer(w, a));
@@ -160,6 +167,7 @@ static void ask(struct watch *w)
 {
     struct resolver *r = w->r;
     const struct server *s = w->first;
+    timer_clear(&w->timer);
     if (r->dns == NULL || r->failures >= FAILURES_UNTIL_RENEWED)
         renew(r);
     if (r->dns == NULL) {
@@ -229,8 +237,27 @@ static bool is_named(const struct server *s)
     return s->host.len > 0 && s->addr.len == 0 && s->place == 0;
 }
 
+static bool same_servers(const struct dns *a, const struct dns *b)
+{
+    bool same = a->n_servers == b->n_servers && a->timeout_ms == b->timeout_ms;
+    for (uint32_t i = 0; i < a->n_servers && same; i++)
+        same = addr_eq(&a->servers[i], &b->servers[i]);
+    return same;
+}
+
+// Other name servers may have other answers.
+static void ask_all_anew(struct resolver *r)
+{
+    renew(r);
+    LIST_EACH(node, &r->watches)
+    {
+        ask(list_entry(node, struct watch, node));
+    }
+}
+
 void resolver_reconfigure(struct resolver *r, const struct config *config)
 {
+    bool same = same_servers(&r->config->dns, &config->dns);
     struct list before;
     list_init(&before);
     list_splice(&before, &r->watches);
@@ -250,6 +277,8 @@ void resolver_reconfigure(struct resolver *r, const struct config *config)
     }
     while (!list_empty(&before))
         drop_watch(list_entry(before.next, struct watch, node));
+    if (!same)
+        ask_all_anew(r);
 }
 
 struct resolver *resolver_new(struct loop *loop, struct servers *servers, const struct board *board,

@@ -91,6 +91,25 @@ def test_name_servers_that_fail_take_nothing_away(evlb, sim, ns, how):
     assert all(lb.get("/").status == 200 for _ in range(5))
 
 
+def test_a_reload_asks_other_name_servers(evlb, sim, ns):
+    a = sim("a")["a"]
+    other = NameServer()
+    text = f"""
+        listen: $port
+        dns: {{servers: %s, min-ttl: 1m, max-ttl: 5m, timeout: 200ms}}
+        health: off
+        retries: 0
+        servers: ["app.test:{a.port}"]
+    """
+    ns.set("app.test", "127.0.0.2")  # backend-sim listens on 127.0.0.1 alone
+    other.set("app.test", "127.0.0.1")
+    lb = evlb(text % ns.address)
+    assert lb.get("/").status in (502, 503)
+    lb.reload(text % other.address)
+    wait_status(lb, 200)  # long before the old answer's time is over
+    other.close()
+
+
 def test_all_addresses_are_servers(evlb, sim, ns):
     a = sim("a")["a"]
     ns.set("app.test", "127.0.0.1", "127.0.0.2")
