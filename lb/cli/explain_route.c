@@ -214,9 +214,9 @@ static void print_backend(const struct verdict *v, const struct backend *b)
         if (s->place > 0)
             continue;
         struct str name = server_base_name(s);
-        const char *spare = s->tier > 1 ? arena_printf(v->arena, ", tier %u", s->tier) : "";
+        const char *tier = s->tier > 1 ? arena_printf(v->arena, ", tier %u", s->tier) : "";
         printf("%-9s %.*s %s, weight %u%s%s\n", i == 0 ? "servers" : "", STR_FMT(name),
-               server_address_text(v->arena, s), s->weight, spare,
+               server_address_text(v->arena, s), s->weight, tier,
                s->weight == 0 ? ": gets nothing new" : "");
     }
 }

@@ -9,18 +9,18 @@
 #include <stdio.h>
 
 #include "conf/bind_server.h"
+#include "conf/words.h"
 
 // ---- hash -------------------------------------------------------------------------------------
 
 static void report_hash_on(struct binder *b, const struct row *row, struct node *n, struct str word)
 {
-    static const char *const words[] = {"client", "path", "uri", "header", "cookie"};
     const struct foreign_word *foreign = foreign_find(word, "on");
     struct suggestion s = suggest_begin(word);
     struct finding *x =
         bind_bad(b, row, n, "config.enum", "unknown hash key '%.*s'", SHOW(n->value));
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        suggest_offer(&s, str_of(words[i]));
+    for (const char *const *w = hash_on_words; *w != NULL; w++)
+        suggest_offer(&s, str_of(*w));
     if (foreign != NULL) {
         FIX(b, x, "%s", foreign->here);
         NOTE(b, x, "in %s '%s' is %s", foreign->from, foreign->word, foreign->meaning);

@@ -198,12 +198,6 @@ static bool read_source(struct reader *r, struct arena *a, struct config_source 
     return !r->bad;
 }
 
-bool bundle_source(struct str bytes, struct arena *a, struct config_source *out)
-{
-    struct reader r = {.at = bytes.p, .end = bytes.p + bytes.len};
-    return read_source(&r, a, out);
-}
-
 // ---- recording --------------------------------------------------------------------------------
 
 static void note(struct bundle *b, enum entry_kind kind, const char *key, int result,
@@ -393,12 +387,24 @@ bool bundle_write(struct bundle *b, const struct config_source *source, struct c
     return !b->full;
 }
 
-struct config *bundle_load(struct str bytes, struct findings *f)
+static struct config *load_source(const struct config_source *source, char why[BUNDLE_WHY])
+{
+    struct findings f;
+    findings_init(&f);
+    struct config *config = config_load(source, &f);
+    if (config == NULL && f.count > 0)
+        (void)str_copy(str_of(f.items[0].message), why, BUNDLE_WHY);
+    findings_free(&f);
+    return config;
+}
+
+struct config *bundle_load(struct str bytes, char why[BUNDLE_WHY])
 {
     struct reader r = {.at = bytes.p, .end = bytes.p + bytes.len};
     struct arena *a = arena_new();
     struct config_source source;
-    struct config *config = read_source(&r, a, &source) ? config_load(&source, f) : NULL;
+    (void)str_copy(STR("it is no bundle of this version"), why, BUNDLE_WHY);
+    struct config *config = read_source(&r, a, &source) ? load_source(&source, why) : NULL;
     if (config != NULL) {
         visit_numbers(config, read_number, &r);
         if (r.bad || r.at != r.end) {

@@ -8,6 +8,8 @@
 #include "base/buf.h"
 #include "conf/load.h"
 
+#define BUNDLE_WHY 256
+
 struct bundle; // a recording
 
 // Control is not to have what was read by read_secret(): there the files are empty.
@@ -25,9 +27,7 @@ bool bundle_write(struct bundle *b, const struct config_source *source, struct c
                   enum bundle_for reader, struct buf *out) MUST_CHECK;
 
 // The configuration that was recorded, with its slots. NULL: the bytes are no bundle of this
-// version, or it does not load (`f` says why).
-struct config *bundle_load(struct str bytes, struct findings *f) MUST_CHECK;
-// A source that answers from the bytes alone. False: they are no bundle.
-bool bundle_source(struct str bytes, struct arena *a, struct config_source *out) MUST_CHECK;
+// version, or it does not load; why, in one line.
+struct config *bundle_load(struct str bytes, char why[BUNDLE_WHY]) MUST_CHECK;
 
 #endif

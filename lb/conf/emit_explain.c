@@ -384,8 +384,7 @@ static void put_server(struct writer *w, const struct server *s)
 
 static const char *hash_text(struct writer *w, const struct backend *backend)
 {
-    static const char *const words[] = {"client", "path", "uri", "header", "cookie"};
-    const char *word = words[backend->hash_on];
+    const char *word = hash_on_words[backend->hash_on];
     if (backend->hash_name.len == 0)
         return word;
     struct str text = str_of(arena_printf(w->arena, "%s %.*s", word, STR_FMT(backend->hash_name)));

@@ -44,7 +44,7 @@ static const struct foreign_word words[] = {
     {"unhealthy_threshold", NULL, "Envoy", "the failures that mark a server down", "here: 'fall' in 'health'"},
     {"healthy_threshold", NULL, "Envoy", "the successes that mark a server up", "here: 'rise' in 'health'"},
     {"backup", NULL, "HAProxy and nginx", "a server that stands by", "here: tier: 2 of the server, or failover: active-passive of the backend"},
-    {"allbackups", NULL, "HAProxy", "all spare servers work together", "here: the same tier: 2 for them"},
+    {"allbackups", NULL, "HAProxy", "all standby servers work together", "here: the same tier: 2 for them"},
     {"priority", NULL, "Envoy", "which servers are used first", "here: 'tier' of the server"},
     {"max_fails", NULL, "nginx", "the failures that take a server out", "here: passive: {errors: 3} of the backend"},
     {"fail_timeout", NULL, "nginx", "how long a server is left out", "here: passive: {eject: 10s} of the backend"},

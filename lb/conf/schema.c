@@ -385,11 +385,3 @@ bool schema_path_is(const char *path, struct str asked)
     }
     return true;
 }
-
-size_t schema_word_count(const struct row *row)
-{
-    size_t n = 0;
-    while (row->words[n] != NULL)
-        n++;
-    return n;
-}

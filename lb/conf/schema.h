@@ -163,6 +163,5 @@ void schema_path(const struct object *o, const struct row *row, char *out, size_
 // Whether `asked` names `path` ("frontends.*.timeout.client"): the whole or a tail of it; any word
 // stands for a "*".
 bool schema_path_is(const char *path, struct str asked);
-size_t schema_word_count(const struct row *row);
 
 #endif

@@ -137,7 +137,7 @@ static const struct {
 } idle_keys[] = {
     {"failover", is_alone, "there is only one server", "add a second server, or remove it"},
     {"failback", never_fails_over, "all servers work at the same time",
-     "add failover: active-passive, or give the spare servers tier: 2"},
+     "add failover: active-passive, or give the standby servers tier: 2"},
     {"failback-after", fails_back_by_hand, "nothing returns by itself",
      "it needs failback: auto, and failover: active-passive or a tier: 2"},
     {"max-queue", never_waits, "no server has a limit, so nothing waits",

@@ -18,6 +18,7 @@ const char *const health_type_words[] = {
 const char *const tls_min_words[] = {"1.2", "1.3", NULL};
 const char *const tls_profile_words[] = {"intermediate", "modern", NULL};
 const char *const role_words[] = {"any", "writable", "replica", NULL};
+const char *const hash_on_words[] = {"client", "path", "uri", "header", "cookie", NULL};
 const char *const retry_on_words[] = {
     "connect-failure", "empty-response", "502", "503", "504", "timeout", NULL};
 // clang-format on

@@ -12,6 +12,7 @@ extern const char *const failover_words[], *const failback_words[], *const serve
 extern const char *const resolve_words[], *const health_type_words[], *const role_words[];
 extern const char *const tls_min_words[], *const tls_profile_words[];
 extern const char *const retry_on_words[]; // by the bit
+extern const char *const hash_on_words[];  // header and cookie: a name follows
 
 // "10.0.0.1:80", "name:80", "srv:_http._tcp.name", "unix:/run/x.sock", in `a`.
 const char *server_address_text(struct arena *a, const struct server *s);

@@ -79,18 +79,13 @@ static uint16_t put_plan(const struct admin_view *v, struct admin_call *c, const
 // The body is a bundle (conf/bundle.h): the files as the one who asks has read them.
 uint16_t admin_post_plan(const struct admin_view *v, struct admin_call *c)
 {
-    struct findings findings;
+    char why[BUNDLE_WHY];
     c->deed[0] = '\0'; // nothing is changed
-    findings_init(&findings);
-    struct config *to = bundle_load(c->body, &findings);
-    uint16_t status;
-    if (to != NULL)
-        status = put_plan(v, c, to);
-    else
-        status = admin_refuse(c, 400, "bad-bundle",
-                              "the body is no configuration that this version can load");
-    if (to != NULL)
-        arena_free(to->arena);
-    findings_free(&findings);
+    struct config *to = bundle_load(c->body, why);
+    if (to == NULL)
+        return admin_refuse(c, 400, "bad-bundle",
+                            "the body is no configuration that this version can load: %s", why);
+    uint16_t status = put_plan(v, c, to);
+    arena_free(to->arena);
     return status;
 }

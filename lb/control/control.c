@@ -72,18 +72,15 @@ static void take_over(struct control *c, struct config *config, uint32_t generat
 
 static struct config *read_bundle(int fd)
 {
-    struct findings f;
+    char why[BUNDLE_WHY];
     struct str bytes;
     if (!channel_text_map(fd, &bytes)) {
-        log_error("the configuration of a reload cannot be mapped");
+        log_error("a new configuration came as something that is no sealed memory");
         return NULL;
     }
-    findings_init(&f);
-    struct config *config = bundle_load(bytes, &f);
+    struct config *config = bundle_load(bytes, why);
     if (config == NULL)
-        log_error("the configuration of a reload cannot be taken: %s",
-                  f.count > 0 ? f.items[0].message : "it is no bundle of this version");
-    findings_free(&f);
+        log_error("a new configuration does not load here: %s", why);
     channel_text_done(bytes);
     return config;
 }

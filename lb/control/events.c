@@ -52,11 +52,6 @@ const struct event *events_after(const struct events *e, uint64_t since)
     return since < UINT64_MAX && wanted < e->next ? &e->kept[wanted % EVENTS_KEPT] : NULL;
 }
 
-uint64_t events_last(const struct events *e)
-{
-    return e->next - 1;
-}
-
 const char *event_kind_name(enum event_kind kind)
 {
 #define X(id, name) [EVENT_##id] = name,

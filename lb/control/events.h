@@ -40,8 +40,6 @@ void events_add(struct events *e, enum event_kind kind, int64_t wall_ms, struct 
                 struct str text);
 // The oldest one that is kept with a number above `since`; NULL: none.
 const struct event *events_after(const struct events *e, uint64_t since);
-// The number of the last one; one that none has had yet before the first.
-uint64_t events_last(const struct events *e);
 const char *event_kind_name(enum event_kind kind);
 
 #endif

@@ -4,14 +4,14 @@
 // the algorithms stand in sched_*.c behind one table of functions. Control uses the questions about
 // one server.
 //
-// A pick goes in rounds, each over the workers and then over the spares:
+// A pick goes in rounds, each over the workers and then over the standbys:
 //
 //   1. neither avoided nor skipped    3. not skipped
 //   2. not avoided                    4. anyone
 //
 // Rounds that would be the same as a later one are left out: usually the fourth is the only one.
 // The first round with anybody to offer decides: when all it has are full, the answer is "full", so
-// that a request waits for a good server rather than going to a bad one or to a spare.
+// that a request waits for a good server rather than going to a bad one or to a standby.
 //
 // Invariants: tables are as old as the epoch they were built for; a server that is not in them is
 // never returned.
@@ -90,7 +90,7 @@ static enum pick_result ask_in_rounds(const struct scheduler *s, struct pick_rou
         a->refuse = rounds[i];
         r = ask(s, a, &s->workers, server);
         if (r == PICK_NONE)
-            r = ask(s, a, &s->spares, server);
+            r = ask(s, a, &s->standbys, server);
     }
     return r;
 }

@@ -4,7 +4,7 @@
 //
 // A pick goes over the tables at most four times, each time with less to refuse: first neither
 // servers that failed this request already nor those that are being skipped, at last none of these.
-// Each time the workers are asked before the spares.
+// Each time the workers are asked before the standbys.
 #ifndef EVLB_SCHED_OPS_H
 #define EVLB_SCHED_OPS_H
 
@@ -55,7 +55,7 @@ extern const struct sched_ops sched_rr, sched_least, sched_random, sched_first, 
 struct hash_ring;
 struct order_room;
 
-// Room for both tables together: workers from the front, spares at the end.
+// Room for both tables together: workers from the front, standbys at the end.
 struct sched_rows {
     uint32_t *slots, *limits;
     uint16_t *shares;
@@ -65,10 +65,10 @@ struct sched_rows {
 struct scheduler {
     const struct sched_ops *ops;
     const struct backend *backend;
-    uint32_t epoch;             // of the board when the tables were built
-    struct sched_table workers; // usable, to work; in the order of the list
-    struct sched_table spares;  // usable, standing by; by tier, then in the order of the list
-    struct arena *arena;        // owns it and all it points to but the ring
+    uint32_t epoch;              // of the board when the tables were built
+    struct sched_table workers;  // usable, to work; in the order of the list
+    struct sched_table standbys; // usable, standing by; by tier, then in the order of the list
+    struct arena *arena;         // owns it and all it points to but the ring
     struct sched_rows rows;
     struct order_room *order_room; // NULL: the algorithm needs no order
     // BALANCE_HASH

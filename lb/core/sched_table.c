@@ -91,17 +91,17 @@ static struct sched_table build_table(const struct sched_rows *rows, uint32_t n,
 void sched_build_tables(struct scheduler *s, const struct board *board)
 {
     const struct sched_rows *rows = &s->rows;
-    uint32_t n = s->backend->n_servers, working = 0, first_spare = n;
+    uint32_t n = s->backend->n_servers, working = 0, first_standby = n;
     for (uint32_t i = 0; i < n; i++) {
         const struct server *server = &s->backend->servers[i];
         if (!sched_usable(board, server))
             continue;
-        rows->servers[stands_by(board, server) ? --first_spare : working++] = server;
+        rows->servers[stands_by(board, server) ? --first_standby : working++] = server;
     }
     s->workers = build_table(rows, working, board);
-    struct sched_rows rest = {rows->slots + first_spare, rows->limits + first_spare,
-                              rows->shares + first_spare, rows->servers + first_spare};
-    reverse(rest.servers, n - first_spare);
-    sort_by_tier(rest.servers, n - first_spare);
-    s->spares = build_table(&rest, n - first_spare, board);
+    struct sched_rows rest = {rows->slots + first_standby, rows->limits + first_standby,
+                              rows->shares + first_standby, rows->servers + first_standby};
+    reverse(rest.servers, n - first_standby);
+    sort_by_tier(rest.servers, n - first_standby);
+    s->standbys = build_table(&rest, n - first_standby, board);
 }

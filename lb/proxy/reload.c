@@ -124,18 +124,15 @@ static void reload_listeners(struct worker *w)
 // NULL: why not was logged.
 static struct config *load(int fd)
 {
+    char why[BUNDLE_WHY];
     struct str text;
-    struct findings findings;
     if (!channel_text_map(fd, &text)) {
         log_error("a new configuration came as something that is no sealed memory");
         return NULL;
     }
-    findings_init(&findings);
-    struct config *c = bundle_load(text, &findings);
+    struct config *c = bundle_load(text, why);
     if (c == NULL)
-        log_error("a new configuration does not load here: %s",
-                  findings.count > 0 ? findings.items[0].message : "it is of another version");
-    findings_free(&findings);
+        log_error("a new configuration does not load here: %s", why);
     channel_text_done(text);
     return c;
 }

@@ -33,10 +33,8 @@ static void test_order_and_numbers(void **state)
     assert_non_null(e);
     events_listen(e, count_call, &calls);
     assert_null(events_after(e, 0));
-    assert_int_equal(events_last(e), START - 1);
     add(e, 3);
     assert_int_equal(calls, 3);
-    assert_int_equal(events_last(e), START + 2);
     uint64_t since = 0;
     for (uint64_t id = START; id < START + 3; id++) {
         const struct event *event = events_after(e, since);
@@ -63,9 +61,9 @@ static void test_the_oldest_ones_go(void **state)
     add(e, 1);
     assert_int_equal(events_after(e, 0)->id, START + 1);
     assert_string_equal(events_after(e, 0)->text, "event 2");
-    assert_string_equal(events_after(e, events_last(e) - 1)->text, "event 1");
+    assert_string_equal(events_after(e, START + EVENTS_KEPT - 1)->text, "event 1");
     add(e, 2 * EVENTS_KEPT);
-    assert_int_equal(events_after(e, START)->id, events_last(e) - EVENTS_KEPT + 1);
+    assert_int_equal(events_after(e, START)->id, START + 2 * EVENTS_KEPT + 1);
     events_free(e);
 }
 

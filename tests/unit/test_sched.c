@@ -338,9 +338,9 @@ static void takes_weights_from_the_board(void **state)
     }
 }
 
-// ---- workers and spares -----------------------------------------------------------------------
+// ---- workers and standbys -----------------------------------------------------------------------
 
-static void leaves_spares_alone_while_a_worker_is_fine(void **state)
+static void leaves_standbys_alone_while_a_worker_is_fine(void **state)
 {
     (void)state;
     EACH_BALANCE(balance)
@@ -358,8 +358,8 @@ static void leaves_spares_alone_while_a_worker_is_fine(void **state)
     }
 }
 
-// Workers a, b; spares c (tier 3), d and e (tier 2): each request avoids one more.
-static void takes_spares_in_the_order_of_failover(void **state)
+// Workers a, b; standbys c (tier 3), d and e (tier 2): each request avoids one more.
+static void takes_standbys_in_the_order_of_failover(void **state)
 {
     (void)state;
     EACH_BALANCE(balance)
@@ -384,12 +384,12 @@ static void takes_spares_in_the_order_of_failover(void **state)
         fixture_avoid(&f, 3);
         expect_seen(&f, 1u << 0); // a worker that is not skipped, then
         fixture_skip(&f, 0);
-        expect_seen(&f, 1u << 4); // a spare, when no worker is left that is not
+        expect_seen(&f, 1u << 4); // a standby, when no worker is left that is not
         fixture_close(&f);
     }
 }
 
-static void takes_spares_when_nobody_works(void **state)
+static void takes_standbys_when_nobody_works(void **state)
 {
     (void)state;
     EACH_BALANCE(balance)
@@ -421,7 +421,7 @@ static void says_full_when_all_workers_are(void **state)
     {
         struct fixture f;
         limited(&f, *balance, 3, (const uint32_t[]){2, 1, 1});
-        fixture_standby(&f, "001"); // a spare is not for more work, but for a worker that is bad
+        fixture_standby(&f, "001"); // a standby is not for more work, but for a worker that is bad
         fixture_load(&f, 0, 1);
         fixture_load(&f, 1, 1);
         expect_seen(&f, 1);
@@ -447,7 +447,7 @@ static void never_takes_a_full_one_as_a_last_resort(void **state)
         fixture_skip(&f, 0);
         assert_int_equal(fixture_result(&f), PICK_FULL); // waits for b rather than trying a
         fixture_avoid(&f, 1);
-        expect_seen(&f, 4); // b failed this request: the spare
+        expect_seen(&f, 4); // b failed this request: the standby
         fixture_avoid(&f, 2);
         expect_seen(&f, 1); // a is left, skipped or not
         fixture_load(&f, 0, 5);
@@ -456,7 +456,7 @@ static void never_takes_a_full_one_as_a_last_resort(void **state)
     }
 }
 
-static void a_full_spare_is_waited_for(void **state)
+static void a_full_standby_is_waited_for(void **state)
 {
     (void)state;
     struct fixture f;
@@ -547,12 +547,12 @@ int main(void)
         cmocka_unit_test(changes_nothing_before_the_epoch_moves),
         cmocka_unit_test(builds_from_words_that_change_meanwhile),
         cmocka_unit_test(takes_weights_from_the_board),
-        cmocka_unit_test(leaves_spares_alone_while_a_worker_is_fine),
-        cmocka_unit_test(takes_spares_in_the_order_of_failover),
-        cmocka_unit_test(takes_spares_when_nobody_works),
+        cmocka_unit_test(leaves_standbys_alone_while_a_worker_is_fine),
+        cmocka_unit_test(takes_standbys_in_the_order_of_failover),
+        cmocka_unit_test(takes_standbys_when_nobody_works),
         cmocka_unit_test(says_full_when_all_workers_are),
         cmocka_unit_test(never_takes_a_full_one_as_a_last_resort),
-        cmocka_unit_test(a_full_spare_is_waited_for),
+        cmocka_unit_test(a_full_standby_is_waited_for),
         cmocka_unit_test(limits_follow_the_slow_start),
         cmocka_unit_test(fills_to_the_limit_over_several_processes),
     };
