@@ -129,12 +129,12 @@ static struct finding *fail(struct merge *m, struct span at, const char *fmt, co
     return diag_error(m->files->findings, at, "config.include", "%s", message);
 }
 
-const char *include_beside(struct arena *a, const struct conf_file *file, struct str pattern)
+const char *include_beside(struct arena *a, const struct conf_file *file, struct str path)
 {
     const char *slash = strrchr(file->name, '/');
-    if (pattern.p[0] == '/' || slash == NULL)
-        return arena_strdup(a, pattern);
-    return arena_printf(a, "%.*s/%.*s", (int)(slash - file->name), file->name, STR_FMT(pattern));
+    if (path.p[0] == '/' || slash == NULL)
+        return arena_strdup(a, path);
+    return arena_printf(a, "%.*s/%.*s", (int)(slash - file->name), file->name, STR_FMT(path));
 }
 
 static bool is_being_read(const struct level *l, const char *path)
