@@ -148,11 +148,10 @@ static void give_up_on(struct tree *t, struct child *c, const char *why)
 }
 
 // The sockets that are new to a worker, in packets.
-static bool tell_listeners(const struct tree *t, struct child *c, uint32_t first_new)
+static void tell_listeners(const struct tree *t, struct child *c, uint32_t first_new)
 {
     struct message m = {.type = MSG_LISTENERS};
     int fds[CHANNEL_FDS_MAX];
-    bool fine = true;
     for (uint32_t i = 0; i < t->listeners->n; i++) {
         const struct listener_set *set = &t->listeners->sets[i];
         if (set->number < first_new)
@@ -160,13 +159,16 @@ static bool tell_listeners(const struct tree *t, struct child *c, uint32_t first
         m.id[m.n_fds] = set->number;
         fds[m.n_fds++] = set->fds[c->row];
         if (m.n_fds == CHANNEL_FDS_MAX) {
-            fine = child_tell(c, &m, fds) && fine;
+            (void)child_tell(c, &m, fds);
             m.n_fds = 0;
         }
     }
-    return (m.n_fds == 0 || child_tell(c, &m, fds)) && fine;
+    if (m.n_fds > 0)
+        (void)child_tell(c, &m, fds);
 }
 
+// Who cannot be told is dying as a rule: its successor begins with what is in force. Who lives on
+// is replaced like any that has not taken it, and cannot take it without its sockets.
 static void tell_all(struct tree *t, const struct loading *l)
 {
     const struct message m = {
@@ -175,10 +177,10 @@ static void tell_all(struct tree *t, const struct loading *l)
         struct child *c = &t->children[i];
         if (!concerns(c))
             continue;
-        bool fine = c->kind != CHILD_WORKER || tell_listeners(t, c, l->first_new_listener);
         const int *fd = c->kind == CHILD_CONTROL ? &l->control_fd : &l->bundle_fd;
-        if (!fine || !child_tell(c, &m, fd))
-            give_up_on(t, c, "cannot be told of");
+        if (c->kind == CHILD_WORKER)
+            tell_listeners(t, c, l->first_new_listener);
+        (void)child_tell(c, &m, fd);
     }
 }
 

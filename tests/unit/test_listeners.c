@@ -92,11 +92,27 @@ static bool listens_on(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &len) == 0 && value == 1;
 }
 
-// An address on this machine that was free a moment ago.
+// Whether nobody has the port under any address of this machine.
+static bool port_is_free(uint16_t port)
+{
+    struct addr a;
+    assert_true(addr_parse_ip(STR("0.0.0.0"), port, &a));
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
+    bool free = bind(fd, &a.sa, a.len) == 0;
+    (void)close(fd);
+    return free;
+}
+
+// An address on this machine that was free a moment ago. Its port is not one that the kernel gives
+// to outgoing connections, which others may open between this and the bind.
 static void free_address(struct listen *l, const char *host)
 {
+    static uint32_t tried;
     uint16_t port;
-    (void)close(stranger(&port));
+    do
+        port = (uint16_t)(12000 + ((uint32_t)getpid() * 16 + tried++) % 8000);
+    while (!port_is_free(port));
     assert_true(addr_parse_ip(str_of(host), port, &l->addr));
 }
 

@@ -24,7 +24,9 @@ def environment(tmp_path, extra=None):
     """The environment of everything we start: sanitizers write their reports below tmp_path."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("EVLB_")}
     env.pop("http_proxy", None)
-    env["ASAN_OPTIONS"] = (f"halt_on_error=1:detect_leaks=1:exitcode=99:"
+    # freed memory is kept back for a while, but so little that growth shows as a leak
+    env["ASAN_OPTIONS"] = (f"halt_on_error=1:detect_leaks=1:exitcode=99:quarantine_size_mb=2:"
+                           f"thread_local_quarantine_size_kb=64:"
                            f"log_path={tmp_path}/sanitizer")
     env["UBSAN_OPTIONS"] = f"halt_on_error=1:print_stacktrace=1:log_path={tmp_path}/sanitizer"
     env["LSAN_OPTIONS"] = "exitcode=99"
@@ -87,11 +89,13 @@ def wrk(url, duration=2, connections=16, threads=1, headers=(), script=None):
 
 class Load:
     """wrk in the background until .stop(), which returns what wrk() does. A context manager: no
-    error may have happened when it is left."""
+    more answers (`non_2xx`) and connections (`cut`) may have been bad when it is left."""
 
     LONGEST = 300
 
-    def __init__(self, url, connections=16, threads=1, headers=(), script=None):
+    def __init__(self, url, connections=16, threads=1, headers=(), script=None,
+                 non_2xx=0, cut=0):
+        self.non_2xx, self.cut = non_2xx, cut
         command = _wrk_command(url, self.LONGEST, connections, threads, headers, script)
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                         text=True, start_new_session=True)
@@ -109,7 +113,8 @@ class Load:
     def __exit__(self, kind, *rest):
         result = self.stop()
         if kind is None:
-            assert result["requests"] > 0 and result["errors"] == 0, result
+            assert result["requests"] > 0 and result["non_2xx"] <= self.non_2xx, result
+            assert result["socket_errors"] <= self.cut, result
 
 
 class Stack:
