@@ -532,8 +532,8 @@ def test_a_hundred_reloads(evlb, sim, load):
 
 
 def growth_allowed():
-    """KiB. Sanitizers keep freed memory for a while, so that only a gross leak shows there."""
-    return 65536 if sanitized() else 400
+    """KiB. Sanitizers keep 2 MiB of freed memory for a while."""
+    return 3072 if sanitized() else 400
 
 
 def sanitized():
