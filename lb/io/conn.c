@@ -32,7 +32,7 @@ void conn_init(struct conn *c, const struct transport *t, int fd, void (*on_read
     ev_io_init(&c->watcher, on_event, fd, 0);
     c->ready = CONN_READ | CONN_WRITE;
     c->watched = c->wanted = c->finished = 0;
-    c->pending = false;
+    c->pending = c->unfinished = false;
     c->error = 0;
     c->tls = NULL;
 }

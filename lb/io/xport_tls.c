@@ -38,12 +38,33 @@ struct tls_conn {
 
 static struct pool tls_conns = POOL("tls connections", struct tls_conn, 64);
 
+// ---- the end ----------------------------------------------------------------------------------
+
+// Sends close_notify. False: the socket has no room for it now.
+static bool say_goodbye(struct conn *c)
+{
+    struct tls_conn *t = c->tls;
+    if (!t->established || t->retry > 0 || t->end == IO_ERR)
+        return true; // there is none to send
+    ERR_clear_error();
+    int result = SSL_shutdown(t->ssl);
+    return result >= 0 || SSL_get_error(t->ssl, result) != SSL_ERROR_WANT_WRITE;
+}
+
+static void finish(struct conn *c)
+{
+    c->unfinished = !say_goodbye(c);
+    if (!c->unfinished)
+        transport_plain.finish(c);
+}
+
 // ---- events -----------------------------------------------------------------------------------
 
 // What the socket is to be watched for, so that the owner learns of `events`.
-static int raw_events(const struct tls_conn *t, int events)
+static int raw_events(const struct conn *c, int events)
 {
-    int raw = 0;
+    const struct tls_conn *t = c->tls;
+    int raw = c->unfinished ? EV_WRITE : 0;
     if (events & CONN_READ)
         raw |= t->read_wants_write ? EV_WRITE : EV_READ;
     if (events & CONN_WRITE)
@@ -65,6 +86,12 @@ static void watch_raw(struct conn *c, int raw)
     ev_io_start(t->loop->ev, &c->watcher);
 }
 
+static void tls_finish(struct conn *c)
+{
+    finish(c);
+    watch_raw(c, raw_events(c, c->watched));
+}
+
 static void on_event(struct ev_loop *ev, ev_io *watcher, int raw)
 {
     struct conn *c = container_of(watcher, struct conn, watcher);
@@ -74,6 +101,8 @@ static void on_event(struct ev_loop *ev, ev_io *watcher, int raw)
         events |= CONN_READ;
     if ((raw & EV_READ) && t->write_wants_read)
         events |= CONN_WRITE;
+    if ((raw & EV_WRITE) && c->unfinished)
+        tls_finish(c);
     conn_event(c, ev_userdata(ev), events);
 }
 
@@ -82,7 +111,7 @@ static void tls_watch(struct conn *c, struct loop *l, int events)
     struct tls_conn *t = c->tls;
     t->loop = l;
     c->watched = (uint8_t)events;
-    watch_raw(c, raw_events(t, events));
+    watch_raw(c, raw_events(c, events));
 }
 
 static void tls_announce(struct conn *c, struct loop *l)
@@ -114,7 +143,7 @@ static enum io failed(struct conn *c, int result, int error, bool writing)
                        : TLS_ERROR_PROTOCOL;
         return IO_ERR;
     }
-    watch_raw(c, raw_events(t, c->watched));
+    watch_raw(c, raw_events(c, c->watched));
     return IO_AGAIN;
 }
 
@@ -218,23 +247,6 @@ static enum io tls_sendv(struct conn *c, const struct iovec *iov, int n, size_t 
     return *sent > 0 ? IO_OK : r;
 }
 
-// ---- the end ----------------------------------------------------------------------------------
-
-static void say_goodbye(struct conn *c)
-{
-    struct tls_conn *t = c->tls;
-    if (!t->established || t->retry > 0 || t->end == IO_ERR)
-        return;
-    ERR_clear_error();
-    (void)SSL_shutdown(t->ssl);
-}
-
-static void tls_finish(struct conn *c)
-{
-    say_goodbye(c);
-    transport_plain.finish(c);
-}
-
 static int tls_pending_error(struct conn *c)
 {
     return transport_plain.pending_error(c);
@@ -252,7 +264,7 @@ static void tls_close(struct conn *c, struct loop *l, bool reset)
         ev_io_stop(l->ev, &c->watcher); // an announcement, too
     c->watched = 0;
     if (!reset && !c->finished)
-        say_goodbye(c);
+        (void)say_goodbye(c);
     SSL_free(t->ssl);
     tls_server_drop(t->server);
     pool_put(&tls_conns, t);

@@ -8,6 +8,7 @@
 
 #include "base/pool.h"
 #include "io/sock.h"
+#include "io/tls.h"
 #include "proto/proxy_hdr.h"
 #include "proxy/generation.h"
 #include "proxy/handshake.h"
@@ -68,9 +69,27 @@ static void bury(struct grave *g)
     pool_put(&sessions, container_of(g, struct session, grave));
 }
 
+// TLS ends with a message of its own. Behind a bulk of data it may have to wait until the client
+// has taken some: to close now would make the whole look truncated.
+static bool waits_to_end(struct session *s)
+{
+    if (!conn_is_tls(&s->client) || s->lingering || s->handshaking)
+        return false;
+    conn_finish(&s->client);
+    if (!s->client.unfinished)
+        return false;
+    s->lingering = true;
+    timer_set(&s->w->loop.wheel, &s->timer,
+              s->w->loop.now_ms + s->listener->frontend->timeout.client);
+    conn_want(&s->client, &s->w->loop, CONN_WRITE);
+    return true;
+}
+
 void session_close(struct session *s, bool reset)
 {
     struct worker *w = s->w;
+    if (!reset && waits_to_end(s))
+        return;
     lb_assert(!s->dead && s->work == NULL);
     s->dead = true;
     timer_clear(&s->timer);
@@ -124,6 +143,10 @@ void session_idle(struct session *s)
 static void linger_more(struct session *s)
 {
     char waste[16384];
+    if (s->client.unfinished) {
+        conn_want(&s->client, &s->w->loop, CONN_WRITE);
+        return;
+    }
     while (s->client.ready & CONN_READ) {
         size_t got = 0;
         enum io r = conn_recv(&s->client, waste, sizeof(waste), &got);

@@ -127,6 +127,23 @@ def test_close_notify_comes_before_the_end(web, ca):
     assert total > 100000
 
 
+def test_close_notify_waits_behind_a_bulk_of_data(web, ca):
+    """A client that reads slowly: the end has no room in the socket when the data is gone."""
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    raw.connect(("127.0.0.1", web.port))
+    with tls.context(ca).wrap_socket(raw, server_hostname="a.test") as s:
+        s.suppress_ragged_eofs = False
+        s.settimeout(10)
+        s.sendall(b"GET /?size=6000000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        time.sleep(0.3)
+        total = 0
+        while data := s.recv(16384):
+            total += len(data)
+            time.sleep(0.001)
+    assert total > 6000000
+
+
 def test_a_truncated_upload_is_not_passed_on_as_whole(web, ca):
     s = tls.connect(web.port, "a.test", tls.context(ca))
     s.sendall(b"POST /?size=3 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n" + b"u" * 500)

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+// The TLS transport over a socket pair, with OpenSSL's own client at the other end: what its owner
+// relies on where the socket alone does not tell (conn.h, pending and unfinished).
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "io/tls.h"
+
+struct fixture {
+    struct loop loop;
+    struct conn conn; // the server
+    struct tls_server *server;
+    SSL_CTX *ctx;
+    SSL *client;
+    int fd; // of the client
+    int calls;
+};
+
+static struct fixture *current; // of the test that runs
+
+static void on_ready(struct conn *c)
+{
+    (void)c;
+    current->calls++;
+}
+
+// A fresh key and a certificate for it, in one PEM text.
+static struct str make_pem(BIO *out)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *x = X509_new();
+    X509_gmtime_adj(X509_getm_notBefore(x), 0);
+    X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+    X509_set_pubkey(x, key);
+    assert_true(X509_sign(x, key, EVP_sha256()) > 0);
+    assert_int_equal(PEM_write_bio_X509(out, x), 1);
+    assert_int_equal(PEM_write_bio_PrivateKey(out, key, NULL, NULL, 0, NULL, NULL), 1);
+    X509_free(x);
+    EVP_PKEY_free(key);
+    char *text;
+    long n = BIO_get_mem_data(out, &text);
+    return (struct str){text, (size_t)n};
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = current = test_calloc(1, sizeof(*f));
+    BIO *out = BIO_new(BIO_s_mem());
+    char why[TLS_WHY_MAX];
+    int fds[2];
+    const struct str pem = make_pem(out);
+    const struct pem_pair cert = {.file = "x", .key_file = "x", .chain = pem, .key = pem};
+    const struct tls_settings settings = {
+        .certs = &cert, .n_certs = 1, .ciphers = "", .groups = "", .context = STR("x")};
+    f->server = tls_server_new(&settings, why);
+    BIO_free(out);
+    assert_non_null(f->server);
+    assert_return_code(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    f->fd = fds[1];
+    loop_init(&f->loop, ev_loop_new(EVFLAG_NOENV));
+    conn_init(&f->conn, &transport_plain, fds[0], on_ready);
+    assert_true(tls_attach(&f->conn, f->server));
+    f->ctx = SSL_CTX_new(TLS_client_method());
+    f->client = SSL_new(f->ctx);
+    SSL_set_fd(f->client, f->fd);
+    enum io r;
+    while ((r = tls_accept(&f->conn)) == IO_AGAIN || !SSL_is_init_finished(f->client))
+        (void)SSL_connect(f->client);
+    assert_int_equal(r, IO_OK);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    conn_close(&f->conn, &f->loop, false);
+    tls_server_drop(f->server);
+    SSL_free(f->client);
+    SSL_CTX_free(f->ctx);
+    (void)close(f->fd);
+    ev_loop_destroy(f->loop.ev);
+    test_free(f);
+    return 0;
+}
+
+static void turn(struct fixture *f)
+{
+    ev_run(f->loop.ev, EVRUN_NOWAIT);
+}
+
+// Bytes that wait inside of OpenSSL are announced to whoever waits for them, though the socket is
+// empty; and no more often than that.
+static void test_pending_bytes_are_announced(void **state)
+{
+    struct fixture *f = *state;
+    char bytes[100] = {0};
+    size_t got;
+    assert_int_equal(SSL_write(f->client, bytes, sizeof(bytes)), sizeof(bytes));
+    assert_int_equal(conn_recv(&f->conn, bytes, 60, &got), IO_OK);
+    assert_int_equal(got, 60);
+    conn_want(&f->conn, &f->loop, CONN_READ);
+    turn(f);
+    assert_int_equal(f->calls, 1);
+    assert_int_equal(conn_recv(&f->conn, bytes, sizeof(bytes), &got), IO_OK);
+    assert_int_equal(got, 40);
+    assert_false(f->conn.ready & CONN_READ); // a short read: nothing is left
+    conn_want(&f->conn, &f->loop, CONN_READ);
+    turn(f);
+    assert_int_equal(f->calls, 1);
+}
+
+// The end that came with the last bytes is not lost, whether or not the socket ends, too.
+static void test_an_end_behind_the_last_bytes(void **state)
+{
+    struct fixture *f = *state;
+    char bytes[100] = {0};
+    size_t got;
+    assert_int_equal(SSL_write(f->client, bytes, 10), 10);
+    assert_true(SSL_shutdown(f->client) >= 0);
+    assert_int_equal(conn_recv(&f->conn, bytes, sizeof(bytes), &got), IO_OK);
+    assert_int_equal(got, 10);
+    assert_true(f->conn.ready & CONN_READ);
+    conn_want(&f->conn, &f->loop, CONN_READ);
+    turn(f);
+    assert_int_equal(f->calls, 1);
+    assert_int_equal(conn_recv(&f->conn, bytes, sizeof(bytes), &got), IO_EOF);
+}
+
+static void test_a_truncated_end_is_an_error(void **state)
+{
+    struct fixture *f = *state;
+    char byte;
+    size_t got;
+    assert_return_code(shutdown(f->fd, SHUT_WR), 0);
+    assert_int_equal(conn_recv(&f->conn, &byte, 1, &got), IO_ERR);
+    assert_int_equal(f->conn.error, TLS_ERROR_TRUNCATED);
+}
+
+// A socket without room: close_notify and the FIN behind it go when there is some.
+static void test_the_end_waits_for_room(void **state)
+{
+    struct fixture *f = *state;
+    static char junk[4096];
+    char waste[65536];
+    while (send(f->conn.watcher.fd, junk, sizeof(junk), MSG_NOSIGNAL) > 0 ||
+           send(f->conn.watcher.fd, junk, 1, MSG_NOSIGNAL) > 0)
+        continue;
+    conn_finish(&f->conn);
+    assert_true(f->conn.unfinished);
+    conn_want(&f->conn, &f->loop, CONN_READ);
+    turn(f);
+    assert_true(f->conn.unfinished);
+    while (recv(f->fd, waste, sizeof(waste), 0) > 0)
+        continue;
+    turn(f);
+    assert_false(f->conn.unfinished);
+    assert_true(recv(f->fd, waste, sizeof(waste), 0) > 0); // close_notify
+    assert_int_equal(recv(f->fd, waste, sizeof(waste), 0), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_pending_bytes_are_announced, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_end_behind_the_last_bytes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_truncated_end_is_an_error, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_end_waits_for_room, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
