@@ -72,7 +72,9 @@ struct board_dim {
 #define WORKER_COUNTERS(X) \
     X(ACCEPT_ERRORS, "accept_errors") \
     X(REFUSED_SESSIONS, "refused_sessions") \
-    X(LOG_DROPPED, "log_dropped")
+    X(LOG_DROPPED, "log_dropped") \
+    X(SLOW_TURNS, "slow_turns") \
+    X(LONGEST_TURN_US, "longest_turn_us")
 // clang-format on
 
 #define X(id, name) SERVER_##id,

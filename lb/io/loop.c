@@ -9,11 +9,16 @@
 
 #include <time.h>
 
-uint64_t clock_monotonic_ms(void)
+static uint64_t clock_monotonic_us(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+uint64_t clock_monotonic_ms(void)
+{
+    return clock_monotonic_us() / 1000;
 }
 
 int64_t clock_wall_ms(void)
@@ -48,9 +53,20 @@ static void on_after(struct ev_loop *ev, ev_check *after, int events)
 {
     (void)ev, (void)events;
     struct loop *l = after->data;
-    l->now_ms = clock_monotonic_ms();
+    l->turn_us = clock_monotonic_us();
+    l->now_ms = l->turn_us / 1000;
     if (l->now_ms >= l->wake_ms)
         wheel_advance(&l->wheel, l->now_ms);
+}
+
+// Whoever waited for this turn to end waited as long as it took.
+static void look_at_turn(struct loop *l)
+{
+    if (l->on_slow_turn == NULL || l->turn_us == 0)
+        return;
+    uint64_t took_us = clock_monotonic_us() - l->turn_us;
+    if (took_us >= LOOP_SLOW_US)
+        l->on_slow_turn(l, took_us);
 }
 
 static void on_before(struct ev_loop *ev, ev_prepare *before, int events)
@@ -58,6 +74,7 @@ static void on_before(struct ev_loop *ev, ev_prepare *before, int events)
     (void)events;
     struct loop *l = before->data;
     loop_end_turn(l);
+    look_at_turn(l);
     uint64_t next = wheel_next_ms(&l->wheel);
     if (next == l->wake_ms)
         return;

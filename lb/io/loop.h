@@ -8,13 +8,17 @@
 
 #include "io/timer.h"
 
+#define LOOP_SLOW_US 5000u // a turn that takes longer is worth knowing of
+
 struct loop {
     struct ev_loop *ev; // NULL in a simulation
     uint64_t now_ms;    // CLOCK_MONOTONIC at the start of this turn
     struct wheel wheel;
     struct list chores;    // struct chore: run when the turn is over
     struct list graveyard; // struct grave: freed after that
-    uint64_t wake_ms;      // what `alarm` is set to; UINT64_MAX: not set
+    uint64_t turn_us;      // CLOCK_MONOTONIC at the start of this turn
+    void (*on_slow_turn)(struct loop *l, uint64_t took_us); // NULL: nobody wants to know
+    uint64_t wake_ms; // what `alarm` is set to; UINT64_MAX: not set
     ev_timer alarm;
     ev_prepare before;
     ev_check after;

@@ -208,7 +208,8 @@ static const char *set_up(struct identity *i, struct tls_server *t)
     if (!set_ciphers(i->ctx, t->arena, CIPHERS) ||
         (s->ciphers[0] != '\0' && !set_ciphers(i->ctx, t->arena, s->ciphers)))
         return "'ciphers' names none that OpenSSL knows";
-    if (SSL_CTX_set1_groups_list(i->ctx, s->groups[0] != '\0' ? s->groups : GROUPS) != 1)
+    char *groups = arena_strdup(t->arena, str_of(s->groups[0] != '\0' ? s->groups : GROUPS));
+    if (SSL_CTX_set1_groups_list(i->ctx, groups) != 1)
         return "'groups' names one that OpenSSL does not know";
     return use_cert(i->ctx, i->certs[KEY_ECDSA]) && use_cert(i->ctx, i->certs[KEY_RSA])
                ? NULL

@@ -13,6 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define KEEPALIVE_IDLE_S 120
+#define KEEPALIVE_EVERY_S 15
+#define KEEPALIVE_TRIES 4
 #define BACKLOG 4096 // the kernel lowers it to net.core.somaxconn
 #define DEFER_ACCEPT_SECONDS 1
 #define TRIALS 10 // of an address in use: an evlb that was killed a moment ago may still hold it
@@ -73,13 +76,27 @@ void listen_set_mode(int fd, enum mode mode)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds));
 }
 
+static bool set_number(int fd, int option, int value)
+{
+    return setsockopt(fd, IPPROTO_TCP, option, &value, sizeof(value)) == 0;
+}
+
+// A client that has vanished without a word (power, network) is noticed in three minutes of
+// silence, also where the timeout is long: tunnels, layer 4.
+static bool set_keepalive(int fd)
+{
+    return set_on(fd, SOL_SOCKET, SO_KEEPALIVE) && set_number(fd, TCP_KEEPIDLE, KEEPALIVE_IDLE_S) &&
+           set_number(fd, TCP_KEEPINTVL, KEEPALIVE_EVERY_S) &&
+           set_number(fd, TCP_KEEPCNT, KEEPALIVE_TRIES);
+}
+
 int listen_tcp(const struct listen *l, enum mode mode)
 {
     int fd = bind_tcp(l, true);
     if (fd < 0)
         return fd;
     // inherited by accepted sockets
-    if (!set_on(fd, IPPROTO_TCP, TCP_NODELAY))
+    if (!set_on(fd, IPPROTO_TCP, TCP_NODELAY) || !set_keepalive(fd))
         return close_with(fd, errno);
     listen_set_mode(fd, mode);
     if (listen(fd, BACKLOG) < 0)

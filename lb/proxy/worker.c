@@ -124,6 +124,14 @@ static int dial(struct worker *w, const struct addr *to, bool has_data)
     return sock_connect(to, has_data);
 }
 
+static void on_slow_turn(struct loop *l, uint64_t took_us)
+{
+    struct worker *w = container_of(l, struct worker, loop);
+    uint64_t *longest = &w->count->worker[WORKER_LONGEST_TURN_US];
+    w->count->worker[WORKER_SLOW_TURNS]++;
+    *longest = MAX_OF(*longest, took_us);
+}
+
 static void init_pools(struct worker *w)
 {
     w->idle = xcalloc(w->board->dim.servers, sizeof(*w->idle)); // memory as slots come into use
@@ -166,6 +174,7 @@ void worker_init(struct worker *w, const struct worker_setup *setup, struct ev_l
     w->control_wake_fd = setup->control_wake_fd;
     if (w->wake_fds != NULL)
         ev_io_init(&w->wake, on_wake, w->wake_fds[w->id], EV_READ);
+    w->loop.on_slow_turn = on_slow_turn;
     init_pools(w);
     queue_init(w);
     warm_init(w);
