@@ -265,7 +265,8 @@ static void test_idle_timeout_changed(void **state)
 static void test_pinned(void **state)
 {
     (void)state;
-    const char *const to[] = {TWO TIMEOUT("keep-alive: 5s"), OTHER, "reuse: never\n" TWO};
+    static const char never[] = "reuse: never\n" TWO;
+    const char *const to[] = {TWO TIMEOUT("keep-alive: 5s"), OTHER, never};
     for (size_t i = 0; i < ARRAY_LEN(to); i++) {
         for (int busy = 0; busy < 2; busy++) {
             struct sim *t = sim_new(TWO);
