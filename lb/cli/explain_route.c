@@ -153,8 +153,10 @@ static int decide(struct verdict *v)
         return EXIT_OK;
     }
     status = normalise(v);
+    const struct route_facts facts = {
+        .host = v->host, .path = v->path, .tls = str_eq(v->url.scheme, STR("https"))};
     if (status == EXIT_OK)
-        v->route = route_find(v->frontend, v->host, v->path);
+        v->route = route_find(v->frontend, &facts);
     return status;
 }
 

@@ -29,6 +29,8 @@ enum on_server_down { SERVER_DOWN_KEEP, SERVER_DOWN_CLOSE };
 enum resolve { RESOLVE_FIRST, RESOLVE_ALL };
 enum tls_min { TLS_MIN_1_2, TLS_MIN_1_3 };
 enum tls_profile { TLS_INTERMEDIATE, TLS_MODERN };
+enum client_verify { CLIENT_VERIFY_OFF, CLIENT_VERIFY_OPTIONAL, CLIENT_VERIFY_REQUIRED };
+enum route_tls { ROUTE_TERMINATE, ROUTE_PASSTHROUGH };
 
 // What else than a failed connection is tried again, beside what is always safe: bits.
 enum retry_on {
@@ -134,8 +136,9 @@ struct server {
     // host, port and settings, are named NAME.1, NAME.2, ... and differ in the address that DNS
     // gives them. place 0 of 1 for all others.
     uint16_t place, n_places;
-    bool srv;       // `host` is an SRV name: ports and weights come from DNS, too
-    bool added;     // at run time (conf/overlay.h): not in the file
+    bool srv;                     // `host` is an SRV name: ports and weights come from DNS, too
+    bool added;                   // at run time (conf/overlay.h): not in the file
+    const struct server_tls *tls; // NULL: spoken to in plain text
     uint32_t index; // its slot on the board: kept over reloads while backend, name and address
                     // stay the same (process/slots.h)
     struct conf_mark mark;
@@ -178,9 +181,11 @@ enum route_action { ROUTE_BACKEND, ROUTE_REDIRECT, ROUTE_DENY };
 
 // First match wins. A condition that is not given matches everything.
 struct route {
-    const struct host_pattern *hosts; // any of them
+    const struct host_pattern *hosts; // any of them: of the request; of the ClientHello (SNI) where
+                                      // no request is read: mode tcp, ROUTE_PASSTHROUGH
     const struct str *paths;          // any of them: prefixes that end at a segment border
     uint32_t n_hosts, n_paths;
+    enum route_tls tls; // ROUTE_PASSTHROUGH: TLS goes to the backend (of mode tcp) as it comes
     enum route_action action;
     struct backend *backend; // ROUTE_BACKEND
     struct str redirect;     // ROUTE_REDIRECT: "https" or an absolute or local URL; one
@@ -200,6 +205,13 @@ struct certificate {
     struct conf_mark mark;
 };
 
+// A file in PEM format that is no secret: authorities, revocations.
+struct pem_file {
+    const char *file; // NULL: none
+    struct str bytes;
+    struct conf_mark mark;
+};
+
 // TLS with clients; n_certs 0: none.
 struct tls {
     const struct certificate *certs; // the first is the default
@@ -208,7 +220,22 @@ struct tls {
     enum tls_profile profile;
     bool strict_sni;            // clients that name no host of a certificate are refused
     struct str ciphers, groups; // of OpenSSL; empty: those of the profile
+    bool watch;                 // certificates are read anew when their files change
+    enum client_verify client_verify;
+    struct pem_file client_ca;  // who may have signed clients' certificates
+    struct pem_file client_crl; // those that were taken back
     struct conf_mark mark;
+};
+
+// TLS to a server. Its certificate must be valid for server_name, or be that of its address.
+struct server_tls {
+    bool verify;            // false: whoever answers is believed
+    struct pem_file ca;     // who may have signed its certificate; none: the system's
+    struct str server_name; // also sent (SNI); empty: the host, when that is a name
+    const struct certificate *client_cert; // shown to servers that ask; NULL: none
+    enum tls_min min;
+    const struct str *alpn; // offered, best first
+    uint32_t n_alpn;
 };
 
 struct listen {
@@ -233,6 +260,8 @@ struct frontend {
     struct tls tls;          // of listens without their own; listens are what to read
     struct http_limits limits;
     uint32_t max_connections;   // 0: no limit of its own
+    uint32_t max_handshakes;    // TLS handshakes in progress per worker; more wait. 0: no limit
+    uint32_t hsts_s;            // Strict-Transport-Security on answers over TLS; 0: none
     const struct cidr *trusted; // peers whose X-Forwarded-* and PROXY headers are believed
     uint32_t n_trusted;
     struct header_ops headers;

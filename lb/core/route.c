@@ -58,12 +58,17 @@ static const struct str *matching_prefix(const struct route *r, struct str path)
     return NULL;
 }
 
-const struct route *route_find(const struct frontend *f, struct str host, struct str path)
+static bool matches(const struct route *r, const struct route_facts *facts)
+{
+    return any_host_matches(r, facts->host) &&
+           (r->n_paths == 0 || matching_prefix(r, facts->path) != NULL);
+}
+
+const struct route *route_find(const struct frontend *f, const struct route_facts *facts)
 {
     for (uint32_t i = 0; i < f->n_routes; i++) {
-        const struct route *r = &f->routes[i];
-        if (any_host_matches(r, host) && (r->n_paths == 0 || matching_prefix(r, path) != NULL))
-            return r;
+        if (matches(&f->routes[i], facts))
+            return &f->routes[i];
     }
     return NULL;
 }

@@ -10,9 +10,15 @@
 bool route_needs_host(const struct frontend *f);
 bool route_needs_path(const struct frontend *f);
 
-// The first route that matches, NULL when none does. `host` is lower case without port (empty when
-// the request has none), `path` normalised without query.
-const struct route *route_find(const struct frontend *f, struct str host, struct str path);
+// What routes look at.
+struct route_facts {
+    struct str host; // lower case without port; empty when the request has none
+    struct str path; // normalised without query
+    bool tls;        // came over TLS that ends here
+};
+
+// The first route that matches, NULL when none does.
+const struct route *route_find(const struct frontend *f, const struct route_facts *facts);
 
 // Where ROUTE_REDIRECT sends: writes the Location into `out` (no NUL) and returns its length.
 // `target` is the path and query as the client sent them (empty counts as "/"), `host` as above.

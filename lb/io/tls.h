@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// TLS with clients: what a listener needs for it, and the transport of a connection.
+// TLS: what a listener needs for it, and the transport of a connection.
 //
 //   tls_server   certificates, versions, ciphers: built once per configuration, shared by its
 //                connections, freed with the last of them
-//   conn         conn_init() with the plain transport, tls_attach(), tls_accept() until IO_OK;
+//   conn         conn_init() with the plain transport, tls_attach(), tls_handshake() until IO_OK;
 //                from then on like any other
 #ifndef EVLB_TLS_H
 #define EVLB_TLS_H
@@ -54,8 +54,8 @@ enum {
 // The connection is TLS from here on. False: out of memory, it is still what it was.
 bool tls_attach(struct conn *c, struct tls_server *t) MUST_CHECK;
 // Goes on with the handshake. IO_AGAIN: when the loop reports something. IO_ERR: it has failed; the
-// client has been told by an alert.
-enum io tls_accept(struct conn *c) MUST_CHECK;
+// peer has been told by an alert.
+enum io tls_handshake(struct conn *c) MUST_CHECK;
 // Bytes that the client has sent so far, as they were on the wire.
 uint64_t tls_bytes_received(const struct conn *c);
 // After a failed handshake: why, in words that live as long as the process.

@@ -295,7 +295,7 @@ bool tls_attach(struct conn *c, struct tls_server *server)
     return true;
 }
 
-enum io tls_accept(struct conn *c)
+enum io tls_handshake(struct conn *c)
 {
     struct tls_conn *t = c->tls;
     begin_call(c, false);

@@ -67,7 +67,7 @@ static void done(struct session *s)
 
 void handshake_ready(struct session *s)
 {
-    switch (tls_accept(&s->client)) {
+    switch (tls_handshake(&s->client)) {
     case IO_OK:
         done(s);
         return;

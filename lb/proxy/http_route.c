@@ -4,6 +4,7 @@
 // and what is forwarded is never changed by it.
 #include "proxy/http_route.h"
 
+#include "io/tls.h"
 #include "proto/cookie.h"
 #include "proto/uri.h"
 
@@ -56,5 +57,10 @@ const struct route *http_find_route(struct exchange *x, const struct http_head *
         *bad = true;
     if (*bad)
         return NULL;
-    return route_find(f, (struct str){host, host_len}, (struct str){path, path_len});
+    const struct route_facts facts = {
+        .host = {host, host_len},
+        .path = {path, path_len},
+        .tls = conn_is_tls(&x->s->client),
+    };
+    return route_find(f, &facts);
 }

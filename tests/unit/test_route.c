@@ -27,7 +27,8 @@
 static int find(const struct route *routes, uint32_t n, const char *host, const char *path)
 {
     struct frontend f = {.routes = routes, .n_routes = n};
-    const struct route *r = route_find(&f, str_of(host), str_of(path));
+    const struct route *r =
+        route_find(&f, &(struct route_facts){.host = str_of(host), .path = str_of(path)});
     return r != NULL ? (int)(r - routes) : -1;
 }
 

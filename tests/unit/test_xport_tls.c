@@ -73,7 +73,7 @@ static int set_up(void **state)
     f->client = SSL_new(f->ctx);
     SSL_set_fd(f->client, f->fd);
     enum io r;
-    while ((r = tls_accept(&f->conn)) == IO_AGAIN || !SSL_is_init_finished(f->client))
+    while ((r = tls_handshake(&f->conn)) == IO_AGAIN || !SSL_is_init_finished(f->client))
         (void)SSL_connect(f->client);
     assert_int_equal(r, IO_OK);
     *state = f;
