@@ -6,8 +6,9 @@
 
 #include "base/str.h"
 
-#define CLIENT_HELLO_MAX 16384u // of its records together; a longer one is refused
-#define CLIENT_HELLO_ALPNS 8    // of the protocols offered; further ones are not looked at
+#define CLIENT_HELLO_MAX 16384u   // of its records together; a longer one is refused
+#define CLIENT_HELLO_NAME_MAX 253 // bytes of a name
+#define CLIENT_HELLO_ALPNS 8      // of the protocols offered; further ones are not looked at
 
 enum hello_result {
     HELLO_DONE,
@@ -18,8 +19,8 @@ enum hello_result {
 
 struct client_hello {
     uint32_t bytes; // of its records, from the first byte on
-    // Slices of `in` or of `scratch`. A name that no host can have (a NUL, a blank, too long) makes
-    // the hello HELLO_BAD.
+    // Slices of `scratch`. A name that no host can have (empty labels, bytes that are not printable
+    // ASCII, too long) makes the hello HELLO_BAD.
     struct str sni; // lower case, without a dot at its end; empty: none
     struct str alpn[CLIENT_HELLO_ALPNS];
     uint32_t n_alpn;
@@ -27,8 +28,9 @@ struct client_hello {
 };
 
 // `in` is what has come from the connection's first byte on. The hello may be cut into records, and
-// these into reads, anywhere. `scratch` has room for CLIENT_HELLO_MAX bytes; it is used to join
-// what came in several records, and for the name.
+// these into reads, anywhere; what is wrong is refused at the first byte that shows it. What comes
+// behind its last record is not looked at. `scratch`, of CLIENT_HELLO_MAX bytes, gets its message.
+// `out` means something with HELLO_DONE only.
 enum hello_result client_hello_parse(struct str in, char *scratch,
                                      struct client_hello *out) MUST_CHECK;
 
