@@ -152,16 +152,15 @@ struct node *bind_get(const struct object *o, struct node *n, const char *key)
 
 // ---- keys -------------------------------------------------------------------------------------
 
-void bind_report_unknown(struct binder *b, struct finding *x, const struct suggestion *s)
+void bind_report_unknown(struct binder *b, struct finding *x, const struct foreign_word *w,
+                         const struct suggestion *s)
 {
-    if (s->best.p != NULL)
+    if (w != NULL) {
+        FIX(b, x, "%s", w->here);
+        NOTE(b, x, "in %s '%s' means: %s", w->from, w->word, w->meaning);
+    } else if (s->best.p != NULL) {
         FIX(b, x, "did you mean '%.*s'?", STR_FMT(s->best));
-}
-
-static void report_foreign(struct binder *b, struct finding *x, const struct foreign_word *w)
-{
-    FIX(b, x, "%s", w->here);
-    NOTE(b, x, "in %s '%s' is %s", w->from, w->word, w->meaning);
+    }
 }
 
 static void offer_rows(struct suggestion *s, const struct object *o)
@@ -201,9 +200,21 @@ static const struct object *elsewhere(struct str key)
     return general;
 }
 
-static void report_unknown_key(struct binder *b, struct node *key,
+// At the top level: a map or list under a name of the user's own belongs one level down.
+static bool report_own_name(struct binder *b, struct finding *x, const struct node *value)
+{
+    if (value->kind == NODE_SCALAR)
+        return false;
+    bool front = value->kind == NODE_MAP && node_get(value, "listen") != NULL;
+    FIX(b, x, "is it a %s? then move it below '%s'", front ? "frontend" : "backend",
+        front ? "frontends" : "backends");
+    return true;
+}
+
+static void report_unknown_key(struct binder *b, const struct entry *e,
                                const struct object *const objects[3])
 {
+    struct node *key = e->key;
     const struct object *o = objects[0], *other = elsewhere(key->text);
     const struct foreign_word *w = foreign_find(key->text, o->id);
     if (w == NULL)
@@ -214,30 +225,30 @@ static void report_unknown_key(struct binder *b, struct node *key,
     if (!top)
         x->topic = o->path;
     // "server" is a word of HAProxy, but in a timeout it is one of ours in the wrong place
-    if (w != NULL && (other == NULL || strstr(o->path, "timeout") == NULL)) {
-        report_foreign(b, x, w);
-        return;
-    }
     struct suggestion s = suggest_begin(key->text);
     for (size_t i = 0; i < 3 && objects[i] != NULL; i++)
         offer_rows(&s, objects[i]);
+    if (w != NULL && (other == NULL || strstr(o->path, "timeout") == NULL)) {
+        bind_report_unknown(b, x, w, &s);
+        return;
+    }
     if (other == &object_server && o != &object_server)
         FIX(b, x, "'%.*s' belongs to a server; for all of them: server-defaults: {%.*s: ...}",
             SHOW(key->text), SHOW(key->text));
     else if (other != NULL)
         FIX(b, x, "'%.*s' belongs to %s", SHOW(key->text), other->title);
-    else
-        bind_report_unknown(b, x, &s);
+    else if (s.best.p != NULL || !top || !report_own_name(b, x, e->value))
+        bind_report_unknown(b, x, NULL, &s);
     if (s.best.p == NULL || other != NULL)
         note_keys(b, x, o);
 }
 
 static void report_planned(struct binder *b, struct node *key, const struct row *row)
 {
-    struct finding *x = bind_bad(b, row, key, "config.planned",
-                                 "'%s' is planned but not in this version yet", row->key);
+    struct finding *x =
+        bind_bad(b, row, key, "config.planned", "'%s' is not in this version", row->key);
     x->topic = NULL;
-    FIX(b, x, "remove it for now");
+    FIX(b, x, "leave it out: it is planned for a later one");
     NOTE(b, x, "%s: %s", row->key, row->doc);
 }
 
@@ -251,7 +262,7 @@ void bind_check_keys(struct binder *b, struct node *map, const struct object *co
         if (key->poisoned || bind_is_extension(key))
             continue;
         if (row == NULL)
-            report_unknown_key(b, key, objects);
+            report_unknown_key(b, &map->entries[i], objects);
         else if (row->type == VALUE_PLANNED)
             report_planned(b, key, row);
     }
@@ -421,9 +432,22 @@ static void report_homeless(struct binder *b, struct node *key, const struct obj
     FIX(b, x, "move it into %s", o->title);
 }
 
+// `backend: {app: [...]}`, which is the name of one backend here.
+static void check_singular(struct binder *b)
+{
+    struct entry *e = node_entry(b->tree, STR("backend"));
+    if (e == NULL || e->key->poisoned || e->value->kind == NODE_SCALAR)
+        return;
+    struct finding *x = bind_bad(b, NULL, e->key, "config.unknown-key",
+                                 "'backend' at the top level names one backend");
+    FIX(b, x, "did you mean 'backends'?");
+    e->value->poisoned = true;
+}
+
 static void check_top_level(struct binder *b)
 {
     const struct object *const all[3] = {&object_root, &object_frontend, &object_backend};
+    check_singular(b);
     bind_check_keys(b, b->tree, all);
     if (has_short_form(b))
         return;

@@ -73,7 +73,9 @@ bool bind_is_line(struct binder *b, const struct row *row, struct node *n, struc
 bool bind_is_extension(const struct node *key);
 // The words of a row: "a, b, c".
 const char *bind_word_list(struct binder *b, const struct row *row);
-void bind_report_unknown(struct binder *b, struct finding *x, const struct suggestion *s);
+// What is meant by an unknown word: `w`, unless it is NULL, else the suggestion, if there is one.
+void bind_report_unknown(struct binder *b, struct finding *x, const struct foreign_word *w,
+                         const struct suggestion *s);
 
 // ---- kinds of values --------------------------------------------------------------------------
 typedef void bind_fn(struct binder *b, const struct row *row, struct node *n, void *target);

@@ -21,12 +21,7 @@ static void report_hash_on(struct binder *b, const struct row *row, struct node 
         bind_bad(b, row, n, "config.enum", "unknown hash key '%.*s'", SHOW(n->value));
     for (const char *const *w = hash_on_words; *w != NULL; w++)
         suggest_offer(&s, str_of(*w));
-    if (foreign != NULL) {
-        FIX(b, x, "%s", foreign->here);
-        NOTE(b, x, "in %s '%s' is %s", foreign->from, foreign->word, foreign->meaning);
-    } else {
-        bind_report_unknown(b, x, &s);
-    }
+    bind_report_unknown(b, x, foreign, &s);
     NOTE(b, x, "one of: client, path, uri, header NAME, cookie NAME");
 }
 

@@ -68,8 +68,8 @@ static struct node *expand(struct binder *b, struct node *n)
     if (n == NULL || n->kind == NODE_MAP)
         return n;
     if (n->kind == NODE_LIST) {
-        struct finding *x =
-            bind_bad(b, NULL, n, "config.type", "'health' must be a word or a map, not a list");
+        struct finding *x = bind_bad(b, row_of("type"), n, "config.type",
+                                     "'health' must be a word or a map, not a list");
         FIX(b, x, "write tcp, GET /healthz or {type: http, path: /healthz}");
         return NULL;
     }
@@ -303,10 +303,10 @@ static void complete(struct binder *b, const struct chain *c, struct health *h)
 void bind_health(struct binder *b, struct chain *c, struct health *h)
 {
     const struct object *outer = b->object;
+    b->object = &object_health;
     c->own = expand(b, c->own);
     c->defaults = expand(b, c->defaults);
     bind_object(b, &object_health, c, h);
-    b->object = &object_health;
     complete(b, c, h);
     b->object = outer;
 }

@@ -22,19 +22,23 @@ static bool is_one_of(struct str s, const char *const *words)
     return false;
 }
 
-static bool report_boolean(struct binder *b, const struct row *row, struct node *n)
+// "true" or "false" for words that mean it; NULL: neither.
+static const char *boolean_meant(struct str s)
 {
     static const char *const yes[] = {"yes", "on", "y", "1", "true", "enabled", NULL};
     static const char *const no[] = {"no", "off", "n", "0", "false", "disabled", "none", NULL};
+    if (is_one_of(s, yes))
+        return "true";
+    return is_one_of(s, no) ? "false" : NULL;
+}
+
+static bool report_boolean(struct binder *b, const struct row *row, struct node *n)
+{
+    const char *meant = boolean_meant(n->value);
     struct finding *x =
         bind_bad(b, row, n, "config.boolean", "'%s' must be true or false, not '%.*s'", row->key,
                  SHOW(n->value));
-    if (is_one_of(n->value, yes))
-        FIX(b, x, "write true");
-    else if (is_one_of(n->value, no))
-        FIX(b, x, "write false");
-    else
-        FIX(b, x, "write true or false");
+    FIX(b, x, "write %s", meant != NULL ? meant : "true or false");
     return false;
 }
 
@@ -187,18 +191,19 @@ const char *bind_word_list(struct binder *b, const struct row *row)
 
 static void report_word(struct binder *b, const struct row *row, struct node *n)
 {
+    const char *boolean = boolean_meant(n->value);
     const struct foreign_word *foreign = foreign_find(n->value, row->key);
     struct suggestion s = suggest_begin(n->value);
+    if (foreign == NULL && boolean != NULL)
+        foreign = foreign_find(str_of(boolean), row->key);
     struct finding *x =
         bind_bad(b, row, n, "config.enum", "unknown %s '%.*s'", row->key, SHOW(n->value));
     for (const char *const *w = row->words; *w != NULL; w++)
         suggest_offer(&s, str_of(*w));
-    if (foreign != NULL) {
-        FIX(b, x, "%s", foreign->here);
-        NOTE(b, x, "in %s '%s' is %s", foreign->from, foreign->word, foreign->meaning);
-    } else {
-        bind_report_unknown(b, x, &s);
-    }
+    if (foreign == NULL && boolean != NULL)
+        FIX(b, x, "say which one");
+    else
+        bind_report_unknown(b, x, foreign, &s);
     NOTE(b, x, "one of: %s", bind_word_list(b, row));
 }
 

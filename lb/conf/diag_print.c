@@ -11,6 +11,8 @@
 #include <stdio.h>
 
 #define TAB_COLUMNS 8u
+#define TEXT_COLUMNS 80u    // what follows the excerpt is wrapped to these
+#define MARGIN_COLUMNS 7u   // "     = ", "     | "
 #define WINDOW_COLUMNS 120u // longer excerpts are cut around the caret
 
 struct colours {
@@ -90,9 +92,8 @@ static bool is_unsafe(uint32_t code)
 }
 
 // Writes text without anything that a terminal would act on.
-static void put_safe(const char *text, FILE *out)
+static void put_safe(struct str s, FILE *out)
 {
-    struct str s = str_of(text);
     while (s.len > 0) {
         size_t n;
         if (is_unsafe(decode(s, &n)))
@@ -105,7 +106,7 @@ static void put_safe(const char *text, FILE *out)
 
 static void put_place(const struct finding *x, FILE *out)
 {
-    put_safe(x->file, out);
+    put_safe(str_of(x->file), out);
     if (x->line > 0)
         fprintf(out, ":%u:%u", x->line, x->column);
     fputs(x->file[0] != '\0' ? ": " : "", out);
@@ -117,7 +118,7 @@ static void put_first_line(const struct finding *x, FILE *out, const struct colo
     put_place(x, out);
     fprintf(out, "%s%s%s:%s ", c->none, x->severity == SEVERITY_ERROR ? c->error : c->warning,
             severity_word(x), c->none);
-    put_safe(x->message, out);
+    put_safe(str_of(x->message), out);
     fprintf(out, " [%s]\n", x->id);
 }
 
@@ -178,6 +179,49 @@ static void put_excerpt(const struct finding *x, const struct layout *l, FILE *o
     fprintf(out, "%s\n", s.len > 0 ? "..." : "");
 }
 
+static uint32_t columns_of(struct str s)
+{
+    uint32_t columns = 0;
+    for (size_t n; s.len > 0; s = (struct str){s.p + n, s.len - n})
+        columns += diag_char_columns(s, &n);
+    return columns;
+}
+
+// Takes the next line of at most `columns` off `rest`: cut at a space, or within a word that is
+// longer than a line. `rest` becomes STR_NONE with the last one.
+static struct str next_line(struct str *rest, uint32_t columns)
+{
+    uint32_t used = 0;
+    size_t at = 0, space = 0, n;
+    for (; at < rest->len; at += n) {
+        used += diag_char_columns((struct str){rest->p + at, rest->len - at}, &n);
+        if (rest->p[at] == ' ')
+            space = at;
+        else if (used > columns)
+            break;
+    }
+    struct str line = *rest;
+    if (at == rest->len) {
+        *rest = STR_NONE;
+        return line;
+    }
+    line.len = space > 0 ? space : at;
+    *rest = str_trim((struct str){rest->p + line.len, rest->len - line.len});
+    return line;
+}
+
+// "     = text", wrapped, with the further lines below the first.
+static void put_below(const char *text, FILE *out, const struct colours *c)
+{
+    struct str rest = str_of(text);
+    for (const char *lead = "     = "; rest.p != NULL; lead = "       ") {
+        fprintf(out, "%s%s", lead, c->fix);
+        put_safe(next_line(&rest, TEXT_COLUMNS - MARGIN_COLUMNS), out);
+        fprintf(out, "%s\n", c->none);
+    }
+}
+
+// The fix stands behind the caret; below it when there is no room.
 static void put_caret(const struct finding *x, const struct layout *l, FILE *out,
                       const struct colours *c)
 {
@@ -186,11 +230,15 @@ static void put_caret(const struct finding *x, const struct layout *l, FILE *out
     fprintf(out, "     | %*s%s^", (int)indent, "", c->fix);
     for (uint32_t i = 1; i < width; i++)
         fputc('~', out);
-    if (x->fix != NULL) {
+    uint32_t used = MARGIN_COLUMNS + indent + width;
+    bool beside = x->fix != NULL && used + 1 + columns_of(str_of(x->fix)) <= TEXT_COLUMNS;
+    if (beside) {
         fputc(' ', out);
-        put_safe(x->fix, out);
+        put_safe(str_of(x->fix), out);
     }
     fprintf(out, "%s\n", c->none);
+    if (x->fix != NULL && !beside)
+        put_below(x->fix, out, c);
 }
 
 static void put_text(const struct finding *x, FILE *out, const struct colours *c)
@@ -201,15 +249,10 @@ static void put_text(const struct finding *x, FILE *out, const struct colours *c
         put_excerpt(x, &l, out);
         put_caret(x, &l, out, c);
     } else if (x->fix != NULL) {
-        fputs("     = ", out);
-        put_safe(x->fix, out);
-        fputc('\n', out);
+        put_below(x->fix, out, c);
     }
-    for (size_t i = 0; i < FINDING_NOTES_MAX && x->notes[i] != NULL; i++) {
-        fputs("     = ", out);
-        put_safe(x->notes[i], out);
-        fputc('\n', out);
-    }
+    for (size_t i = 0; i < FINDING_NOTES_MAX && x->notes[i] != NULL; i++)
+        put_below(x->notes[i], out, &colours_off);
 }
 
 static void put_count(uint32_t n, const char *word, FILE *out)

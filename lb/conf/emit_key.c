@@ -115,9 +115,56 @@ static bool put_objects(struct str asked, FILE *out)
     return found;
 }
 
+static bool has_word(const struct row *row, struct str word)
+{
+    for (const char *const *w = row->words; w != NULL && *w != NULL; w++) {
+        if (str_eq(word, str_of(*w)))
+            return true;
+    }
+    return false;
+}
+
+static const struct row *first_with_word(struct str key, struct str word)
+{
+    for (size_t o = 0; schema_objects[o] != NULL; o++) {
+        const struct row *row = schema_row(schema_objects[o], key);
+        if (row != NULL && has_word(row, word))
+            return row;
+    }
+    return NULL;
+}
+
+// The keys that take the word as a value, each name once.
+static bool put_keys_of(struct str word, FILE *out)
+{
+    bool found = false;
+    for (size_t o = 0; schema_objects[o] != NULL; o++) {
+        for (size_t i = 0; i < schema_objects[o]->n_rows; i++) {
+            const struct row *row = &schema_objects[o]->rows[i];
+            if (row != first_with_word(str_of(row->key), word))
+                continue;
+            fprintf(out, "'%.*s' is a value of '%s': see evlb explain %s\n", STR_FMT(word),
+                    row->key, row->key);
+            found = true;
+        }
+    }
+    return found;
+}
+
+// What a word of other programs is here: all meanings of it.
+static void put_foreign(struct str word, FILE *out)
+{
+    struct arena *a = arena_new();
+    for (const struct foreign_word *w = NULL; (w = foreign_next(word, w)) != NULL;) {
+        const char *see = w->where != NULL ? "; see evlb explain " : "";
+        put_doc(arena_printf(a, "in %s: %s", w->from, w->meaning), out);
+        put_doc(arena_printf(a, "%s%s%s", w->here, see, w->where != NULL ? w->where : ""), out);
+    }
+    arena_free(a);
+}
+
 static void put_unknown(struct str asked, FILE *out)
 {
-    const struct foreign_word *w = foreign_find(asked, NULL);
     struct str last = asked;
     while (str_find(last, '.') < last.len)
         (void)str_cut(&last, '.');
@@ -127,11 +174,10 @@ static void put_unknown(struct str asked, FILE *out)
             suggest_offer(&s, str_of(schema_objects[o]->rows[i].key));
     }
     fprintf(out, "there is no key '%.*s'", SHOW(asked));
-    if (w != NULL)
-        fprintf(out, "; in %s '%s' is %s, %s", w->from, w->word, w->meaning, w->here);
-    else if (s.best.p != NULL)
+    if (foreign_next(last, NULL) == NULL && s.best.p != NULL)
         fprintf(out, "; did you mean '%.*s'?", STR_FMT(s.best));
     fputc('\n', out);
+    put_foreign(last, out);
 }
 
 bool config_explain_key(const char *key, FILE *out)
@@ -146,6 +192,7 @@ bool config_explain_key(const char *key, FILE *out)
             put_row(asked, schema_objects[o], row, out);
     }
     found = put_objects(asked, out) || found;
+    found = found || put_keys_of(asked, out);
     if (!found)
         put_unknown(asked, out);
     return found;

@@ -163,11 +163,7 @@ static const struct foreign_word words[] = {
     {"valkey", "type", "other programs", "a database", "here: 'redis'"},
     {"smtpchk", "type", "HAProxy", "an EHLO", "here: 'smtp'"},
     {"true", "type", "other balancers", "the usual check", "here: say which: 'tcp' or 'GET /healthz'"},
-    {"on", "type", "other balancers", "the usual check", "here: say which: 'tcp' or 'GET /healthz'"},
-    {"yes", "type", "other balancers", "the usual check", "here: say which: 'tcp' or 'GET /healthz'"},
     {"false", "type", "other balancers", "no check", "here: 'off'"},
-    {"no", "type", "other balancers", "no check", "here: 'off'"},
-    {"none", "type", "other balancers", "no check", "here: 'off'"},
     {"GET", "type", "HAProxy", "a request", "here: with its path: health: GET /healthz"},
     {"HEAD", "type", "HAProxy", "a request", "here: with its path: health: HEAD /healthz"},
     {"OPTIONS", "type", "HAProxy", "a request", "here: with its path: health: OPTIONS /healthz"},
@@ -179,6 +175,8 @@ static const struct foreign_word words[] = {
     {"standby", "expect", "PostgreSQL", "a server that follows", "here: 'replica'"},
     {"secondary", "expect", "databases", "a server that follows", "here: 'replica'"},
     {"read-only", "expect", "databases", "a server that follows", "here: 'replica'"},
+    {"true", "failover", "other balancers", "servers that stand by", "here: 'active-passive'"},
+    {"false", "failover", "other balancers", "all work", "here: 'active-active'"},
     {"backup", "failover", "HAProxy and nginx", "servers that stand by", "here: 'active-passive', or tier: 2 of a server"},
     {"active-standby", "failover", "other balancers", "one works, the others wait", "here: 'active-passive'"},
     {"active-backup", "failover", "Linux bonding", "one works, the others wait", "here: 'active-passive'"},
@@ -190,6 +188,7 @@ static const struct foreign_word words[] = {
     {"nopreempt", "failback", "keepalived", "the working server stays", "here: 'manual'"},
     {"shutdown-sessions", "on-server-down", "HAProxy", "the connections are cut", "here: 'close'"},
     {"true", "on-server-down", "other balancers", "the connections are cut", "here: 'close'"},
+    {"false", "on-server-down", "other balancers", "the connections stay", "here: 'keep'"},
     {"conn-failure", "retry-on", "HAProxy", "no connection", "here: 'connect-failure'"},
     {"response-timeout", "retry-on", "HAProxy", "no answer in time", "here: 'timeout'"},
     {"all-retryable-errors", "retry-on", "HAProxy", "everything that may be", "here: [empty-response, 502, 503, 504, timeout]"},
@@ -202,6 +201,8 @@ static const struct foreign_word words[] = {
     {"gateway-error", "retry-on", "Envoy", "a failure of the server", "here: [502, 503, 504]"},
     {"reset", "retry-on", "Envoy", "no answer", "here: 'empty-response'"},
     {"none", "retry-on", "HAProxy", "nothing is tried again", "here: [], or retries: 0"},
+    {"true", "reuse", "other balancers", "server connections are used again", "here: 'safe'"},
+    {"false", "reuse", "other balancers", "each request has its own", "here: 'never'"},
     {"aggressive", "reuse", "HAProxy", "reuse of connections that were reused before", "here: 'safe' or 'always'"},
     {"source", "on", "HAProxy", "the client's address", "here: 'client'"},
     {"src", "on", "HAProxy", "the client's address", "here: 'client'"},
@@ -231,6 +232,16 @@ const struct foreign_word *foreign_find(struct str word, const char *where)
         bool same_place =
             where == NULL ? w->where == NULL : w->where != NULL && strcmp(w->where, where) == 0;
         if (same_place && str_caseeq(word, str_of(w->word)))
+            return w;
+    }
+    return NULL;
+}
+
+const struct foreign_word *foreign_next(struct str word, const struct foreign_word *before)
+{
+    for (const struct foreign_word *w = before != NULL ? before + 1 : words;
+         w < words + ARRAY_LEN(words); w++) {
+        if (str_caseeq(word, str_of(w->word)))
             return w;
     }
     return NULL;

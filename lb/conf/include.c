@@ -190,6 +190,11 @@ static void include_pattern(struct merge *m, struct node *n, const struct level 
     int r = f->source->glob(f->source->ctx, pattern, f->arena, &paths, &count);
     if (r != 0)
         fail(m, n->at, "cannot be read: ", pattern, strerror(-r));
+    if (r == 0 && count == 0) {
+        struct finding *x =
+            diag_warning(f->findings, n->at, "lint.include", "no file matches '%s'", pattern);
+        diag_fix(f->findings, x, "check the path, or leave it out");
+    }
     for (size_t i = 0; r == 0 && i < count; i++)
         include_path(m, paths[i], l, n->at);
 }

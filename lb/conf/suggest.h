@@ -30,5 +30,7 @@ struct foreign_word {
 };
 // `where` as in the struct. NULL: not a foreign word.
 const struct foreign_word *foreign_find(struct str word, const char *where);
+// All entries of the word, wherever it may stand: the one behind `before`, NULL for the first.
+const struct foreign_word *foreign_next(struct str word, const struct foreign_word *before);
 
 #endif

@@ -194,6 +194,35 @@ static void test_cap(void **state)
     findings_free(&f);
 }
 
+// Notes and fixes are wrapped at 80 columns, not bytes, also within a word that is longer; what
+// fits exactly behind the caret stays there.
+static void test_wrapping(void **state)
+{
+    (void)state;
+    struct findings f;
+    struct conf_file file = {.name = "x", .text = STR("key: value\n")};
+    struct finding *x;
+    char *text = NULL;
+    findings_init(&f);
+    x = diag_error(&f, (struct span){&file, 1, 1, 1, 4}, "t", "no");
+    diag_fix(&f, x, "%069d", 0);
+    diag_note(&f, x, "%070d \xE6\x97\xA5 %072d \xE6\x97\xA5", 0, 0);
+    x = diag_error(&f, (struct span){&file, 1, 6, 1, 11}, "t", "no");
+    diag_fix(&f, x, "%063d", 0);
+    diag_note(&f, x, "%080d", 0);
+    WRITTEN(text, findings_print(&f, out, FINDINGS_TEXT, false));
+    char expected[1024];
+    snprintf(expected, sizeof(expected),
+             "x:1:1: error: no [t]\n   1 | key: value\n     | ^~~ %069d\n"
+             "     = %070d \xE6\x97\xA5\n       %072d\n       \xE6\x97\xA5\n"
+             "x:1:6: error: no [t]\n   1 | key: value\n     |      ^~~~~\n     = %063d\n"
+             "     = %073d\n       0000000\n2 errors; nothing was changed.\n",
+             0, 0, 0, 0, 0);
+    assert_string_equal(text, expected);
+    free(text);
+    findings_free(&f);
+}
+
 static void test_same_place_once(void **state)
 {
     (void)state;
@@ -266,7 +295,7 @@ int main(void)
         cmocka_unit_test(test_format_names), cmocka_unit_test(test_nothing_to_say),
         cmocka_unit_test(test_cap),          cmocka_unit_test(test_same_place_once),
         cmocka_unit_test(test_lines),        cmocka_unit_test(test_columns),
-        cmocka_unit_test(test_clip),
+        cmocka_unit_test(test_clip),         cmocka_unit_test(test_wrapping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -173,6 +173,10 @@ static void test_keys(void **state)
     assert_key("balanse", false, "did you mean 'balance'?");
     assert_key("backends.app.balanse", false, "did you mean 'balance'?");
     assert_key("upstream", false, "here: 'backends'");
+    assert_key("leastconn", false, "here: 'least-conn'; see evlb explain balance\n");
+    assert_key("backends.app.balance.leastconn", false, "here: 'least-conn'");
+    assert_key("least-conn", true, "'least-conn' is a value of 'balance': see evlb explain bal");
+    assert_key("first", true, "of 'balance': see evlb explain balance\n'first' is a value of 're");
     assert_key("frobnicate", false, "there is no key 'frobnicate'\n");
     assert_key("", false, "there is no key ''");
     char *text = key_text("timeout.connect", true);

@@ -60,6 +60,11 @@ static void test_foreign_words(void **state)
     assert_non_null(w);
     assert_string_equal(w->here, "here: 'expect'");
     assert_null(foreign_find(STR("status"), NULL));
+    w = foreign_next(STR("ip_hash"), NULL);
+    assert_null(w->where); // as a key, then as a value
+    w = foreign_next(STR("ip_hash"), w);
+    assert_string_equal(w->where, "balance");
+    assert_null(foreign_next(STR("ip_hash"), w));
 }
 
 int main(void)
