@@ -7,10 +7,12 @@
 #include "base/str.h"
 
 struct pem_pair {
-    const char *file;     // of the certificate and its chain
-    const char *key_file; // of the key; may be the same
+    const char *file;      // of the certificate and its chain
+    const char *key_file;  // of the key; may be the same
+    const char *ocsp_file; // of the issuer's answer about it; NULL: none
     struct str chain;
-    struct str key; // empty: no key was found
+    struct str key;  // empty: no key was found
+    struct str ocsp; // DER, not PEM; empty: none
 };
 
 #endif

@@ -34,15 +34,33 @@ static bool holds(struct str text, struct str word)
     return text.len > 0 && memmem(text.p, text.len, word.p, word.len) != NULL;
 }
 
-// "dir/site.pem" -> "dir/site.key"; "dir/fullchain.pem" -> "dir/privkey.pem".
+static const char *name_in(const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    return slash != NULL ? slash + 1 : file;
+}
+
+// "dir/site.pem" -> "dir/site.key"
+static const char *beside(struct arena *a, const char *file, const char *ending)
+{
+    const char *name = name_in(file), *dot = strrchr(name, '.');
+    size_t stem = dot != NULL && dot > name ? (size_t)(dot - file) : strlen(file);
+    return arena_printf(a, "%.*s.%s", (int)stem, file, ending);
+}
+
+// "dir/fullchain.pem" -> "dir/privkey.pem"
 static const char *key_beside(struct arena *a, const char *file)
 {
-    const char *slash = strrchr(file, '/'), *dot = strrchr(file, '.');
-    const char *name = slash != NULL ? slash + 1 : file;
+    const char *name = name_in(file);
     if (strcmp(name, "fullchain.pem") == 0)
         return arena_printf(a, "%.*sprivkey.pem", (int)(name - file), file);
-    size_t stem = dot != NULL && dot > name ? (size_t)(dot - file) : strlen(file);
-    return arena_printf(a, "%.*s.key", (int)stem, file);
+    return beside(a, file, "key");
+}
+
+static void report(struct certs *c, const char *path, const char *why)
+{
+    struct finding *x = bind_bad(c->b, c->row, c->node, "tls.certificate", "'%s': %s", path, why);
+    FIX(c->b, x, "name a PEM file that evlb may read, or a directory of them");
 }
 
 static void find_key(struct certs *c, struct pem_pair *pem)
@@ -52,12 +70,27 @@ static void find_key(struct certs *c, struct pem_pair *pem)
     pem->key = pem->chain;
     if (holds(pem->chain, STR("PRIVATE KEY-----")))
         return;
-    const char *beside = key_beside(c->b->arena, pem->file);
+    const char *file = key_beside(c->b->arena, pem->file);
     pem->key = STR("");
-    if (read_secret(c->b, beside, &key) != 0)
+    int r = read_secret(c->b, file, &key);
+    if (r != 0 && r != -ENOENT)
+        report(c, file, strerror(-r));
+    if (r != 0)
         return;
-    pem->key_file = beside;
+    pem->key_file = file;
     pem->key = key;
+}
+
+// What the issuer says of the certificate, for clients that ask: site.pem.ocsp or site.ocsp.
+static void find_ocsp(struct certs *c, struct pem_pair *pem)
+{
+    struct arena *a = c->b->arena;
+    const char *const files[] = {arena_printf(a, "%s.ocsp", pem->file),
+                                 beside(a, pem->file, "ocsp")};
+    for (size_t i = 0; i < ARRAY_LEN(files) && pem->ocsp_file == NULL; i++) {
+        if (read_secret(c->b, files[i], &pem->ocsp) == 0)
+            pem->ocsp_file = files[i];
+    }
 }
 
 static void add(struct certs *c, const char *file, struct str chain)
@@ -68,12 +101,7 @@ static void add(struct certs *c, const char *file, struct str chain)
     struct certificate *cert = &c->items[c->n++];
     *cert = (struct certificate){.pem = {.file = file, .chain = chain}, .mark = node_mark(c->node)};
     find_key(c, &cert->pem);
-}
-
-static void report(struct certs *c, const char *path, const char *why)
-{
-    struct finding *x = bind_bad(c->b, c->row, c->node, "tls.certificate", "'%s': %s", path, why);
-    FIX(c->b, x, "name a PEM file that evlb may read, or a directory of them");
+    find_ocsp(c, &cert->pem);
 }
 
 // Files of a directory without a certificate (keys, chains alone) are not asked for.
@@ -93,6 +121,8 @@ static void add_matches(struct certs *c, const char *dir, const char *pattern)
             report(c, paths[i], strerror(-r));
         else if (chain.len == 0 || holds(chain, STR("CERTIFICATE-----")))
             add(c, paths[i], chain);
+        else
+            explicit_bzero((void *)(uintptr_t)chain.p, chain.len); // it may be a key
     }
 }
 

@@ -139,7 +139,8 @@ static bool same_access_log(const struct config *a, const struct config *b)
 
 static bool same_pem(const struct pem_pair *a, const struct pem_pair *b)
 {
-    return strcmp(a->file, b->file) == 0 && str_eq(a->chain, b->chain) && str_eq(a->key, b->key);
+    return strcmp(a->file, b->file) == 0 && str_eq(a->chain, b->chain) && str_eq(a->key, b->key) &&
+           str_eq(a->ocsp, b->ocsp);
 }
 
 static bool same_certs(const struct tls *a, const struct tls *b)

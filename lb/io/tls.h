@@ -39,6 +39,9 @@ bool tls_pem_check(const struct pem_pair *pem, char why[TLS_WHY_MAX]) MUST_CHECK
 // What is suspicious about one that can, at `now` (seconds since 1970): it has ended, ends soon,
 // names no host. False: nothing.
 bool tls_pem_doubts(const struct pem_pair *pem, int64_t now, char why[TLS_WHY_MAX]) MUST_CHECK;
+// Whether there is an OCSP answer beside it that is not given to clients, and why.
+bool tls_pem_staple_doubts(const struct pem_pair *pem, int64_t now,
+                           char why[TLS_WHY_MAX]) MUST_CHECK;
 // NULL: `why` (TLS_WHY_MAX bytes) says what is wrong. Has one holder.
 struct tls_server *tls_server_new(const struct tls_settings *s, char *why) MUST_CHECK;
 struct tls_server *tls_server_hold(struct tls_server *t);

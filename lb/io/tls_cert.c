@@ -14,6 +14,8 @@
 
 #include "io/tls_cert.h"
 
+#include "io/tls_ocsp.h"
+
 #define SOON_DAYS 30
 #define DAY_S 86400
 #define NAME_BYTES_MAX 253u
@@ -140,8 +142,31 @@ bool tls_cert_load(const struct pem_pair *pem, struct tls_cert *out, char why[TL
     return false;
 }
 
+bool tls_cert_load_public(const struct pem_pair *pem, struct tls_cert *out, char why[TLS_WHY_MAX])
+{
+    *out = (struct tls_cert){0};
+    ERR_clear_error();
+    if (read_chain(pem, out, why))
+        return true;
+    tls_cert_free(out);
+    return false;
+}
+
+void tls_cert_staple(struct tls_cert *c, const struct pem_pair *pem, int64_t now)
+{
+    char why[TLS_WHY_MAX];
+    const struct staple st = tls_ocsp_read(c, pem, now, why);
+    if (st.state != STAPLE_GOOD)
+        return;
+    c->staple = (struct str){OPENSSL_memdup(pem->ocsp.p, pem->ocsp.len), pem->ocsp.len};
+    c->staple_until = st.until;
+    if (c->staple.p == NULL)
+        c->staple = STR_NONE;
+}
+
 void tls_cert_free(struct tls_cert *c)
 {
+    OPENSSL_free((void *)(uintptr_t)c->staple.p);
     X509_free(c->leaf);
     sk_X509_pop_free(c->chain, X509_free);
     EVP_PKEY_free(c->key);
@@ -248,4 +273,14 @@ bool tls_pem_doubts(const struct pem_pair *pem, int64_t now, char why[TLS_WHY_MA
     bool found = doubts(pem, &c, now, why);
     tls_cert_free(&c);
     return found;
+}
+
+bool tls_pem_staple_doubts(const struct pem_pair *pem, int64_t now, char why[TLS_WHY_MAX])
+{
+    struct tls_cert c;
+    if (pem->ocsp_file == NULL || !tls_cert_load_public(pem, &c, why))
+        return false;
+    const struct staple st = tls_ocsp_read(&c, pem, now, why);
+    tls_cert_free(&c);
+    return st.state != STAPLE_GOOD;
 }

@@ -13,11 +13,19 @@ struct tls_cert {
     X509 *leaf;
     STACK_OF(X509) * chain; // without the leaf
     EVP_PKEY *key;
+    struct str staple;    // an OCSP answer for clients that ask, of its own; empty: none
+    int64_t staple_until; // seconds since 1970; not given any more from then on
 };
 
-// False: `why` says what is wrong, with the file's name; nothing is to be freed.
+// False: `why` says what is wrong, with the file's name; nothing is to be freed. The staple is left
+// to tls_cert_staple().
 bool tls_cert_load(const struct pem_pair *pem, struct tls_cert *out,
                    char why[TLS_WHY_MAX]) MUST_CHECK;
+// The certificate and its chain alone.
+bool tls_cert_load_public(const struct pem_pair *pem, struct tls_cert *out,
+                          char why[TLS_WHY_MAX]) MUST_CHECK;
+// Takes the OCSP answer beside it, when it may be given to clients at `now`.
+void tls_cert_staple(struct tls_cert *c, const struct pem_pair *pem, int64_t now);
 void tls_cert_free(struct tls_cert *c);
 
 // Calls `each` with every host name that it is for, in lower case; one with a wildcard begins with

@@ -18,6 +18,7 @@
 #include "io/tls_server.h"
 
 #include "base/map.h"
+#include "io/loop.h"
 #include "io/tls_cert.h"
 #include "io/tls_tickets.h"
 
@@ -145,6 +146,30 @@ static int on_ticket(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_CI
     return result;
 }
 
+// ---- OCSP -------------------------------------------------------------------------------------
+
+static const struct tls_cert *shown(const struct identity *i, const X509 *leaf)
+{
+    for (int k = 0; k < KEY_KINDS; k++) {
+        if (i->certs[k] != NULL && i->certs[k]->leaf == leaf)
+            return i->certs[k];
+    }
+    return NULL;
+}
+
+// The client asks for the issuer's word. OpenSSL frees what it is given.
+static int on_status(SSL *ssl, void *arg)
+{
+    const struct tls_cert *c = shown(arg, SSL_get_certificate(ssl));
+    if (c == NULL || c->staple.len == 0 || (int64_t)(clock_wall_ms() / 1000) >= c->staple_until)
+        return SSL_TLSEXT_ERR_NOACK;
+    void *copy = OPENSSL_memdup(c->staple.p, c->staple.len);
+    if (copy == NULL)
+        return SSL_TLSEXT_ERR_NOACK;
+    (void)SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)c->staple.len);
+    return SSL_TLSEXT_ERR_OK;
+}
+
 // ---- contexts ---------------------------------------------------------------------------------
 
 // The names of TLS 1.3 (TLS_...) and the others are two lists to OpenSSL.
@@ -202,6 +227,8 @@ static const char *set_up(struct identity *i, struct tls_server *t)
     if (i->ctx == NULL)
         return "out of memory";
     set_behaviour(i->ctx, t);
+    (void)SSL_CTX_set_tlsext_status_cb(i->ctx, on_status);
+    (void)SSL_CTX_set_tlsext_status_arg(i->ctx, i);
     int min = s->modern || s->min_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
     if (SSL_CTX_set_min_proto_version(i->ctx, min) != 1 || !set_context(i->ctx, s->context))
         return "this OpenSSL does not serve the version";
@@ -291,6 +318,7 @@ static const char *build(struct tls_server *t, char *why)
         struct collecting c = {t, &t->certs[t->n_certs], NULL};
         if (!tls_cert_load(&s->certs[t->n_certs], &t->certs[t->n_certs], why))
             return why;
+        tls_cert_staple(&t->certs[t->n_certs], &s->certs[t->n_certs], clock_wall_ms() / 1000);
         tls_cert_names(c.cert, add_name, &c);
         if (t->n_certs == 0)
             first = c.last;

@@ -45,6 +45,8 @@ static bool check_cert(struct report *r, const struct certificate *c)
     }
     if (tls_pem_doubts(&c->pem, clock_wall_ms() / 1000, why))
         say(r, SEVERITY_WARNING, &c->mark, why);
+    if (tls_pem_staple_doubts(&c->pem, clock_wall_ms() / 1000, why))
+        say(r, SEVERITY_WARNING, &c->mark, why);
     return true;
 }
 
