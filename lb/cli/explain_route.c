@@ -11,6 +11,7 @@
 #include "cli/source.h"
 #include "conf/words.h"
 #include "core/route.h"
+#include "proto/http.h"
 #include "proto/uri.h"
 
 #define HOST_BYTES 256
@@ -47,13 +48,23 @@ static uint16_t listen_port(const struct listen *l)
     return l->addr.sa.sa_family == AF_UNIX ? 0 : ip_port(&l->addr.ip);
 }
 
-static bool listens_on(const struct frontend *f, uint16_t port)
+// NULL: not there.
+static const struct listen *listen_on(const struct frontend *f, uint16_t port)
 {
-    for (uint32_t i = 0; i < f->n_listens; i++) {
+    for (uint32_t i = 0; i < f->n_listens && port != 0; i++) {
         if (listen_port(&f->listens[i]) == port)
-            return true;
+            return &f->listens[i];
     }
-    return false;
+    return NULL;
+}
+
+// As the URL says, else as the port is.
+static bool comes_over_tls(const struct verdict *v)
+{
+    const struct listen *l = listen_on(v->frontend, v->url.port);
+    if (v->url.scheme.len > 0)
+        return str_eq(v->url.scheme, STR("https"));
+    return (l != NULL ? l : &v->frontend->listens[0])->tls.n_certs > 0;
 }
 
 static const char *listens_text(struct arena *a, const struct frontend *f)
@@ -89,7 +100,7 @@ static int find_frontend(struct verdict *v)
     }
     for (uint32_t i = 0; i < v->config->n_frontends; i++) {
         const struct frontend *f = &v->config->frontends[i];
-        if (v->url.port == 0 || !listens_on(f, v->url.port))
+        if (listen_on(f, v->url.port) == NULL)
             continue;
         if (v->frontends_matching++ == 0)
             v->frontend = f;
@@ -141,6 +152,17 @@ static int normalise(struct verdict *v)
     return EXIT_OK;
 }
 
+// What routes look at. With trusted-proxies the headers given count as from one of these.
+static struct route_facts request_facts(const struct verdict *v)
+{
+    struct route_facts facts = {.host = v->host, .path = v->path, .tls = comes_over_tls(v)};
+    struct str proto = STR_NONE;
+    if (v->frontend->n_trusted > 0)
+        proto = header_given(v, "X-Forwarded-Proto");
+    facts.secure = proto.p != NULL ? http_proto_is_secure(proto) : facts.tls;
+    return facts;
+}
+
 static int decide(struct verdict *v)
 {
     int status = check_headers(v);
@@ -153,11 +175,11 @@ static int decide(struct verdict *v)
         return EXIT_OK;
     }
     status = normalise(v);
-    const struct route_facts facts = {
-        .host = v->host, .path = v->path, .tls = str_eq(v->url.scheme, STR("https"))};
-    if (status == EXIT_OK)
-        v->route = route_find(v->frontend, &facts);
-    return status;
+    if (status != EXIT_OK)
+        return status;
+    const struct route_facts facts = request_facts(v);
+    v->route = route_find(v->frontend, &facts);
+    return EXIT_OK;
 }
 
 static const char *location(const struct verdict *v)
@@ -182,7 +204,8 @@ static const char *conditions(const struct verdict *v)
                             : r->n_hosts > 0 ? "; path "
                                              : "path ",
                             STR_FMT(r->paths[i]));
-    return text[0] != '\0' ? text : "everything";
+    return arena_printf(v->arena, "%s%s", text[0] != '\0' ? text : "everything",
+                        route_is_to_https(r) ? " that is not over TLS" : "");
 }
 
 static const char *hash_key(const struct verdict *v, const struct backend *b)
@@ -240,6 +263,15 @@ static void print_route(const struct verdict *v)
         print_backend(v, r->backend);
 }
 
+// A client would not get as far as to a route.
+static void print_mismatch(const struct verdict *v)
+{
+    const struct listen *l = listen_on(v->frontend, v->url.port);
+    bool tls = comes_over_tls(v);
+    if (l != NULL && tls != (l->tls.n_certs > 0))
+        printf("          port %u speaks %s\n", v->url.port, tls ? "no TLS" : "TLS only");
+}
+
 static int print_text(const struct verdict *v)
 {
     const struct frontend *f = v->frontend;
@@ -251,6 +283,7 @@ static int print_text(const struct verdict *v)
         printf("          the first of %u on that port; --frontend NAME for another\n",
                v->frontends_matching);
     if (f->mode == MODE_HTTP) {
+        print_mismatch(v);
         printf("host      %s\n", v->host.len > 0 ? arena_strdup(v->arena, v->host) : "(none)");
         printf("path      %.*s\n", STR_FMT(v->path));
     }

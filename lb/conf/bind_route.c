@@ -324,40 +324,70 @@ static void bind_route(struct binder *b, struct node *own, struct str frontend, 
     *out = d->route;
 }
 
-// `backend` or `redirect` of the frontend itself, or the servers of the short form.
+// The keys of the frontend itself that say where everything goes; one of them at most.
+static struct node *find_shortcut(struct binder *b, const struct frontend_draft *f,
+                                  struct node *own)
+{
+    bool https = str_eq(f->shortcut.route.redirect, STR("https"));
+    const struct action all[] = {
+        {"backend", node_get(own, "backend")},
+        {"redirect", https ? NULL : node_get(own, "redirect")},
+        {"servers", own == b->tree ? node_get(b->tree, "servers") : NULL},
+    };
+    const struct action *first = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        if (all[i].node == NULL)
+            continue;
+        if (first != NULL) {
+            b->unresolved = true;
+            struct finding *x = bind_bad(b, NULL, first->node, "config.route", "'%s' beside '%s'",
+                                         first->key, all[i].key);
+            FIX(b, x, "remove one of the two");
+            break;
+        }
+        first = &all[i];
+    }
+    return first != NULL ? first->node : NULL;
+}
+
+static void bind_redirect_shortcut(const struct frontend_draft *f, struct node *n,
+                                   struct route *out)
+{
+    struct str to = f->shortcut.route.redirect;
+    const struct row *row = schema_row(&object_route, STR("status"));
+    uint64_t status = 0;
+    *out = (struct route){.action = ROUTE_REDIRECT, .redirect = to, .mark = node_mark(n)};
+    lb_assert(str_to_u64(str_of(route_is_to_https(out) ? REDIRECT_HTTPS_STATUS : row->fallback),
+                         &status));
+    out->status = (uint16_t)status;
+}
+
+// `redirect: https` of the frontend stands before all routes: else one of them would serve in plain
+// text what is meant to go over TLS.
+static bool bind_https_shortcut(const struct frontend_draft *f, struct node *own, struct route *out)
+{
+    if (!str_eq(f->shortcut.route.redirect, STR("https")))
+        return false;
+    bind_redirect_shortcut(f, node_get(own, "redirect"), out);
+    return true;
+}
+
+// `backend` or `redirect` of the frontend itself, or the servers of the short form: behind all
+// routes.
 static bool bind_shortcut(struct binder *b, struct frontend_draft *f, struct node *own,
                           struct route *out)
 {
-    struct node *backend = node_get(own, "backend"), *redirect = node_get(own, "redirect");
-    struct node *servers = own == b->tree ? node_get(b->tree, "servers") : NULL;
-    if (backend != NULL && (redirect != NULL || servers != NULL)) {
-        b->unresolved = true;
-        struct finding *x = bind_bad(b, NULL, backend, "config.route", "'backend' beside '%s'",
-                                     redirect != NULL ? "redirect" : "servers");
-        FIX(b, x, "remove one of the two");
-        return true;
-    }
-    if (backend != NULL) {
-        out->mark = node_mark(backend);
-        out->action = ROUTE_BACKEND;
-        if (!backend->poisoned)
-            out->backend =
-                resolve(b, schema_row(&object_frontend, STR("backend")), backend, f->frontend.name);
-    } else if (redirect != NULL) {
-        uint64_t status = 0;
-        const struct row *row = schema_row(&object_route, STR("status"));
-        bool https = str_eq(f->shortcut.route.redirect, STR("https"));
-        lb_assert(str_to_u64(str_of(https ? REDIRECT_HTTPS_STATUS : row->fallback), &status));
-        *out = (struct route){.action = ROUTE_REDIRECT,
-                              .redirect = f->shortcut.route.redirect,
-                              .status = (uint16_t)status,
-                              .mark = node_mark(redirect)};
-    } else if (servers != NULL) {
-        *out = (struct route){.action = ROUTE_BACKEND, .mark = node_mark(servers)};
-        out->backend = map_get(&b->root->config.backend_by_name, STR("default"));
-    } else {
+    struct node *n = find_shortcut(b, f, own);
+    if (n == NULL)
         return false;
-    }
+    *out = (struct route){.action = ROUTE_BACKEND, .mark = node_mark(n)};
+    if (n == node_get(own, "redirect"))
+        bind_redirect_shortcut(f, n, out);
+    else if (n != node_get(own, "backend"))
+        out->backend = map_get(&b->root->config.backend_by_name, STR("default"));
+    else if (!n->poisoned)
+        out->backend =
+            resolve(b, schema_row(&object_frontend, STR("backend")), n, f->frontend.name);
     return true;
 }
 
@@ -366,14 +396,15 @@ void bind_routes(struct binder *b, struct frontend_draft *f, struct node *own, s
     struct node *list = node_get(own, "routes"), **items = NULL;
     bool usable = list != NULL && !list->poisoned;
     uint32_t count = usable ? bind_items(&list, &items) : 0;
-    struct route *routes = arena_alloc(b->arena, (count + 1) * sizeof(*routes));
+    uint32_t n = 0;
+    struct route *routes = arena_alloc(b->arena, (count + 2) * sizeof(*routes));
+    n += bind_https_shortcut(f, own, &routes[n]);
     for (uint32_t i = 0; i < count; i++)
-        bind_route(b, items[i], f->frontend.name, &routes[i]);
-    if (bind_shortcut(b, f, own, &routes[count]))
-        count++;
+        bind_route(b, items[i], f->frontend.name, &routes[n++]);
+    n += bind_shortcut(b, f, own, &routes[n]);
     f->frontend.routes = routes;
-    f->frontend.n_routes = count;
-    if (count > 0 || list != NULL || has_poisoned_key(own))
+    f->frontend.n_routes = n;
+    if (n > 0 || list != NULL || has_poisoned_key(own))
         return;
     struct finding *x = diag_error(b->findings, at, "config.missing",
                                    "frontend '%.*s' leads nowhere", SHOW(f->frontend.name));

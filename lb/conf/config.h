@@ -194,6 +194,12 @@ struct route {
     struct conf_mark mark;
 };
 
+// `redirect: https`: takes only what did not come over TLS, so that it never leads to itself.
+static inline bool route_is_to_https(const struct route *r)
+{
+    return r->action == ROUTE_REDIRECT && str_eq(r->redirect, STR("https"));
+}
+
 struct http_limits {
     uint32_t head_bytes; // request line and fields together; also of a response head
     uint32_t fields;

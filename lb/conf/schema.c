@@ -182,7 +182,9 @@ static const struct row frontend_rows[] = {
      .doc = "Where everything goes that no route has taken."},
     {"redirect", .type = VALUE_REDIRECT, SLOT(struct frontend_draft, shortcut.route.redirect, struct str),
      .flags = ROW_HTTP, SINCE, .example = "https",
-     .doc = "Answers everything that no route has taken with a redirect, instead of a backend."},
+     .doc = "https: everything that did not come over TLS is sent to the same address over TLS, "
+            "before any route; it may stand beside a backend. Any other: everything that no route "
+            "has taken is sent there, instead of to a backend."},
     {"routes", .type = VALUE_ROUTES, SLOT(struct frontend_draft, frontend.routes, const struct route *),
      COUNT(struct frontend_draft, frontend.n_routes), .object = &object_route,
      .flags = ROW_HTTP, SINCE, .example = "[{path: /api/, backend: api}, {backend: app}]",
@@ -250,8 +252,8 @@ static const struct row route_rows[] = {
      SINCE, .example = "app", .doc = "Sends the request there."},
     {"redirect", .type = VALUE_REDIRECT, SLOT(struct route_draft, route.redirect, struct str), SINCE,
      .example = "https://www.example.com/new/",
-     .doc = "Answers with a redirect: https (same URL over TLS), a URL or a path. One that ends in / "
-            "gets what follows the matched path appended."},
+     .doc = "Answers with a redirect: https (same URL over TLS; takes only what did not come over "
+            "TLS), a URL or a path. One that ends in / gets what follows the matched path appended."},
     {"status", U16(struct route_draft, route.status), .fallback = "302", LIMITS(301, 308), SINCE,
      .example = "301", .doc = "Of the redirect: 301, 302, 303, 307 or 308. With redirect: https the "
      "default is " REDIRECT_HTTPS_STATUS "."},

@@ -322,13 +322,67 @@ static bool paths_cover(const struct route *a, const struct route *b)
     return b->n_paths > 0;
 }
 
+// How requests come to a frontend: what a trusted proxy says of its client counts.
+static bool may_come_secure(const struct frontend *f)
+{
+    bool any = f->n_trusted > 0;
+    for (uint32_t i = 0; i < f->n_listens; i++)
+        any = any || f->listens[i].tls.n_certs > 0;
+    return any;
+}
+
+static bool may_come_plain(const struct frontend *f)
+{
+    bool any = f->n_trusted > 0;
+    for (uint32_t i = 0; i < f->n_listens; i++)
+        any = any || f->listens[i].tls.n_certs == 0;
+    return any;
+}
+
+static bool takes_everything(const struct frontend *f, const struct route *r)
+{
+    return r->n_hosts == 0 && r->n_paths == 0 && !(route_is_to_https(r) && may_come_secure(f));
+}
+
+// Whether `a` takes all that `b` would.
+static bool route_covers(const struct frontend *f, const struct route *a, const struct route *b)
+{
+    if (route_is_to_https(a) && !route_is_to_https(b) && may_come_secure(f))
+        return false;
+    return hosts_cover(a, b) && paths_cover(a, b);
+}
+
+static void verify_https_redirects(struct verifier *v, const struct frontend *f)
+{
+    const struct route *r = NULL;
+    bool others = false, plain = may_come_plain(f);
+    for (uint32_t i = 0; i < f->n_routes; i++) {
+        if (route_is_to_https(&f->routes[i]))
+            r = &f->routes[i];
+        else
+            others = true;
+    }
+    if (r == NULL || f->n_listens == 0 || (plain && (others || !may_come_secure(f))))
+        return;
+    const char *what = plain ? "what comes over TLS leads nowhere: it is answered with 404"
+                             : "this redirect is never taken: everything comes over TLS here";
+    struct finding *x =
+        diag_warning(v->b->findings, verify_span(v, &r->mark), "lint.redirect", "%s", what);
+    if (plain || !others)
+        FIX(v->b, x, "add backend: NAME%s", plain ? "" : ", and remove it");
+    else
+        FIX(v->b, x, "add the address that it is for: listen: [80, ...]");
+}
+
 static void warn_unreachable(struct verifier *v, const struct route *r, const struct route *by)
 {
     bool all = by->n_hosts == 0 && by->n_paths == 0;
     struct finding *x = diag_warning(v->b->findings, verify_span(v, &r->mark), "lint.unreachable",
                                      "this route is never reached: the one in line %u %s",
                                      by->mark.line, all ? "takes everything" : "takes all of it");
-    FIX(v->b, x, "move it up, or remove it");
+    FIX(v->b, x,
+        route_is_to_https(by) ? "write {redirect: https} as a route behind it"
+                              : "move it up, or remove it");
 }
 
 // How many conditions a comparison would go through: it is quadratic.
@@ -347,16 +401,17 @@ static void verify_routes(struct verifier *v)
     for (uint32_t i = 0; i < v->config->n_frontends; i++) {
         const struct frontend *f = &v->config->frontends[i];
         bool all = is_comparable(f);
+        verify_https_redirects(v, f);
         const struct route *last_of_all = NULL;
         for (uint32_t k = 0; k < f->n_routes; k++) {
             const struct route *r = &f->routes[k], *by = last_of_all;
             for (uint32_t j = 0; all && by == NULL && j < k; j++) {
-                if (hosts_cover(&f->routes[j], r) && paths_cover(&f->routes[j], r))
+                if (route_covers(f, &f->routes[j], r))
                     by = &f->routes[j];
             }
             if (by != NULL)
                 warn_unreachable(v, r, by);
-            else if (r->n_hosts == 0 && r->n_paths == 0)
+            else if (takes_everything(f, r))
                 last_of_all = r;
         }
     }

@@ -11,7 +11,7 @@ bool route_needs_host(const struct frontend *f)
 {
     for (uint32_t i = 0; i < f->n_routes; i++) {
         const struct route *r = &f->routes[i];
-        if (r->n_hosts > 0 || (r->action == ROUTE_REDIRECT && str_eq(r->redirect, STR("https"))))
+        if (r->n_hosts > 0 || route_is_to_https(r))
             return true;
     }
     return false;
@@ -60,7 +60,7 @@ static const struct str *matching_prefix(const struct route *r, struct str path)
 
 static bool matches(const struct route *r, const struct route_facts *facts)
 {
-    return any_host_matches(r, facts->host) &&
+    return !(facts->secure && route_is_to_https(r)) && any_host_matches(r, facts->host) &&
            (r->n_paths == 0 || matching_prefix(r, facts->path) != NULL);
 }
 
@@ -162,7 +162,7 @@ size_t route_location(const struct route *r, struct str host, struct str target,
         target = STR("/");
     if (target.p[0] != '/')
         return 0;
-    if (str_eq(r->redirect, STR("https"))) {
+    if (route_is_to_https(r)) {
         w.failed = host.len == 0;
         put_url(&w, STR("https://"));
         put_host(&w, host);

@@ -15,6 +15,7 @@ struct route_facts {
     struct str host; // lower case without port; empty when the request has none
     struct str path; // normalised without query
     bool tls;        // came over TLS that ends here
+    bool secure;     // the client sent it over TLS: to here, or to a trusted proxy that says so
 };
 
 // The first route that matches, NULL when none does.

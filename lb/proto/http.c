@@ -184,6 +184,12 @@ bool http_list_has(struct str list, struct str token)
     return false;
 }
 
+bool http_proto_is_secure(struct str value)
+{
+    struct str proto = str_trim(str_cut(&value, ','));
+    return str_caseeq(proto, STR("https")) || str_caseeq(proto, STR("wss"));
+}
+
 bool http_connection_names(const struct http_head *h, struct str name)
 {
     for (uint32_t i = 0; i < h->n_fields; i++) {

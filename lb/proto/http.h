@@ -144,6 +144,9 @@ const struct http_field *http_field_find(const struct http_head *h, enum http_fi
 bool http_list_has(struct str list, struct str token);
 // True when one of the Connection fields of `h` names this field.
 bool http_connection_names(const struct http_head *h, struct str name);
+// Whether the value of X-Forwarded-Proto says that the client spoke TLS. The first of several words
+// is about the client.
+bool http_proto_is_secure(struct str value);
 // True for the characters of a token (RFC 9110 5.6.2).
 bool http_is_token(struct str s);
 

@@ -41,6 +41,17 @@ void http_hash_key(struct exchange *x, const struct http_head *h)
     a->key = hash_bytes(v.p, v.len, 0);
 }
 
+// What the client spoke: with a trusted proxy in between, that is what the proxy says.
+static bool came_secure(const struct exchange *x, const struct http_head *h)
+{
+    const struct http_field *f = NULL;
+    if (x->frontend->n_trusted > 0 && session_trusts_peer(x->s, x->frontend))
+        f = http_field_find(h, FIELD_X_FORWARDED_PROTO);
+    if (f == NULL)
+        return conn_is_tls(&x->s->client);
+    return http_proto_is_secure(f->value);
+}
+
 const struct route *http_find_route(struct exchange *x, const struct http_head *h, bool *bad)
 {
     const struct frontend *f = x->frontend;
@@ -61,6 +72,7 @@ const struct route *http_find_route(struct exchange *x, const struct http_head *
         .host = {host, host_len},
         .path = {path, path_len},
         .tls = conn_is_tls(&x->s->client),
+        .secure = came_secure(x, h),
     };
     return route_find(f, &facts);
 }

@@ -506,8 +506,7 @@ def test_the_example_serves(evlb, sim, ca, tmp_path):
     for name in ("www.example.com", "api.example.com"):
         ca.make(tmp_path / f"certs/{name}.pem", name)
     text = (tools.ROOT / "configs/https/evlb.yaml").read_text()
-    for old, new in [("listen: 80\n", "listen: 127.0.0.1:$port\n"),
-                     ("listen: 443\n", "listen: 127.0.0.1:$port2\n"),
+    for old, new in [("listen: [80, {address: 443,", 'listen: ["127.0.0.1:$port", {address: "127.0.0.1:$port2",'),
                      ("[10.0.0.11:8080, 10.0.0.12:8080]", "[$web]"), ("[10.0.0.21:8080]", "[$api]")]:
         assert old in text
         text = text.replace(old, new)

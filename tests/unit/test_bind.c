@@ -229,6 +229,32 @@ static void test_redirect_shortcut(void **state)
     arena_free(c->arena);
 }
 
+// To https before all routes, to anything else behind them; https may have a backend beside it.
+static void test_places_of_shortcuts(void **state)
+{
+    (void)state;
+    struct config *c =
+        load_fine("frontends:\n"
+                  "  a: {listen: 80, trusted-proxies: 10.0.0.1, redirect: https, backend: b,\n"
+                  "      routes: {path: /x, deny: 403}}\n"
+                  "  c: {listen: 81, redirect: /new, routes: {path: /x, deny: 403}}\n"
+                  "backends: {b: 10.0.0.1:80}\n");
+    const struct route *a = frontend(c, "a")->routes, *other = frontend(c, "c")->routes;
+    assert_int_equal(frontend(c, "a")->n_routes, 3);
+    assert_true(route_is_to_https(&a[0]));
+    assert_int_equal(a[1].action, ROUTE_DENY);
+    assert_int_equal(a[2].action, ROUTE_BACKEND);
+    assert_int_equal(frontend(c, "c")->n_routes, 2);
+    assert_int_equal(other[0].action, ROUTE_DENY);
+    assert_str(other[1].redirect, "/new");
+    arena_free(c->arena);
+    c = load_fine("listen: 80\ntrusted-proxies: 10.0.0.1\nredirect: https\nservers: "
+                  "10.0.0.2:80\n");
+    assert_int_equal(frontend(c, "default")->n_routes, 2);
+    assert_str(frontend(c, "default")->routes[1].backend->name, "default");
+    arena_free(c->arena);
+}
+
 static void assert_op(const struct header_op *op, enum header_action action, const char *name,
                       const char *value)
 {
@@ -386,6 +412,7 @@ int main(void)
         cmocka_unit_test(test_servers_map),
         cmocka_unit_test(test_routes),
         cmocka_unit_test(test_redirect_shortcut),
+        cmocka_unit_test(test_places_of_shortcuts),
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_headers_once),
         cmocka_unit_test(test_process),

@@ -54,6 +54,28 @@ static void a_route_without_conditions_takes_everything(void **state)
     assert_int_equal(find(&r, 0, "any.example.com", "/x"), -1);
 }
 
+static void https_redirects_never_take_what_came_over_tls(void **state)
+{
+    (void)state;
+    const struct route routes[] = {
+        {.action = ROUTE_REDIRECT, .redirect = STR("https")},
+        {.action = ROUTE_REDIRECT, .redirect = STR("https://other.example.com/"), PATHS(STR("/o"))},
+        {.action = ROUTE_BACKEND},
+    };
+    struct frontend f = {.routes = routes, .n_routes = 3};
+    struct route_facts facts = {.host = STR("a.b"), .path = STR("/o")};
+    assert_ptr_equal(route_find(&f, &facts), &routes[0]);
+    facts.secure = true;
+    assert_ptr_equal(route_find(&f, &facts), &routes[1]);
+    facts.path = STR("/p");
+    assert_ptr_equal(route_find(&f, &facts), &routes[2]);
+    f.n_routes = 1;
+    assert_null(route_find(&f, &facts));
+    // to a proxy over TLS that says the client spoke plainly to it
+    facts = (struct route_facts){.host = STR("a.b"), .path = STR("/o"), .tls = true};
+    assert_ptr_equal(route_find(&f, &facts), &routes[0]);
+}
+
 static void hosts_are_matched_whole(void **state)
 {
     (void)state;
@@ -290,6 +312,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_route_without_conditions_takes_everything),
+        cmocka_unit_test(https_redirects_never_take_what_came_over_tls),
         cmocka_unit_test(hosts_are_matched_whole),
         cmocka_unit_test(wildcards_take_one_or_more_labels),
         cmocka_unit_test(prefixes_end_at_a_segment_border),

@@ -2,12 +2,16 @@
 // What the last phase accepts and warns about; what it refuses is in tests/data/bad (test_diag.c).
 #include "conf_test.h"
 
-// The ids of all warnings of a file that loads, in order.
+// The ids of all warnings of a file that loads, in order. site.pem is there.
 static void assert_warnings(const char *text, const char *expected)
 {
     struct findings f;
     char ids[512] = "";
-    struct config *c = load_text(text, &f);
+    const struct memory_file files[] = {{"site.pem", "-----BEGIN CERTIFICATE-----"}, {NULL, NULL}};
+    struct memory memory = {files, NULL};
+    struct config_source source = memory_source(&memory, "t.yaml", text);
+    findings_init(&f);
+    struct config *c = config_load(&source, &f);
     if (c == NULL)
         findings_print(&f, stderr, FINDINGS_TEXT, false);
     assert_non_null(c);
@@ -59,6 +63,32 @@ static void test_unreachable(void **state)
         "lint.unreachable:4 ");
     assert_warnings("listen: 80\nservers: [10.0.0.1:80]\nroutes: {redirect: https}\n",
                     "lint.unreachable:2 ");
+}
+
+#define WITH_TLS(keys)                                                                             \
+    "listen: [80, {address: 443, tls: site.pem}]\n" keys "backends: {b: [10.0.0.1:80]}\n"
+#define TLS_ONLY(keys) "listen: 443\ntls: site.pem\n" keys "backends: {b: [10.0.0.1:80]}\n"
+
+// A redirect to https takes only what did not come over TLS.
+static void test_redirect_to_https(void **state)
+{
+    (void)state;
+    assert_warnings(WITH_TLS("redirect: https\nbackend: b\n"), "");
+    assert_warnings(WITH_TLS("routes: [{redirect: https}, {backend: b}]\n"), "");
+    assert_warnings(WITH_TLS("routes: [{redirect: https}, {redirect: https}, {backend: b}]\n"),
+                    "lint.unreachable:2 ");
+    assert_warnings(WITH_TLS("routes: [{backend: b}, {redirect: https}]\n"), "lint.unreachable:2 ");
+    assert_warnings(WITH_TLS("redirect: https\n") "x-used: 1\n", "lint.redirect:2 lint.unused:3 ");
+    assert_warnings(TLS_ONLY("redirect: https\nbackend: b\n"), "lint.redirect:3 ");
+    assert_warnings(TLS_ONLY("routes: {redirect: https}\n"), "lint.redirect:3 lint.unused:4 ");
+    // before the routes, which nothing reaches when nothing comes over TLS
+    assert_warnings("listen: 80\nredirect: https\nroutes: {path: /x, deny: 403}\n",
+                    "lint.unreachable:3 ");
+    // a trusted proxy may say that its client spoke TLS, or that it did not
+    assert_warnings("listen: 80\ntrusted-proxies: 10.0.0.9\nredirect: https\n"
+                    "servers: 10.0.0.1:80\n",
+                    "");
+    assert_warnings(TLS_ONLY("trusted-proxies: 10.0.0.9\nredirect: https\nbackend: b\n"), "");
 }
 
 // Long lists are not compared pairwise, but what is behind a catch-all is still seen.
@@ -186,11 +216,11 @@ static void test_machine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reachable),    cmocka_unit_test(test_unreachable),
-        cmocka_unit_test(test_many_routes),  cmocka_unit_test(test_listens),
-        cmocka_unit_test(test_servers),      cmocka_unit_test(test_modes),
-        cmocka_unit_test(test_accept_proxy), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_machine),
+        cmocka_unit_test(test_reachable),   cmocka_unit_test(test_unreachable),
+        cmocka_unit_test(test_many_routes), cmocka_unit_test(test_redirect_to_https),
+        cmocka_unit_test(test_listens),     cmocka_unit_test(test_servers),
+        cmocka_unit_test(test_modes),       cmocka_unit_test(test_accept_proxy),
+        cmocka_unit_test(test_limits),      cmocka_unit_test(test_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
