@@ -6,6 +6,7 @@
 // copied first.
 #include "cli/source.h"
 #include "process/certificates.h"
+#include "process/inherited.h"
 #include "process/supervisor.h"
 
 // What the command line and the environment say overrides the file, also when it is read again.
@@ -21,12 +22,13 @@ static void apply_flags(const void *ctx, struct config *config)
         config->log_level = LOG_WARNING;
 }
 
-static int load_and_serve(const struct cli *cli, struct arena *arena)
+static int load_and_serve(const struct cli *cli, struct arena *arena, struct str inherited)
 {
     struct config_source source;
     int status = cli_source(cli, arena, &source);
     if (status != EXIT_OK)
         return status;
+    source.overlay = inherited_overlay(inherited, arena);
     struct findings findings;
     findings_init(&findings);
     struct config *config = certificates_load(&source, &findings);
@@ -40,14 +42,15 @@ static int load_and_serve(const struct cli *cli, struct arena *arena)
                                                .argv = cli->argv,
                                                .source = &source,
                                                .adjust = apply_flags,
-                                               .adjust_ctx = cli};
+                                               .adjust_ctx = cli,
+                                               .inherited = inherited};
     return supervisor_run(&options);
 }
 
 int cmd_run(const struct cli *cli)
 {
     struct arena *arena = arena_new();
-    int status = load_and_serve(cli, arena);
+    int status = load_and_serve(cli, arena, inherited_read());
     arena_free(arena);
     return status;
 }

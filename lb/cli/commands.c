@@ -127,9 +127,9 @@ const struct cli_command cli_commands[] = {
      "go over to a new binary",
      "The program file that evlb was started from is started anew, with the same\n"
      "arguments and on the same sockets; when it serves, the old process finishes its\n"
-     "connections and ends. When it does not come up, nothing has changed. The files\n"
-     "are read anew; drain, maint, weight, switch and servers added or removed at run\n"
-     "time are forgotten, and counters begin at 0.\n\n" CTL_DETAILS},
+     "connections and ends. One that does not serve within 30 s is killed, and nothing\n"
+     "has changed. The files are read anew; states of servers, drain, maint, weight,\n"
+     "switch, servers added or removed at run time go over; counters begin at 0.\n\n" CTL_DETAILS},
     {"ctl worker", "restart N", 2, CTL | FORMAT, COMMAND_SHOWN, cmd_ctl_worker, "text json",
      "replace a worker by a fresh process",
      "Its connections are finished first.\n\n" CTL_DETAILS},

@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "io/loop.h"
+#include "process/handover.h"
 #include "process/reload.h"
 #include "process/requests.h"
 #include "process/tree.h"
@@ -409,6 +410,7 @@ void children_reap(struct tree *t, uint64_t now_ms)
             if (t->children[i].pid == pid)
                 bury(t, &t->children[i], status, now_ms);
         }
+        handover_reaped(t->handover, (int32_t)pid);
     }
 }
 

@@ -54,7 +54,7 @@ struct reload *reload_new(struct tree *t, const struct supervisor_options *optio
     struct reload *r = xcalloc(1, sizeof(*r));
     r->tree = t;
     r->options = options;
-    r->overlay = xstrdup("");
+    r->overlay = xstrdup(t->config->overlay.len > 0 ? t->config->overlay.p : "");
     list_init(&r->jobs);
     return r;
 }

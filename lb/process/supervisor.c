@@ -35,6 +35,7 @@
 #include "process/access_file.h"
 #include "process/admin_socket.h"
 #include "process/handover.h"
+#include "process/inherited.h"
 #include "process/notify.h"
 #include "process/reload.h"
 #include "process/requests.h"
@@ -269,7 +270,7 @@ static int timeout_ms(const struct supervisor *s, uint64_t now_ms)
 {
     const struct tree *t = &s->tree;
     uint64_t next = MIN_OF(children_next_start_ms(t), s->deadline_ms);
-    next = MIN_OF(next, requests_next_ms(t->requests));
+    next = MIN_OF(next, MIN_OF(requests_next_ms(t->requests), handover_next_ms(t->handover)));
     if (s->phase == PHASE_RUNNING)
         next = MIN_OF(next, MIN_OF(reload_next_ms(t->reload), replace_next_ms(t)));
     next = MIN_OF(next, MIN_OF(service_next_ms(), MAX_OF(s->rotate_ms, now_ms)));
@@ -317,6 +318,7 @@ static void turn(struct supervisor *s, uint64_t now_ms)
     if (now_ms >= s->deadline_ms)
         on_deadline(s, now_ms);
     requests_turn(t->requests, now_ms);
+    handover_turn(t->handover, now_ms);
     if (s->phase == PHASE_RUNNING) {
         reload_turn(t->reload, now_ms);
         replace_turn(t, now_ms);
@@ -396,7 +398,7 @@ static bool find_user(struct tree *t)
     return true;
 }
 
-static bool make_shared(struct tree *t)
+static bool make_shared(struct tree *t, struct str inherited)
 {
     const char *why;
     t->shared = shared_new(t->config, t->limits.workers);
@@ -414,6 +416,8 @@ static bool make_shared(struct tree *t)
     t->slots = slots_new(t->shared->board);
     bool fits = slots_assign(t->slots, t->config, t->generation, &why);
     lb_assert(fits); // the board was made for it
+    inherited_apply(inherited, t->config, t->shared->board);
+    channel_text_done(inherited); // no child is to have it
     return true;
 }
 
@@ -443,7 +447,7 @@ static enum supervisor_status set_up(struct tree *t, const struct supervisor_opt
     if (!find_user(t))
         return SUPERVISOR_CONFIG;
     t->limits = limits_find(t->config);
-    if (!make_shared(t))
+    if (!make_shared(t, options->inherited))
         return SUPERVISOR_SYSTEM;
     if (!bind_listeners(t) || !open_access_log(t))
         return SUPERVISOR_SYSTEM;

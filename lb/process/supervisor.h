@@ -13,6 +13,7 @@ struct supervisor_options {
     const struct config_source *source;
     void (*adjust)(const void *ctx, struct config *config);
     const void *adjust_ctx;
+    struct str inherited; // from inherited_read(), the supervisor's from here on
 };
 
 enum supervisor_status {

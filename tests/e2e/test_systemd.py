@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import tools
+from harness import health, tools
 
 ONE = "listen: $port\nservers: [$a]\n"
 UNIT = pathlib.Path(__file__).resolve().parents[2] / "packaging/systemd/evlb.service"
@@ -149,3 +149,33 @@ def test_an_upgrade_that_fails_changes_nothing(evlb, sim, run_evlb):
     assert "Nothing has changed" in r.out + r.err
     assert lb.status()["pid"] == lb.pid
     assert lb.get("/").status == 200
+
+
+def test_an_upgrade_hands_over_what_was_said_at_run_time(evlb, sim, run_evlb):
+    s = sim("a", "b", "added", "gone")
+    lb = evlb("listen: $port\nhealth: {type: tcp, every: 200ms}\nservers:\n"
+              "  a: $a\n  b: {address: $b, weight: 2}\n  gone: $gone\n", s)
+    old = lb.pid
+    lb.skip_check("descriptors")  # of the old process, which is gone
+    s["gone"].control("listen?state=off")
+    health.wait_state(lb, "gone", "down")
+    for words in ("server maint default/a --reason=disks", "server weight default/b 7",
+                  f"server add default/c {s['added']}", "upgrade"):
+        r = run_evlb("ctl", *words.split(), "--socket", lb.socket)
+        assert r.status == 0, (words, r.out, r.err)
+    wait_for_end(old)
+    new = lb.status()["pid"]
+    try:
+        a, b, c, gone = (health.server(lb, name) for name in ("a", "b", "c", "gone"))
+        assert new != old
+        assert (a["state"], a["admin"]["reason"]) == ("maint", "disks")
+        assert (b["weight"], b["weight_configured"]) == (7, 2)
+        assert c["added"]
+        assert gone["state"] == "down"
+        assert gone["counters"]["connect_failures"] == 0  # never taken for up
+        r = run_evlb("ctl", "reload", "--socket", lb.socket)
+        assert r.status == 0, r.err
+        assert health.server(lb, "c")["state"] == "up"  # it stands over the files still
+    finally:
+        os.kill(new, signal.SIGTERM)
+        tools.wait_for("the new process ends", lambda: not pathlib.Path(f"/proc/{new}").exists(), 20)
