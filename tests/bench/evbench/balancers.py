@@ -5,7 +5,8 @@ The rules of fairness: one worker; keep-alive to clients and a pool of server co
 log; X-Forwarded-For added; no end to a connection after n requests; buffers and timeouts as each
 one's defaults have them. evlb's defaults do more (X-Forwarded-Proto and -Host, X-Request-ID,
 traceparent): that stays on. evlb checks the servers of an HTTP backend every two seconds by itself,
-so HAProxy is told to do it as well; nginx cannot.
+so HAProxy is told to do it as well; nginx cannot. TLS: the same certificate, versions 1.2 and 1.3,
+tickets as each one gives them; the clients alone choose cipher and group (tls_load.py).
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Task:
     close: bool = False  # the load is one request per connection
     connections: int = 64
     single_process: bool = False  # under valgrind: no master process where one can do without
+    pem: Path | None = None  # certificate and key: TLS with clients
+    body_bytes: int = 128  # of the answers; only the null row makes them itself
 
 
 def fd_limit() -> int:
@@ -84,12 +87,13 @@ class Evlb(Balancer):
     def command(self, task: Task, folder: Path) -> list[str]:
         servers = ", ".join(f"127.0.0.1:{port}" for port in task.servers)
         mode = "mode: tcp, " if task.layer == "tcp" else ""
+        tls = f"tls: {task.pem}, " if task.pem else ""
         config = folder / "evlb.yaml"
         config.write_text(
             f"workers: 1\n"
             f"admin: {{socket: {folder}/ctl.sock}}\n"
             f"frontends:\n"
-            f"  bench: {{listen: 127.0.0.1:{task.port}, {mode}backend: app}}\n"
+            f"  bench: {{listen: 127.0.0.1:{task.port}, {mode}{tls}backend: app}}\n"
             f"backends:\n"
             f"  app: {{servers: [{servers}]}}\n"
         )
@@ -112,13 +116,14 @@ class Haproxy(Balancer):
         is_http = task.layer == "http"
         servers = "".join(f"  server s{p} 127.0.0.1:{p}\n" for p in task.servers)
         http = "  option forwardfor\n  http-reuse always\n" if is_http else ""
+        tls = f" ssl crt {task.pem} ssl-min-ver TLSv1.2 alpn http/1.1" if task.pem else ""
         config = folder / "haproxy.cfg"
         config.write_text(
             f"global\n  nbthread 1\n  maxconn {client_limit() - len(task.servers)}\n"
             f"  tune.pool-low-fd-ratio 100\n  tune.pool-high-fd-ratio 100\n"
             f"defaults\n  mode {task.layer}\n"
             f"  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n{http}"
-            f"frontend bench\n  bind 127.0.0.1:{task.port}\n  default_backend app\n"
+            f"frontend bench\n  bind 127.0.0.1:{task.port}{tls}\n  default_backend app\n"
             f"backend app\n  balance roundrobin\n{servers}"
         )
         return [str(self.program), "-db", "-f", str(config)]
@@ -164,11 +169,18 @@ class Nginx(Balancer):
     def _http(self, task: Task, folder: Path) -> str:
         pool = max(64, task.connections, 2 * len(task.servers))
         servers = "".join(f"    server 127.0.0.1:{port};\n" for port in task.servers)
+        ssl = " ssl" if task.pem else ""
+        tls = "" if not task.pem else (
+            f"    ssl_certificate {task.pem};\n    ssl_certificate_key {task.pem};\n"
+            f"    ssl_protocols TLSv1.2 TLSv1.3;\n    ssl_session_tickets on;\n"
+            f"    ssl_session_cache off;\n"
+        )
         return (
             f"http {{\n{self.http_defaults(folder)}"
             f"  upstream app {{\n{servers}"
             f"    keepalive {pool};\n    keepalive_requests {EVER};\n  }}\n"
-            f"  server {{\n    listen 127.0.0.1:{task.port} backlog={BACKLOG};\n    location / {{\n"
+            f"  server {{\n    listen 127.0.0.1:{task.port} backlog={BACKLOG}{ssl};\n"
+            f"{tls}    location / {{\n"
             f"      proxy_pass http://app;\n"
             f"      proxy_http_version 1.1;\n"
             f'      proxy_set_header Connection "";\n'
@@ -187,12 +199,17 @@ class Nginx(Balancer):
 
 
 class NullRelay(Balancer):
+    """The floor; with TLS it is null_tls, which answers by itself."""
+
     name = "null"
 
     def version(self) -> str:
-        return "tests/bench/null_relay.c"
+        return "tests/bench/null_*.c"
 
     def command(self, task: Task, folder: Path) -> list[str]:
+        if task.pem:
+            null_tls = self.program.with_name("null_tls")
+            return [str(null_tls), str(task.port), str(task.pem), str(task.body_bytes)]
         one_request = task.close and task.layer == "http"
         flags = ["--close"] if one_request else []
         return [str(self.program), *flags, str(task.port), *map(str, task.servers)]

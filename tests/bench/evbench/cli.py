@@ -42,7 +42,7 @@ def read_options(argv: list[str], modes: list[str], balancers: list[str]) -> arg
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
         description="Runs evlb, nginx, HAProxy and a null relay side by side on this machine.",
-        epilog=f"modes: {', '.join(modes)}. All of them take about ten minutes.")
+        epilog=f"modes: {', '.join(modes)}. All of them take about half an hour.")
     add = parser.add_argument
     add("--modes", type=names(modes), metavar="A,B", help="default: all")
     add("--balancers", type=names(balancers), default=balancers, metavar="A,B",
@@ -54,7 +54,7 @@ def read_options(argv: list[str], modes: list[str], balancers: list[str]) -> arg
     add("--cores", metavar="B,L", help="core of the balancer, core of load and origin")
     add("--json", type=Path, metavar="FILE", help="all figures, of every round")
     add("--bin", type=Path, metavar="DIR", default=ROOT / "build/release/bin",
-        help="where evlb, backend-sim and null_relay are (default: the release preset)")
+        help="where evlb, backend-sim and the bench's programs are (default: the release preset)")
     add("--no-build", action="store_true", help="do not bring the release preset up to date")
     add("--install", action="store_true", help="install missing Debian packages (as root)")
     options = parser.parse_args(argv)
@@ -84,8 +84,11 @@ def missing_packages(options: argparse.Namespace, balancers: list[Balancer],
                      origin: Origin) -> list[str]:
     """Debian packages whose absence costs figures."""
     tools = {"wrk": "wrk", "strace": "strace"}
-    if "instructions" in options.modes and not instructions.perf_counts():
+    counts = any("instructions" in mode for mode in options.modes)
+    if counts and not instructions.perf_counts():
         tools["valgrind"] = "valgrind"
+    if any(mode.startswith("tls") for mode in options.modes):
+        tools["openssl"] = "openssl"
     missing = [package for tool, package in tools.items() if not shutil.which(tool)]
     missing += [b.package for b in balancers if b.package and b.program is None]
     wants_stream = any(b.name == "nginx" for b in balancers) and \
@@ -110,7 +113,8 @@ def offer_packages(missing: list[str], install: bool) -> None:
 
 def build(chosen: list[str]) -> None:
     """Brings the programs that take part up to date; a stale binary would give stale figures."""
-    targets = ["backend-sim", "null_relay", "idle_clients"] + (["evlb"] if "evlb" in chosen else [])
+    targets = ["backend-sim", "null_relay", "null_tls", "idle_clients", "tls_clients"]
+    targets += ["evlb"] if "evlb" in chosen else []
     commands = [["cmake", "--build", "--preset", "release", "--target", *targets]]
     if not (ROOT / "build/release/build.ninja").exists():
         commands.insert(0, ["cmake", "--preset", "release"])
@@ -131,7 +135,7 @@ def make_plan(options: argparse.Namespace, balancers: list[Balancer], origin: Or
         balancer_core=balancer_core, load_core=load_core,
         strace=shutil.which("strace") is not None,
         valgrind=shutil.which("valgrind") is not None,
-        perf="instructions" in options.modes and instructions.perf_counts(),
+        perf=any("instructions" in mode for mode in options.modes) and instructions.perf_counts(),
     )
 
 

@@ -12,11 +12,11 @@ from evbench.proc import BenchError, pss_bytes, running, tail
 SETTLE_S = 1.0
 
 
-def bytes_per_client(pid: int, port: int, steps: tuple[int, int], program: Path, core: int,
+def bytes_per_client(pid: int, port: int, steps: tuple[int, int], clients: list[str], core: int,
                      folder: Path) -> float:
-    """`program` is idle_clients; `pid` the balancer."""
+    """`clients` is the command of idle_clients; `pid` the balancer."""
     log = folder / "idle.log"
-    command = [str(program), str(port), *map(str, steps)]
+    command = [*clients, str(port), *map(str, steps)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with running(command, core, log, **pipes) as clients:
         weights = []

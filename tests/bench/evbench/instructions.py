@@ -12,14 +12,16 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
-from evbench import load
+from evbench.load import Load
 from evbench.modes import Scenario
 from evbench.net import do_requests
 from evbench.proc import BenchError, start, stop, tree, wait_until
 
 FEW, MANY = 500, 2500
+FEW_HANDSHAKES, MANY_HANDSHAKES = 40, 240  # each costs what hundreds of requests do
 CLIENTS = 8
 PERF_S = 1.0
 ATTACH_S = 0.3
@@ -43,16 +45,22 @@ def perf_total(text: str) -> int | None:
     return None
 
 
-def by_perf(pid: int, port: int, scenario: Scenario, cores: tuple[int, int], folder: Path) -> float:
-    """Instructions per request of the running tree under `pid`; cores: perf's and wrk's."""
+def counts(scenario: Scenario) -> tuple[int, int]:
+    """The numbers of requests that are compared."""
+    by_handshake = scenario.tls is not None and scenario.close
+    return (FEW_HANDSHAKES, MANY_HANDSHAKES) if by_handshake else (FEW, MANY)
+
+
+def by_perf(pid: int, drive: Callable[[float], Load], core: int, folder: Path) -> float:
+    """Instructions per request of the running tree under `pid`, which `drive` loads."""
     log = folder / "perf.log"
     log.write_text("")
     pids = ",".join(map(str, tree(pid)))
-    perf = start(["perf", "stat", "-x,", "-e", "instructions:u", "-p", pids], cores[0], log)
+    perf = start(["perf", "stat", "-x,", "-e", "instructions:u", "-p", pids], core, log)
     try:
         if wait_until(lambda: perf.poll() is not None, ATTACH_S):
             raise BenchError("perf cannot attach")
-        seen = load.run(pid, port, scenario, PERF_S, cores[1], folder / "wrk.log")
+        seen = drive(PERF_S)
         perf.send_signal(signal.SIGINT)
         perf.wait(10)
     except subprocess.TimeoutExpired:

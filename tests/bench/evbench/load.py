@@ -36,6 +36,7 @@ class Load:
     p50_us: int
     p99_us: int
     errors: dict[str, int]  # only the kinds that occurred
+    resumed_share: float = 0.0  # of the TLS connections that offered a ticket
 
 
 @dataclass(frozen=True)

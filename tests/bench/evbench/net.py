@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import socket
+import ssl
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -48,16 +49,25 @@ class Ports:
         raise OSError(f"no {count} free ports in a row below {self.end}")
 
 
+def any_certificate() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
 class Client:
     """One keep-alive connection, or with `close` a new one for each request."""
 
-    def __init__(self, port: int, close: bool = False, timeout_s: float = 10.0) -> None:
-        self.port, self.close, self.timeout_s = port, close, timeout_s
+    def __init__(self, port: int, close: bool = False, timeout_s: float = 10.0,
+                 tls: bool = False) -> None:
+        self.port, self.close, self.timeout_s, self.tls = port, close, timeout_s, tls
         self.sock: socket.socket | None = None
 
     def send(self) -> None:
         if self.sock is None:
             self.sock = socket.create_connection((HOST, self.port), self.timeout_s)
+            if self.tls:
+                self.sock = any_certificate().wrap_socket(self.sock)
         extra = "Connection: close\r\n" if self.close else ""
         self.sock.sendall(f"GET / HTTP/1.1\r\nHost: {HOST}:{self.port}\r\n{extra}\r\n".encode())
 
@@ -90,9 +100,9 @@ def _is_whole(data: bytes) -> bool:
     return True
 
 
-def answers(port: int) -> bool:
+def answers(port: int, tls: bool = False) -> bool:
     """Whether GET / is answered with 200 now."""
-    client = Client(port, close=True, timeout_s=3.0)
+    client = Client(port, close=True, timeout_s=3.0, tls=tls)
     try:
         client.send()
         return client.receive() == 200

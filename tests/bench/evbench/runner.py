@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from evbench import idle, instructions, load, syscalls
+from evbench import idle, instructions, load, syscalls, tls_load
 from evbench.balancers import Balancer, Task
 from evbench.modes import Mode, Scenario, idle_steps
 from evbench.net import Ports, answers
@@ -57,6 +57,7 @@ class Sample:
     p99_us: float
     pss_mib: float
     errors: dict[str, int]
+    resumed_share: float  # of the TLS connections that offered a ticket
 
 
 @dataclass
@@ -176,8 +177,7 @@ class Runner:
     def _sample(self, balancer: Balancer, row: Row, scenario: Scenario, servers: list[int],
                 share: float) -> None:
         with self._balancer(balancer, scenario, servers) as (pid, port):
-            seen = load.run(pid, port, scenario, self.plan.seconds * share, self.plan.load_core,
-                            self.folder / "wrk.log")
+            seen = self._drive(pid, port, scenario)(self.plan.seconds * share)
             if seen.requests <= 0:
                 raise BenchError(f"no request in the window; errors: {seen.errors or 'none'}")
             user_us = seen.cpu.user_s * 1e6 / seen.requests
@@ -188,33 +188,53 @@ class Runner:
                 cpu_us=user_us + system_us, user_us=user_us, system_us=system_us,
                 p50_us=seen.p50_us, p99_us=seen.p99_us,
                 pss_mib=pss_bytes(pid) / 2**20, errors=seen.errors,
+                resumed_share=seen.resumed_share,
             ))
 
+    def _drive(self, pid: int, port: int, scenario: Scenario) -> Callable[[float], load.Load]:
+        """What loads the balancer for a window of some seconds."""
+        core, log = self.plan.load_core, self.folder / "load.log"
+        if scenario.tls:
+            return lambda seconds: tls_load.run(pid, port, scenario, seconds, core, log,
+                                                self._tls_clients)
+        return lambda seconds: load.run(pid, port, scenario, seconds, core, log)
+
+    @property
+    def _tls_clients(self) -> Path:
+        return self.plan.bin_dir / "tls_clients"
+
     def _calls(self, balancer: Balancer, row: Row, scenario: Scenario, servers: list[int]) -> None:
-        cores = (self.plan.balancer_core, self.plan.load_core)
         with self._balancer(balancer, scenario, servers) as (pid, port):
-            row.calls = syscalls.per_request(pid, port, scenario, cores, self.folder)
+            row.calls = syscalls.per_request(pid, self._drive(pid, port, scenario),
+                                             self.plan.balancer_core, self.folder)
 
     def _weigh(self, balancer: Balancer, row: Row, scenario: Scenario, servers: list[int]) -> None:
-        program = self.plan.bin_dir / "idle_clients"
+        clients = [str(self.plan.bin_dir / "idle_clients"), *(["--tls"] if scenario.tls else [])]
         with self._balancer(balancer, scenario, servers) as (pid, port):
             row.value = idle.bytes_per_client(
-                pid, port, idle_steps(), program, self.plan.load_core, self.folder)
+                pid, port, idle_steps(), clients, self.plan.load_core, self.folder)
 
     def _perf(self, balancer: Balancer, row: Row, scenario: Scenario, servers: list[int]) -> None:
-        cores = (self.plan.load_core, self.plan.load_core)
         with self._balancer(balancer, scenario, servers) as (pid, port):
-            row.value = instructions.by_perf(pid, port, scenario, cores, self.folder)
+            row.value = instructions.by_perf(pid, self._drive(pid, port, scenario),
+                                             self.plan.load_core, self.folder)
 
     def _callgrind(self, balancer: Balancer, row: Row, scenario: Scenario,
                    servers: list[int]) -> None:
         totals = []
-        for count in (instructions.FEW, instructions.MANY):
+        few, many = instructions.counts(scenario)
+        for count in (few, many):
             with self._scratch("callgrind") as out:
                 with self._balancer(balancer, scenario, servers, out) as (_, port):
-                    instructions.send(port, count, scenario.close)
+                    self._send(port, count, scenario)
                 totals.append(instructions.callgrind_total(out))
-        row.value = (totals[1] - totals[0]) / (instructions.MANY - instructions.FEW)
+        row.value = (totals[1] - totals[0]) / (many - few)
+
+    def _send(self, port: int, count: int, scenario: Scenario) -> None:
+        if scenario.tls:
+            tls_load.send(port, count, instructions.CLIENTS, scenario, self._tls_clients)
+        else:
+            instructions.send(port, count, scenario.close)
 
     # --- what runs meanwhile ---
 
@@ -242,8 +262,10 @@ class Runner:
     def _balancer(self, balancer: Balancer, scenario: Scenario, servers: list[int],
                   valgrind: Path | None = None) -> Iterator[tuple[int, int]]:
         """Its process id and port; under callgrind, which writes into `valgrind`, if given."""
+        pem = tls_load.make_certificate(self.folder, scenario.tls.key) if scenario.tls else None
         task = Task(self.ports.block(1)[0], servers, scenario.layer, scenario.close,
-                    scenario.connections, single_process=valgrind is not None)
+                    scenario.connections, single_process=valgrind is not None, pem=pem,
+                    body_bytes=scenario.body_bytes)
         with self._scratch(balancer.name) as folder:
             log = folder / "log"
             command = balancer.command(task, folder)
@@ -251,8 +273,11 @@ class Runner:
                 command = instructions.valgrind(command, valgrind)
             patience = VALGRIND_READY_WITHIN_S if valgrind else READY_WITHIN_S
             with running(command, self.plan.balancer_core, log) as process:
-                wait_until(lambda: answers(task.port) or process.poll() is not None, patience)
-                if process.poll() is not None or not answers(task.port):
+                def ready() -> bool:
+                    return answers(task.port, tls=pem is not None)
+
+                wait_until(lambda: ready() or process.poll() is not None, patience)
+                if process.poll() is not None or not ready():
                     raise BenchError(f"{balancer.name} does not answer: {tail(log)}")
                 yield process.pid, task.port
                 if process.poll() is not None:

@@ -12,22 +12,22 @@ import re
 import signal
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
-from evbench import load
-from evbench.modes import Scenario
+from evbench.load import Load
 from evbench.proc import BenchError, start, stop, tail, tree, wait_until
 
 SHORT_S, LONG_S = 0.1, 0.9
 ATTACH_WITHIN_S = 10.0
 
 
-def per_request(pid: int, port: int, scenario: Scenario, cores: tuple[int, int],
+def per_request(pid: int, drive: Callable[[float], Load], core: int,
                 folder: Path) -> dict[str, float]:
-    """Calls per request by name, of the tree under `pid`; cores: strace's and wrk's."""
+    """Calls per request by name, of the tree under `pid`, which `drive` loads for some seconds."""
     requests, calls = [], []
     for seconds in (SHORT_S, LONG_S):
-        seen, counted = _count(pid, port, scenario, seconds, cores, folder)
+        seen, counted = _count(pid, drive, seconds, core, folder)
         requests.append(seen)
         calls.append(counted)
     more = requests[1] - requests[0]
@@ -37,13 +37,13 @@ def per_request(pid: int, port: int, scenario: Scenario, cores: tuple[int, int],
     return dict(sorted(difference.items(), key=lambda item: -item[1]))
 
 
-def _count(pid: int, port: int, scenario: Scenario, seconds: float, cores: tuple[int, int],
+def _count(pid: int, drive: Callable[[float], Load], seconds: float, core: int,
            folder: Path) -> tuple[float, Counter[str]]:
     table, log = folder / "strace.out", folder / "strace.log"
     log.write_text("")
-    strace = _attach(tree(pid), cores[0], table, log)
+    strace = _attach(tree(pid), core, table, log)
     try:
-        seen = load.run(pid, port, scenario, seconds, cores[1], folder / "wrk.log")
+        seen = drive(seconds)
         strace.send_signal(signal.SIGINT)  # detaches and writes the table
         strace.wait(ATTACH_WITHIN_S)
     except subprocess.TimeoutExpired:
