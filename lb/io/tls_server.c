@@ -134,7 +134,8 @@ static int on_ticket(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_CI
     const struct tls_server *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
     struct ticket_key key;
     int age = tls_tickets_find(t->tickets, writing ? NULL : name, &key);
-    int result = age < 0 ? 0 : age > 0 ? 2 : 1;
+    bool used_up = age > 0 || SSL_version(ssl) == TLS1_3_VERSION; // RFC 8446 C.4: taken once
+    int result = age < 0 ? 0 : used_up ? 2 : 1;
     if (writing) {
         memcpy(name, key.name, sizeof(key.name));
         if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)

@@ -335,6 +335,16 @@ def test_sessions_are_resumed_by_every_worker_and_after_a_reload(web, ca, versio
     assert counters(web)["tls_resumed"] == 24 and counters(web)["tls_handshakes"] == 25
 
 
+def test_a_resumed_session_brings_the_ticket_for_the_next(web, ca):
+    """Clients use a ticket of TLS 1.3 once: without a new one every other handshake would be full."""
+    ctx, old = first_session(web, ca, ssl.TLSVersion.TLSv1_3)
+    for _ in range(3):
+        with tls.connect(web.port, "a.test", ctx, old) as s:
+            tls.get(s)
+            assert s.session_reused and s.session.id != old.id
+            old = s.session
+
+
 def test_a_session_of_another_frontend_is_not_resumed(evlb, sim, ca, site):
     lb = evlb("""
         frontends:
