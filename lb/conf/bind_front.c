@@ -103,6 +103,15 @@ static void bind_listens(struct binder *b, struct frontend_draft *f, struct node
 
 // ---- frontends --------------------------------------------------------------------------------
 
+// The value of Strict-Transport-Security (RFC 6797 section 6.1), once for all answers.
+static void write_hsts(struct binder *b, struct hsts *h)
+{
+    if (bind_origin(b, &object_hsts, h) != NULL)
+        h->value = str_of(arena_printf(b->arena, "max-age=%u%s%s", h->max_age_s,
+                                       h->subdomains ? "; includeSubDomains" : "",
+                                       h->preload ? "; preload" : ""));
+}
+
 static void bind_frontend(struct binder *b, struct str name, struct node *key, struct node *own)
 {
     struct config *c = &b->root->config;
@@ -113,6 +122,7 @@ static void bind_frontend(struct binder *b, struct str name, struct node *key, s
     d->frontend.index = c->n_frontends;
     d->frontend.mark = node_mark(key);
     bind_object(b, &object_frontend, &chain, d);
+    write_hsts(b, &d->frontend.hsts);
     b->object = &object_frontend;
     bind_listens(b, d, node_get(own, "listen"));
     bind_routes(b, d, own, key->at);

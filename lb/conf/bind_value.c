@@ -84,6 +84,8 @@ static bool check_limits(struct binder *b, const struct row *row, struct node *n
 
 static void store_number(const struct row *row, uint64_t value, void *target)
 {
+    if ((row->flags & ROW_SECONDS) != 0)
+        value /= 1000;
     if (row->type == VALUE_U16)
         *SLOT_OF(uint16_t, row, target) = (uint16_t)value;
     else
@@ -152,7 +154,7 @@ static void report_unit(struct binder *b, const struct row *row, struct node *n,
         FIX(b, x, "did you mean '%s'?", guess);
     else
         FIX(b, x, "write a number with one of the units %s",
-            duration ? "ms, s, m, h, d" : "B, KiB, MiB, GiB, k, M, G, kB, MB, GB");
+            duration ? "ms, s, m, h, d, w, y" : "B, KiB, MiB, GiB, k, M, G, kB, MB, GB");
 }
 
 static void bind_with_unit(struct binder *b, const struct row *row, struct node *n, void *target)

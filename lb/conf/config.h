@@ -253,6 +253,13 @@ struct listen {
     struct conf_mark mark;
 };
 
+// Strict-Transport-Security on answers over TLS.
+struct hsts {
+    uint32_t max_age_s;
+    bool subdomains, preload;
+    struct str value; // of the field; empty: none
+};
+
 struct frontend {
     struct str name;
     uint32_t index;
@@ -265,9 +272,9 @@ struct frontend {
                              // read from here
     struct tls tls;          // of listens without their own; listens are what to read
     struct http_limits limits;
-    uint32_t max_connections;   // 0: no limit of its own
-    uint32_t max_handshakes;    // TLS handshakes in progress per worker; more wait. 0: no limit
-    uint32_t hsts_s;            // Strict-Transport-Security on answers over TLS; 0: none
+    uint32_t max_connections; // 0: no limit of its own
+    uint32_t max_handshakes;  // TLS handshakes in progress per worker; more wait. 0: no limit
+    struct hsts hsts;
     const struct cidr *trusted; // peers whose X-Forwarded-* and PROXY headers are believed
     uint32_t n_trusted;
     struct header_ops headers;

@@ -88,7 +88,9 @@ const char *emit_value(struct arena *a, const struct row *row, const void *targe
     case VALUE_U32:
     case VALUE_DURATION:
     case VALUE_SIZE:
-        return emit_number(a, row, READ(uint32_t, row, target));
+        return emit_number(a, row,
+                           READ(uint32_t, row, target) *
+                               ((row->flags & ROW_SECONDS) != 0 ? UINT64_C(1000) : 1));
     case VALUE_ENUM:
         return row->words[READ(uint32_t, row, target)];
     case VALUE_FIXED:

@@ -19,8 +19,8 @@ const struct value_kind value_kinds[VALUE_TYPES] = {
     [VALUE_BOOL] = {"boolean", "true or false", "{\"type\": \"boolean\"}"},
     [VALUE_U32] = {"number", "a whole number", NULL},
     [VALUE_U16] = {"number", "a whole number", NULL},
-    [VALUE_DURATION] = {"duration", "a number with a unit: 500ms, 5s, 2m, 1h, 1d, 1h30m",
-        "{\"type\": \"string\", \"pattern\": \"^([0-9]+(ms|s|m|h|d))+$\"}"},
+    [VALUE_DURATION] = {"duration", "a number with a unit: 500ms, 5s, 2m, 1h, 1d, 1w, 1y, 1h30m",
+        "{\"type\": \"string\", \"pattern\": \"^([0-9]+(ms|s|m|h|d|w|y))+$\"}"},
     [VALUE_SIZE] = {"size", "a number with a unit: 512B, 16KiB, 1MiB (16k = 16KiB, 16kB = 16000B)",
         "{\"type\": \"string\", \"pattern\": \"^[0-9]+(B|[kKmMgG]|[KMG]iB|kB|MB|GB)$\"}"},
     [VALUE_ENUM] = {"word", "one of the listed words", NULL},
@@ -204,6 +204,10 @@ static const struct row frontend_rows[] = {
     ROW_LIMITS(struct frontend, INHERITED),
     ROW_HEADERS(struct frontend),
     ROW_TLS(struct frontend_draft, frontend.tls),
+    {"hsts", OBJECT(object_hsts, offsetof(struct frontend_draft, frontend.hsts)),
+     .flags = ROW_ABSENT | ROW_HTTP, SINCE, .example = "1y",
+     .doc = "Tells browsers to speak nothing but TLS with this host for so long "
+            "(Strict-Transport-Security). A duration in place of the map is its `max-age`."},
     PLANNED("http2", "HTTP/2 with clients."),
     PLANNED("limit", "Requests and connections per client."),
 };
@@ -238,6 +242,16 @@ static const struct row tls_rows[] = {
      .doc = "A list of OpenSSL's names in place of the profile's. Those of TLS 1.3 begin with TLS_."},
     {"groups", .type = VALUE_LINE, SLOT(struct tls, groups, struct str), SINCE,
      .example = "X25519:P-256", .doc = "The groups of key exchange, in place of the profile's."},
+};
+
+static const struct row hsts_rows[] = {
+    {"max-age", DURATION(struct hsts, max_age_s), .flags = ROW_SECONDS, .fallback = "1y",
+     LIMITS(0, 10 * 365 * (uint64_t)DAY_MS), SINCE, .example = "1y",
+     .doc = "For how long, from each answer on. 0 makes browsers forget it."},
+    {"subdomains", BOOL(struct hsts, subdomains), .fallback = "false", SINCE, .example = "true",
+     .doc = "Also for all names below the host."},
+    {"preload", BOOL(struct hsts, preload), .fallback = "false", SINCE, .example = "true",
+     .doc = "The host may be put on the lists that browsers come with. That is hard to undo."},
 };
 
 static const struct row route_rows[] = {
@@ -317,6 +331,10 @@ const struct object object_listen = {"frontends.*.listen.*", "'listen'", "listen
     .short_key = "address", .doc = "An address in place of the map is its `address`."};
 const struct object object_tls = {"frontends.*.tls", "'tls'", "tls", ROWS(tls_rows), .size = sizeof(struct tls),
     .short_key = "certs", .doc = "Of a frontend: all its addresses; in the long form of `listen`: that address alone."};
+const struct object object_hsts = {"frontends.*.hsts", "'hsts'", "hsts", ROWS(hsts_rows), .size = sizeof(struct hsts),
+    .short_key = "max-age",
+    .doc = "Goes with every answer over TLS but those of servers that say it themselves, and with none "
+           "in plain text."};
 const struct object object_headers = {"headers", "'headers'", "headers", ROWS(header_rows), .size = sizeof(struct header_ops),
     .doc = "Of a frontend or a backend. Values may not hold line breaks. Fields that frame the message "
            "(Content-Length, Transfer-Encoding, Connection, ...) belong to evlb."};
@@ -343,7 +361,7 @@ const struct object object_timeouts_backend = {"backends.*.timeout", "'timeout' 
 
 const struct object *const schema_objects[] = {
     &object_root, &object_timeouts, &object_limits, &object_defaults, &object_timeouts_defaults,
-    &object_frontend, &object_listen, &object_tls, &object_route, &object_timeouts_frontend, &object_backend,
+    &object_frontend, &object_listen, &object_tls, &object_hsts, &object_route, &object_timeouts_frontend, &object_backend,
     &object_server, &object_server_defaults, &object_hash, &object_health,
     &object_passive, &object_timeouts_backend, &object_headers, &object_header_ops, &object_log,
     &object_access, &object_admin, &object_dns, NULL,

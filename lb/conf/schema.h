@@ -56,9 +56,10 @@ enum row_flags {
     ROW_HTTP = 4,     // has no meaning in mode tcp
     ROW_RESTART = 8,  // a reload does not change it
     ROW_REQUIRED = 16,
-    ROW_SECRET = 64,  // never shown
-    ROW_ABSENT = 128, // a VALUE_OBJECT that is left as it is, zero, unless it is said
-    ROW_SCRATCH = 32, // a VALUE_OBJECT that is bound only to be checked: others inherit from it
+    ROW_SECRET = 64,   // never shown
+    ROW_ABSENT = 128,  // a VALUE_OBJECT that is left as it is, zero, unless it is said
+    ROW_SECONDS = 256, // a VALUE_DURATION that is kept in seconds
+    ROW_SCRATCH = 32,  // a VALUE_OBJECT that is bound only to be checked: others inherit from it
 };
 
 struct object;
@@ -149,7 +150,7 @@ extern const struct object object_hash, object_headers, object_header_ops, objec
 extern const struct object object_access, object_admin, object_limits;
 extern const struct object object_timeouts, object_timeouts_defaults, object_timeouts_frontend;
 extern const struct object object_timeouts_backend, object_health, object_passive, object_dns,
-    object_tls;
+    object_tls, object_hsts;
 
 // All of them, the top level first; NULL at the end.
 extern const struct object *const schema_objects[];

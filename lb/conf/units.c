@@ -11,7 +11,7 @@ struct unit {
 // Largest first, as the writers want them.
 // clang-format off
 static const struct unit durations[] = {
-    {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1},
+    {"y", 365 * 86400000ull}, {"w", 7 * 86400000}, {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1},
 };
 static const struct unit sizes[] = {
     {"GiB", 1u << 30}, {"MiB", 1u << 20}, {"KiB", 1u << 10}, {"B", 1},
@@ -28,7 +28,9 @@ static const struct unit loose_durations[] = {
     {"sec", 1000}, {"secs", 1000}, {"second", 1000}, {"seconds", 1000}, {"m", 60000},
     {"min", 60000}, {"mins", 60000}, {"minute", 60000}, {"minutes", 60000}, {"h", 3600000},
     {"hr", 3600000}, {"hour", 3600000}, {"hours", 3600000}, {"d", 86400000}, {"day", 86400000},
-    {"days", 86400000},
+    {"days", 86400000}, {"w", 7 * 86400000}, {"week", 7 * 86400000}, {"weeks", 7 * 86400000},
+    {"y", 365 * 86400000ull}, {"yr", 365 * 86400000ull}, {"year", 365 * 86400000ull},
+    {"years", 365 * 86400000ull},
 };
 static const struct unit loose_sizes[] = {
     {"", 1}, {"b", 1}, {"byte", 1}, {"bytes", 1}, {"k", 1u << 10}, {"kb", 1u << 10},

@@ -16,7 +16,8 @@ enum unit_result {
     UNIT_HUGE,     // does not fit in 64 bits
 };
 
-// "500ms", "5s", "2m", "1h", "1d", "1h30m" -> milliseconds. "0" needs no unit.
+// "500ms", "5s", "2m", "1h", "1d", "1w", "1y" (365 days), "1h30m" -> milliseconds. "0" needs no
+// unit.
 enum unit_result duration_parse(struct str text, uint64_t *ms) MUST_CHECK;
 // "512B", "16k" and "16KiB" (1024), "16kB" (1000), and M, G alike -> bytes. "0" needs no unit.
 enum unit_result size_parse(struct str text, uint64_t *bytes) MUST_CHECK;

@@ -374,6 +374,26 @@ static void verify_https_redirects(struct verifier *v, const struct frontend *f)
         FIX(v->b, x, "add the address that it is for: listen: [80, ...]");
 }
 
+#define PRELOAD_S 31536000u // what the lists of browsers ask for, as they stand
+
+static void verify_hsts(struct verifier *v, const struct frontend *f)
+{
+    const struct hsts *h = &f->hsts;
+    const struct entry *e = node_entry(v->b->frontends[f->index], STR("hsts"));
+    struct finding *x = NULL;
+    if (e == NULL || h->value.len == 0)
+        return;
+    if (!may_come_secure(f)) {
+        x = diag_warning(v->b->findings, e->key->at, "lint.hsts",
+                         "hsts is never sent: nothing comes over TLS here");
+        FIX(v->b, x, "add tls to the frontend or to one of its addresses");
+    } else if (h->preload && (!h->subdomains || h->max_age_s < PRELOAD_S)) {
+        x = diag_warning(v->b->findings, e->key->at, "lint.hsts",
+                         "preload lists ask for subdomains and a year or more");
+        FIX(v->b, x, "write {max-age: 1y, subdomains: true, preload: true}, or no preload");
+    }
+}
+
 static void warn_unreachable(struct verifier *v, const struct route *r, const struct route *by)
 {
     bool all = by->n_hosts == 0 && by->n_paths == 0;
@@ -402,6 +422,7 @@ static void verify_routes(struct verifier *v)
         const struct frontend *f = &v->config->frontends[i];
         bool all = is_comparable(f);
         verify_https_redirects(v, f);
+        verify_hsts(v, f);
         const struct route *last_of_all = NULL;
         for (uint32_t k = 0; k < f->n_routes; k++) {
             const struct route *r = &f->routes[k], *by = last_of_all;

@@ -18,6 +18,7 @@ static void begin(struct exchange *x, struct session *s)
     x->generation = generation_hold(s->listener->generation);
     attempt_begin(&x->attempt, x->generation);
     x->frontend = s->listener->frontend;
+    x->secure = conn_is_tls(&s->client);
     x->begin_ms = s->w->loop.now_ms;
     x->idle_ms = (int32_t)MIN_OF(x->begin_ms - s->since_ms, (uint64_t)INT32_MAX);
     x->keep_limit_ms = UINT32_MAX;

@@ -38,6 +38,7 @@ struct exchange {
     enum http_state state;
     uint8_t minor; // of the request: HTTP/1.minor
     enum http_method method;
+    bool secure;       // the client sent it over TLS: to here, or to a trusted proxy
     bool client_keeps; // the client connection may serve another request
     bool server_keeps;
     bool upgrade; // the request asks for a tunnel, and that was passed on

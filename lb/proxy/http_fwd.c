@@ -384,12 +384,24 @@ static void add_response_line(struct exchange *x, const struct http_head *h, con
     h1_out_slice(o, str_from(raw + sizeof("HTTP/1.0 ") - 1, end));
 }
 
+#define HSTS STR("Strict-Transport-Security")
+
+// Over TLS only (RFC 6797 section 7.2), and where the headers of the configuration do not say it.
+static bool sends_hsts(const struct exchange *x, const struct http_head *h)
+{
+    const struct header_ops *f = &x->frontend->headers;
+    const struct header_ops *b = &x->attempt.backend->headers;
+    return x->frontend->hsts.value.len > 0 && x->secure && h->status >= 200 &&
+           !op_hides(f->response, f->n_response, HSTS) &&
+           !op_hides(b->response, b->n_response, HSTS);
+}
+
 bool http_fwd_response(struct exchange *x, const struct http_head *h, const char *raw)
 {
     const struct header_ops *f = &x->frontend->headers;
     const struct header_ops *b = &x->attempt.backend->headers;
     bool rules = f->n_response + b->n_response > 0 && h->status >= 200;
-    bool length_written = false;
+    bool hsts = sends_hsts(x, h), length_written = false;
     struct h1_out *o = &x->w->out;
     h1_out_reset(o);
     add_response_line(x, h, raw);
@@ -400,8 +412,11 @@ bool http_fwd_response(struct exchange *x, const struct http_head *h, const char
         if (rules && (op_hides(f->response, f->n_response, field->name) ||
                       op_hides(b->response, b->n_response, field->name)))
             continue;
+        hsts = hsts && !str_caseeq(field->name, HSTS);
         add_line(o, h, field, &length_written);
     }
+    if (hsts)
+        h1_out_field(o, HSTS, x->frontend->hsts.value);
     if (rules) {
         add_ops(o, b->response, b->n_response);
         add_ops(o, f->response, f->n_response);

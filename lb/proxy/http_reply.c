@@ -12,6 +12,7 @@ static enum reply_result write_reply(struct exchange *x, struct reply *r, enum e
     r->close = !x->client_keeps;
     r->head_only = x->method == HTTP_HEAD;
     r->http10_keep = x->client_keeps && x->minor == 0;
+    r->hsts = x->secure ? x->frontend->hsts.value : STR_NONE;
     exchange_drop_answer(x);
     x->status = r->status;
     x->end = cause;
@@ -42,10 +43,26 @@ static bool accepts_json(struct exchange *x)
     return f != NULL && http_list_has(f->value, STR("application/json"));
 }
 
+// How soon a check could bring back a server; 0 when none could: no checks, or all are out of
+// service on purpose.
+static uint32_t back_in_s(const struct exchange *x)
+{
+    const struct backend *b = x->attempt.backend;
+    const struct health *h = &b->health;
+    uint64_t soonest_ms = MAX_OF((uint64_t)h->every_down_ms * h->rise, 1u);
+    for (uint32_t i = 0; h->type != HEALTH_OFF && i < b->n_servers; i++) {
+        if (atomic_load(&x->w->board->server[b->servers[i].index].state) == SERVER_DOWN)
+            return (uint32_t)((soonest_ms + 999) / 1000);
+    }
+    return 0;
+}
+
 enum reply_result http_reply_error(struct exchange *x, uint16_t status, enum end_cause cause,
                                    const char *sentence)
 {
     struct reply r = {.status = status, .sentence = sentence, .json = accepts_json(x)};
+    if (cause == END_NO_SERVER)
+        r.retry_after_s = back_in_s(x);
     x->detail = sentence;
     return write_reply(x, &r, cause);
 }

@@ -42,14 +42,13 @@ void http_hash_key(struct exchange *x, const struct http_head *h)
 }
 
 // What the client spoke: with a trusted proxy in between, that is what the proxy says.
-static bool came_secure(const struct exchange *x, const struct http_head *h)
+static void ask_trusted_proxy(struct exchange *x, const struct http_head *h)
 {
     const struct http_field *f = NULL;
     if (x->frontend->n_trusted > 0 && session_trusts_peer(x->s, x->frontend))
         f = http_field_find(h, FIELD_X_FORWARDED_PROTO);
-    if (f == NULL)
-        return conn_is_tls(&x->s->client);
-    return http_proto_is_secure(f->value);
+    if (f != NULL)
+        x->secure = http_proto_is_secure(f->value);
 }
 
 const struct route *http_find_route(struct exchange *x, const struct http_head *h, bool *bad)
@@ -58,6 +57,7 @@ const struct route *http_find_route(struct exchange *x, const struct http_head *
     char host[256], path[HTTP_PATH_MAX];
     size_t host_len = 0, path_len = 0;
     *bad = false;
+    ask_trusted_proxy(x, h);
     if (route_needs_host(f) && h->authority.len > 0 &&
         !uri_host(h->authority, host, sizeof(host), &host_len))
         *bad = true;
@@ -72,7 +72,7 @@ const struct route *http_find_route(struct exchange *x, const struct http_head *
         .host = {host, host_len},
         .path = {path, path_len},
         .tls = conn_is_tls(&x->s->client),
-        .secure = came_secure(x, h),
+        .secure = x->secure,
     };
     return route_find(f, &facts);
 }

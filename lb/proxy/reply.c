@@ -55,9 +55,15 @@ static int write_body(const struct reply *r, char *out, size_t size)
                     r->status, reason, r->status, reason, r->sentence);
 }
 
+static bool put_field(struct buf *out, const char *name, struct str value)
+{
+    return value.len == 0 || (buf_append(out, name, strlen(name)) &&
+                              buf_append(out, value.p, value.len) && buf_append(out, "\r\n", 2));
+}
+
 bool reply_write(const struct reply *r, struct buf *out)
 {
-    char body[1024], head[512];
+    char body[1024], head[512], seconds[16] = "";
     int n = write_body(r, body, sizeof(body));
     lb_assert(n > 0 && (size_t)n < sizeof(body));
     int h = snprintf(
@@ -69,9 +75,10 @@ bool reply_write(const struct reply *r, struct buf *out)
         : r->http10_keep ? "Connection: keep-alive\r\n"
                          : "");
     lb_assert(h > 0 && (size_t)h < sizeof(head));
-    bool ok = buf_append(out, head, (size_t)h);
-    if (ok && r->location.len > 0)
-        ok = buf_append(out, "Location: ", 10) && buf_append(out, r->location.p, r->location.len) &&
-             buf_append(out, "\r\n", 2);
+    if (r->retry_after_s > 0)
+        snprintf(seconds, sizeof(seconds), "%u", r->retry_after_s);
+    bool ok = buf_append(out, head, (size_t)h) && put_field(out, "Location: ", r->location) &&
+              put_field(out, "Retry-After: ", str_of(seconds)) &&
+              put_field(out, "Strict-Transport-Security: ", r->hsts);
     return ok && buf_append(out, "\r\n", 2) && (r->head_only || buf_append(out, body, (size_t)n));
 }

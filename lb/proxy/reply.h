@@ -8,12 +8,14 @@
 
 struct reply {
     uint16_t status;
-    struct str location;  // of a redirect; empty: none
-    const char *sentence; // what went wrong, for people
-    bool json;            // the client accepts JSON rather than HTML
-    bool close;           // the client connection ends after this
-    bool head_only;       // the request was HEAD
-    bool http10_keep;     // an HTTP/1.0 client that asked to keep the connection
+    struct str location;    // of a redirect; empty: none
+    struct str hsts;        // Strict-Transport-Security; empty: none
+    uint32_t retry_after_s; // 0: not said
+    const char *sentence;   // what went wrong, for people
+    bool json;              // the client accepts JSON rather than HTML
+    bool close;             // the client connection ends after this
+    bool head_only;         // the request was HEAD
+    bool http10_keep;       // an HTTP/1.0 client that asked to keep the connection
 };
 
 // "Service Unavailable" for 503; the word of its class for one that is not in the table.

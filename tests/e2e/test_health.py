@@ -104,6 +104,22 @@ def test_no_server_left_is_503(evlb, sim):
     assert who(lb) == ["b"]
 
 
+def test_retry_after_when_a_check_could_bring_one_back(evlb, sim, run_evlb):
+    s = sim("a")
+    lb = evlb("""
+        listen: $port
+        health: {type: http, path: /healthz, every: 100ms, every-down: 3500ms, fall: 1, rise: 2}
+        servers: {a: $a}
+    """, s)
+    s["a"].control("health?state=down")
+    wait_state(lb, "default/a", "down")
+    r = lb.get("/")
+    assert (r.status, r.headers["Retry-After"]) == (503, "7")
+    assert run_evlb("ctl", "server", "maint", "default/a", "--socket", lb.socket).status == 0
+    r = lb.get("/")  # nobody knows when that ends
+    assert r.status == 503 and r.headers.get("Retry-After") is None
+
+
 # ---- why
 
 def reason_of(lb, name="app/a", timeout=5.0):

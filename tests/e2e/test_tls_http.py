@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What HTTP has to say about TLS: the redirect to https."""
+"""What HTTP has to say about TLS: the redirect to https, Strict-Transport-Security."""
 import pytest
 
 from harness import tls
@@ -30,9 +30,13 @@ def site(ca, tmp_path):
 @pytest.fixture
 def both(evlb, sim, site):
     """One frontend with a plain and a TLS address."""
-    def start(more="", **values):
-        return evlb(BOTH, sim("a"), tls=site, more=more, **values)
+    def start(more=""):
+        return evlb(text(more), sim("a"), tls=site)
     return start
+
+
+def text(more):
+    return BOTH.replace("$more", more)
 
 
 def secure_get(lb, path="/", headers=""):
@@ -92,3 +96,45 @@ def test_explain_route_knows_the_difference(run_evlb, tmp_path, site):
     assert "308" in explain("http://a.test/", "-H", "X-Forwarded-Proto: https")
     config.write_text(config.read_text() + "trusted-proxies: 10.0.0.9\n")
     assert "10.0.0.1:80" in explain("http://a.test/", "-H", "X-Forwarded-Proto: https")
+
+
+# ---- hsts ----
+
+HSTS = "strict-transport-security: "
+
+
+def hsts_of(head):
+    return [line.partition(": ")[2] for line in head.split("\r\n") if line.lower().startswith(HSTS)]
+
+
+def test_hsts_goes_with_answers_over_tls_alone(both):
+    lb = both(more="hsts: 1y\n        routes: [{path: /no, deny: 403}, {path: /echo, backend: app}]")
+    assert hsts_of(secure_get(lb, "/echo")[0]) == ["max-age=31536000"]
+    assert hsts_of(secure_get(lb, "/no")[0]) == ["max-age=31536000"]
+    with tls.connect(lb.ports["port2"], "a.test") as s:
+        s.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+        assert hsts_of(s.recv(65536).decode()) == ["max-age=31536000"]
+    r = lb.get("/echo")
+    assert r.status == 308 and r.headers.get("Strict-Transport-Security") is None
+
+
+def test_hsts_of_a_server_or_of_the_headers_is_left_alone(both):
+    long = "hsts: {max-age: 1d, subdomains: true}"
+    lb = both(more=long)
+    path = "/?header=strict-transport-security:max-age=5"
+    assert hsts_of(secure_get(lb, path)[0]) == ["max-age=5"]
+    assert hsts_of(secure_get(lb)[0]) == ["max-age=86400; includeSubDomains"]
+    lb.reload(text(long + "\n        headers: {response: {set: {Strict-Transport-Security: x}}}"))
+    assert hsts_of(secure_get(lb, path)[0]) == ["x"]
+    lb.reload(text(long + "\n        headers: {response: {remove: Strict-Transport-Security}}"))
+    assert hsts_of(secure_get(lb, path)[0]) == []
+
+
+def test_hsts_behind_a_proxy_that_ends_tls(both):
+    lb = both(more="hsts: 1y\n        trusted-proxies: [127.0.0.1]")
+    r = lb.get("/", headers={"X-Forwarded-Proto": "https"})
+    assert (r.status, r.headers["Strict-Transport-Security"]) == (200, "max-age=31536000")
+    r = lb.get("/", headers={"X-Forwarded-Proto": "http"})
+    assert r.status == 308 and r.headers.get("Strict-Transport-Security") is None
+    head, _ = secure_get(lb, "/", "X-Forwarded-Proto: http\r\n")
+    assert head.startswith("HTTP/1.1 308 ") and hsts_of(head) == []

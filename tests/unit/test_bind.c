@@ -229,6 +229,27 @@ static void test_redirect_shortcut(void **state)
     arena_free(c->arena);
 }
 
+static void test_hsts(void **state)
+{
+    (void)state;
+    struct config *c = load_fine(
+        "trusted-proxies: 10.0.0.9\n"
+        "frontends:\n"
+        "  a: {listen: 80, backend: b, hsts: 1y}\n"
+        "  c: {listen: 81, backend: b, hsts: {max-age: 1y1s, subdomains: true, preload: true}}\n"
+        "  d: {listen: 82, backend: b, hsts: 0}\n"
+        "  e: {listen: 83, backend: b}\n"
+        "backends: {b: 10.0.0.1:80}\n");
+    assert_str(frontend(c, "a")->hsts.value, "max-age=31536000");
+    assert_str(frontend(c, "c")->hsts.value, "max-age=31536001; includeSubDomains; preload");
+    assert_str(frontend(c, "d")->hsts.value, "max-age=0");
+    assert_int_equal(frontend(c, "e")->hsts.value.len, 0);
+    arena_free(c->arena);
+    assert_refused("listen: 80\nservers: a:80\nhsts: true\n", "config.unit", 3, 7);
+    assert_refused("listen: 80\nservers: a:80\nhsts: 31536000\n", "config.unit", 3, 7);
+    assert_refused("listen: 80\nmode: tcp\nservers: a:80\nhsts: 1y\n", "config.mode", 4, 1);
+}
+
 // To https before all routes, to anything else behind them; https may have a backend beside it.
 static void test_places_of_shortcuts(void **state)
 {
@@ -413,6 +434,7 @@ int main(void)
         cmocka_unit_test(test_routes),
         cmocka_unit_test(test_redirect_shortcut),
         cmocka_unit_test(test_places_of_shortcuts),
+        cmocka_unit_test(test_hsts),
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_headers_once),
         cmocka_unit_test(test_process),

@@ -86,6 +86,19 @@ static void test_405_says_what_is_allowed(void **state)
         strstr(written(&(struct reply){.status = 405, .sentence = "x"}), "\r\nAllow: "));
 }
 
+static void test_fields_that_are_not_always_said(void **state)
+{
+    (void)state;
+    struct reply r = {.status = 503, .sentence = "x"};
+    assert_null(strstr(written(&r), "Retry-After"));
+    assert_null(strstr(written(&r), "Strict-Transport-Security"));
+    r.retry_after_s = 7;
+    r.hsts = STR("max-age=1; preload");
+    assert_non_null(strstr(
+        written(&r), "\r\nRetry-After: 7\r\nStrict-Transport-Security: max-age=1; preload\r\n"));
+    assert_true(body_len(written(&r)) > 0);
+}
+
 static void test_reasons(void **state)
 {
     (void)state;
@@ -109,10 +122,15 @@ static void test_appends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_html),       cmocka_unit_test(test_json),
-        cmocka_unit_test(test_connection), cmocka_unit_test(test_head_only),
-        cmocka_unit_test(test_redirect),   cmocka_unit_test(test_405_says_what_is_allowed),
-        cmocka_unit_test(test_reasons),    cmocka_unit_test(test_appends),
+        cmocka_unit_test(test_html),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_connection),
+        cmocka_unit_test(test_head_only),
+        cmocka_unit_test(test_redirect),
+        cmocka_unit_test(test_405_says_what_is_allowed),
+        cmocka_unit_test(test_fields_that_are_not_always_said),
+        cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_appends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,6 +31,9 @@ static void test_durations(void **state)
     assert_duration("2m", UNIT_OK, 120000);
     assert_duration("1h", UNIT_OK, 3600000);
     assert_duration("1d", UNIT_OK, 86400000);
+    assert_duration("1w", UNIT_OK, 604800000);
+    assert_duration("1y", UNIT_OK, 31536000000);
+    assert_duration("1y2w3d", UNIT_OK, 31536000000 + 17 * 86400000ull);
     assert_duration("1h30m", UNIT_OK, 5400000);
     assert_duration("1d2h3m4s5ms", UNIT_OK, 93784005);
     assert_duration("010s", UNIT_OK, 10000);
@@ -95,6 +98,8 @@ static void test_guesses(void **state)
     assert_guess("20sec", false, true, 20000);
     assert_guess("5 Minutes", false, true, 300000);
     assert_guess("1.5s", false, true, 1500);
+    assert_guess("1 year", false, true, 31536000000);
+    assert_guess("2 weeks", false, true, 1209600000);
     assert_guess("32kb", true, true, 32768);
     assert_guess("1.5 MB", true, true, 1572864);
     assert_guess("4096", true, true, 4096);

@@ -91,6 +91,21 @@ static void test_redirect_to_https(void **state)
     assert_warnings(TLS_ONLY("trusted-proxies: 10.0.0.9\nredirect: https\nbackend: b\n"), "");
 }
 
+static void test_hsts(void **state)
+{
+    (void)state;
+    assert_warnings(WITH_TLS("hsts: 1y\nbackend: b\n"), "");
+    assert_warnings(WITH_TLS("hsts: {max-age: 2y, subdomains: true, preload: true}\nbackend: b\n"),
+                    "");
+    assert_warnings(WITH_TLS("hsts: {subdomains: true, preload: true}\nbackend: b\n"), "");
+    assert_warnings(WITH_TLS("hsts: {preload: true}\nbackend: b\n"), "lint.hsts:2 ");
+    assert_warnings(
+        WITH_TLS("hsts: {max-age: 364d, subdomains: true, preload: true}\nbackend: b\n"),
+        "lint.hsts:2 ");
+    assert_warnings("listen: 80\nhsts: 1y\nservers: 10.0.0.1:80\n", "lint.hsts:2 ");
+    assert_warnings("listen: 80\nhsts: 1y\ntrusted-proxies: 10.0.0.9\nservers: 10.0.0.1:80\n", "");
+}
+
 // Long lists are not compared pairwise, but what is behind a catch-all is still seen.
 static void test_many_routes(void **state)
 {
@@ -216,11 +231,12 @@ static void test_machine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reachable),   cmocka_unit_test(test_unreachable),
-        cmocka_unit_test(test_many_routes), cmocka_unit_test(test_redirect_to_https),
-        cmocka_unit_test(test_listens),     cmocka_unit_test(test_servers),
-        cmocka_unit_test(test_modes),       cmocka_unit_test(test_accept_proxy),
-        cmocka_unit_test(test_limits),      cmocka_unit_test(test_machine),
+        cmocka_unit_test(test_reachable),    cmocka_unit_test(test_unreachable),
+        cmocka_unit_test(test_many_routes),  cmocka_unit_test(test_redirect_to_https),
+        cmocka_unit_test(test_hsts),         cmocka_unit_test(test_listens),
+        cmocka_unit_test(test_servers),      cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_accept_proxy), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
