@@ -125,6 +125,7 @@ int cmd_ctl_server(const struct cli *cli) MUST_CHECK;
 int cmd_ctl_backend(const struct cli *cli) MUST_CHECK;
 int cmd_ctl_sessions(const struct cli *cli) MUST_CHECK;
 int cmd_ctl_events(const struct cli *cli) MUST_CHECK;
+int cmd_ctl_certs(const struct cli *cli) MUST_CHECK;
 int cmd_ctl_reload(const struct cli *cli) MUST_CHECK;
 int cmd_ctl_upgrade(const struct cli *cli) MUST_CHECK;
 int cmd_ctl_worker(const struct cli *cli) MUST_CHECK;

@@ -51,6 +51,7 @@ static const struct {
     {"ctl show", "", true},
     {"ctl server", "drain maint ready weight add remove", true},
     {"ctl backend", "switch", true},
+    {"ctl certs", "reload", false},
     {"ctl worker", "restart", false},
     {"ctl log", "level reopen error warning info debug", false},
 };

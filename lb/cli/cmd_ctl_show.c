@@ -9,17 +9,6 @@
 
 // ---- one server ---------------------------------------------------------------------------------
 
-#define TEXT_COLUMN 17
-
-// The text goes on in further lines, at spaces, where one ends.
-static void print_line(const char *name, const char *text)
-{
-    for (struct str rest = str_of(text); rest.p != NULL; name = "") {
-        struct str line = str_wrap(&rest, TABLE_WIDTH - TEXT_COLUMN);
-        printf("  %-14s %.*s\n", name, STR_FMT(line));
-    }
-}
-
 static void print_admin(struct arena *a, const struct json_value *s)
 {
     const struct json_value *admin = json_get(s, "admin");
@@ -27,10 +16,10 @@ static void print_admin(struct arena *a, const struct json_value *s)
     uint64_t left = json_get_u64(admin, "ends_in_ms");
     if (str_eq(state, STR("ready")) && reason.len == 0)
         return;
-    print_line("administrator",
-               arena_printf(a, "%.*s%s%s%s%.*s", STR_FMT(state), left > 0 ? ", ends in " : "",
-                            left > 0 ? table_duration(a, left + 999) : "",
-                            reason.len > 0 ? ": " : "", STR_FMT(reason)));
+    ctl_print_item("administrator",
+                   arena_printf(a, "%.*s%s%s%s%.*s", STR_FMT(state), left > 0 ? ", ends in " : "",
+                                left > 0 ? table_duration(a, left + 999) : "",
+                                reason.len > 0 ? ": " : "", STR_FMT(reason)));
 }
 
 static void print_weight(struct arena *a, const struct json_value *s)
@@ -42,19 +31,19 @@ static void print_weight(struct arena *a, const struct json_value *s)
         text = arena_printf(a, "%s (in the file: %llu)", text, configured);
     if (withheld > 0)
         text = arena_printf(a, "%s, %llu %% of it still withheld (slow start)", text, withheld);
-    print_line("weight", text);
+    ctl_print_item("weight", text);
     text = arena_printf(a, "%llu in flight", COUNT(s, "in_flight"));
     if (most > 0)
         text = arena_printf(a, "%s of at most %llu", text, most);
-    print_line("now", text);
+    ctl_print_item("now", text);
 }
 
 static void print_counters(struct arena *a, const struct json_value *s)
 {
     const struct json_value *c = json_get(s, "counters");
-    print_line("so far", arena_printf(a, "%llu requests, %llu connections, %llu failures",
-                                      COUNT(c, "requests"), COUNT(c, "connections"),
-                                      (unsigned long long)ctl_failures(s)));
+    ctl_print_item("so far", arena_printf(a, "%llu requests, %llu connections, %llu failures",
+                                          COUNT(c, "requests"), COUNT(c, "connections"),
+                                          (unsigned long long)ctl_failures(s)));
 }
 
 static void print_checks(struct arena *a, const struct json_value *s)
@@ -83,13 +72,13 @@ static void print_server(struct arena *a, const struct json_value *s)
     const char *why = ctl_server_why(a, s);
     printf("server %.*s/%.*s: %s\n", STR_FMT(backend), STR_FMT(name), ctl_state(a, s));
     if (address.len > 0)
-        print_line("address", arena_strdup(a, address));
+        ctl_print_item("address", arena_strdup(a, address));
     else
-        print_line("address", arena_printf(a, "none: %.*s does not resolve", STR_FMT(host)));
+        ctl_print_item("address", arena_printf(a, "none: %.*s does not resolve", STR_FMT(host)));
     if (why != NULL)
-        print_line("why", why);
+        ctl_print_item("why", why);
     print_admin(a, s);
-    print_line("tier", arena_printf(a, "%llu", COUNT(s, "tier")));
+    ctl_print_item("tier", arena_printf(a, "%llu", COUNT(s, "tier")));
     print_weight(a, s);
     print_counters(a, s);
     print_checks(a, s);
@@ -136,16 +125,17 @@ static void print_backend(struct arena *a, const struct json_value *b)
     const struct json_value *c = json_get(b, "counters");
     printf("backend %.*s: %.*s, %.*s, %.*s\n", STR_FMT(name), STR_FMT(mode), STR_FMT(balance),
            STR_FMT(failover));
-    print_line("working", arena_printf(a, "%s: %.*s", ctl_working_since(a, b), STR_FMT(reason)));
-    print_line("now", arena_printf(a, "%llu in flight, %llu of at most %llu wait in the queue",
-                                   COUNT(b, "in_flight"), COUNT(b, "queue_length"),
-                                   COUNT(b, "max_queue")));
-    print_line("so far", arena_printf(a, "%llu requests, %llu retries", COUNT(c, "requests"),
-                                      COUNT(c, "retries")));
-    print_line("queue so far",
-               arena_printf(a, "%llu waited, %llu of them in vain; %llu found it full",
-                            COUNT(c, "queued"), COUNT(c, "queue_timeouts"),
-                            COUNT(c, "queue_full")));
+    ctl_print_item("working",
+                   arena_printf(a, "%s: %.*s", ctl_working_since(a, b), STR_FMT(reason)));
+    ctl_print_item("now", arena_printf(a, "%llu in flight, %llu of at most %llu wait in the queue",
+                                       COUNT(b, "in_flight"), COUNT(b, "queue_length"),
+                                       COUNT(b, "max_queue")));
+    ctl_print_item("so far", arena_printf(a, "%llu requests, %llu retries", COUNT(c, "requests"),
+                                          COUNT(c, "retries")));
+    ctl_print_item("queue so far",
+                   arena_printf(a, "%llu waited, %llu of them in vain; %llu found it full",
+                                COUNT(c, "queued"), COUNT(c, "queue_timeouts"),
+                                COUNT(c, "queue_full")));
     printf("\n");
     print_servers(a, b);
 }

@@ -31,13 +31,18 @@ static int load_and_serve(const struct cli *cli, struct arena *arena, struct str
     source.overlay = inherited_overlay(inherited, arena);
     struct findings findings;
     findings_init(&findings);
-    struct config *config = certificates_load(&source, &findings);
+    struct bundle *recording = bundle_new();
+    const struct config_source recorded = bundle_record(recording, &source);
+    struct config *config = certificates_load(&recorded, &findings);
     findings_print(&findings, stderr, FINDINGS_TEXT, cli_colour(stderr));
     findings_free(&findings);
-    if (config == NULL)
+    if (config == NULL) {
+        bundle_free(recording);
         return EXIT_CONFIG_INVALID;
+    }
     apply_flags(cli, config);
     const struct supervisor_options options = {.config = config,
+                                               .recording = recording,
                                                .argc = cli->argc,
                                                .argv = cli->argv,
                                                .source = &source,

@@ -123,6 +123,14 @@ const struct cli_command cli_commands[] = {
      "Prints what was changed; when the files are not valid, what is wrong with them,\n"
      "and nothing was changed. Always waits until all processes have taken the new\n"
      "configuration; --wait says how long at most.\n\n" CTL_DETAILS},
+    {"ctl certs", "[reload | NAME]", 1, CTL | FORMAT, COMMAND_SHOWN, cmd_ctl_certs, "text json",
+     "show certificates, or take changed ones into force",
+     "  ctl certs             the certificates in force\n"
+     "  ctl certs NAME        all about those with NAME in a name or file name\n"
+     "  ctl certs reload      read certificates, keys and OCSP answers again\n"
+     "reload leaves the rest of the configuration as it is in force, whatever the file\n"
+     "says by now. A certificate that cannot be used stays as it was, and why is said:\n"
+     "then the exit status is 1.\n\n" CTL_DETAILS},
     {"ctl upgrade", "", 0, CTL | FORMAT, COMMAND_SHOWN, cmd_ctl_upgrade, "text json",
      "go over to a new binary",
      "The program file that evlb was started from is started anew, with the same\n"
@@ -148,7 +156,6 @@ const struct cli_command cli_commands[] = {
     {"man-page", "", 0, 0, COMMAND_HIDDEN, cmd_man_page, NULL,
      "print the source of evlb.yaml(5)", NULL},
     PLANNED("top", "live view"),
-    PLANNED("ctl certs", "reload certificates"),
 };
 // clang-format on
 

@@ -5,6 +5,8 @@
 
 #include <time.h>
 
+#define TEXT_COLUMN 17
+
 const char *ctl_ago(struct arena *a, const struct json_value *v, const char *key)
 {
     uint64_t then = json_get_u64(v, key) / 1000, now = (uint64_t)time(NULL);
@@ -100,6 +102,14 @@ uint64_t ctl_failures(const struct json_value *server)
 {
     const struct json_value *counters = json_get(server, "counters");
     return json_get_u64(counters, "connect_failures") + json_get_u64(counters, "response_failures");
+}
+
+void ctl_print_item(const char *name, const char *text)
+{
+    for (struct str rest = str_of(text); rest.p != NULL; name = "") {
+        struct str line = str_wrap(&rest, TABLE_WIDTH - TEXT_COLUMN);
+        printf("  %-14s %.*s\n", name, STR_FMT(line));
+    }
 }
 
 void ctl_print_backends(struct arena *a, const struct json_value *backends)

@@ -24,6 +24,8 @@ const char *ctl_address(struct arena *a, const struct json_value *server);
 uint64_t ctl_failures(const struct json_value *server);
 // How long ago a wall clock time was; NULL when it is none.
 const char *ctl_ago(struct arena *a, const struct json_value *v, const char *key);
+// "  NAME           TEXT": the text goes on in further lines, at spaces, where one ends.
+void ctl_print_item(const char *name, const char *text);
 // Backends with what works and what waits, one row each.
 void ctl_print_backends(struct arena *a, const struct json_value *backends);
 

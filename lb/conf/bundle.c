@@ -256,19 +256,36 @@ static int record_secret(void *ctx, const char *path, struct arena *a, struct st
     return record_text(b, secret_reader(b->from), ENTRY_SECRET, path, a, content);
 }
 
-static int record_glob(void *ctx, const char *pattern, struct arena *a, const char ***paths,
-                       size_t *n)
+typedef int glob_fn(void *ctx, const char *pattern, struct arena *a, const char ***paths,
+                    size_t *n);
+
+static int record_paths(struct bundle *b, glob_fn *glob, const char *pattern, struct arena *a,
+                        const char ***paths, size_t *n)
 {
-    struct bundle *b = ctx;
     struct player before = noted(b);
     if (is_noted(&before, ENTRY_GLOB, pattern))
         return play_glob(&before, pattern, a, paths, n);
-    int r = b->from->glob(b->from->ctx, pattern, a, paths, n);
+    int r = glob(b->from->ctx, pattern, a, paths, n);
     struct str *texts = arena_alloc(a, *n * sizeof(*texts) + 1);
     for (size_t i = 0; i < *n; i++)
         texts[i] = str_of((*paths)[i]);
     note(b, ENTRY_GLOB, pattern, r, texts, *n);
     return r;
+}
+
+static int record_glob(void *ctx, const char *pattern, struct arena *a, const char ***paths,
+                       size_t *n)
+{
+    struct bundle *b = ctx;
+    return record_paths(b, b->from->glob, pattern, a, paths, n);
+}
+
+static int record_glob_secret(void *ctx, const char *pattern, struct arena *a, const char ***paths,
+                              size_t *n)
+{
+    struct bundle *b = ctx;
+    glob_fn *glob = b->from->glob_secret != NULL ? b->from->glob_secret : b->from->glob;
+    return record_paths(b, glob, pattern, a, paths, n);
 }
 
 // The environment of a process does not change while it loads: nothing to look up first.
@@ -305,8 +322,33 @@ struct config_source bundle_record(struct bundle *b, const struct config_source 
     s.read_file = record_file;
     s.read_secret = record_secret;
     s.glob = record_glob;
+    s.glob_secret = record_glob_secret;
     s.env = record_env;
     return s;
+}
+
+struct config_source bundle_replay(const struct bundle *b, const struct config_source *of,
+                                   struct arena *a)
+{
+    struct player *p = arena_alloc(a, sizeof(*p));
+    *p = noted(b);
+    p->arena = a;
+    struct config_source s = play(p);
+    s.root = of->root;
+    s.text = of->text;
+    s.overlay = of->overlay;
+    return s;
+}
+
+void bundle_each_secret(const struct bundle *b, void (*each)(void *ctx, const char *path),
+                        void *ctx)
+{
+    struct reader r = noted(b).entries;
+    struct entry e;
+    for (uint32_t i = 0; i < b->n && get_entry(&r, NULL, &e); i++) {
+        if (e.kind == ENTRY_SECRET)
+            each(ctx, e.key.p);
+    }
 }
 
 // ---- slots ------------------------------------------------------------------------------------

@@ -20,6 +20,13 @@ void bundle_free(struct bundle *b);
 // A source that reads from `from` and notes every answer in the bundle. `from` and the bundle live
 // as long as it.
 struct config_source bundle_record(struct bundle *b, const struct config_source *from) MUST_CHECK;
+// A source that answers as the recording did, of the same root, text and overlay as `of`; it lives
+// in `a`, and as long as nothing more is recorded.
+struct config_source bundle_replay(const struct bundle *b, const struct config_source *of,
+                                   struct arena *a) MUST_CHECK;
+// Calls `each` with every path that was read by read_secret(), whether there was something or not.
+void bundle_each_secret(const struct bundle *b, void (*each)(void *ctx, const char *path),
+                        void *ctx);
 // The recording and the slots of a loaded configuration (servers, backends, frontends in their
 // order), as bytes that bundle_load() reads. False: out of memory.
 // `source` is the one that was loaded from: its root, text and overlay are part of it.

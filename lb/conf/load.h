@@ -67,6 +67,9 @@ struct config_source {
     int (*read_secret)(void *ctx, const char *path, struct arena *a, struct str *content);
     // The paths that match, sorted, in `a`. None: 0 with *n = 0.
     int (*glob)(void *ctx, const char *pattern, struct arena *a, const char ***paths, size_t *n);
+    // The same for directories of what read_secret() reads. NULL: glob.
+    int (*glob_secret)(void *ctx, const char *pattern, struct arena *a, const char ***paths,
+                       size_t *n);
     // The value of an environment variable, or NULL.
     const char *(*env)(void *ctx, const char *name);
     // Whether this machine has it; a missing one is warned of. NULL: not asked.

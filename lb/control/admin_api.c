@@ -33,6 +33,8 @@ static const struct resource {
     {"GET",    "/v1/servers/*/*",        admin_get_server},
     {"GET",    "/v1/sessions",           admin_get_sessions},
     {"GET",    "/v1/events",             admin_get_events},
+    {"GET",    "/v1/certs",              admin_get_certs},
+    {"POST",   "/v1/certs/reload",       admin_post_certs_reload},
     {"PATCH",  "/v1/servers/*/*",        admin_patch_server},
     {"POST",   "/v1/servers/*",          admin_post_server},
     {"DELETE", "/v1/servers/*/*",        admin_delete_server},
@@ -183,6 +185,23 @@ uint16_t admin_ask(const struct admin_view *v, struct admin_call *c, enum ask wh
                             strerror(-result));
     c->resume = answered;
     return ADMIN_LATER;
+}
+
+static uint16_t pass_on(const struct admin_view *v, struct admin_call *c,
+                        const struct ask_answer *answer)
+{
+    if (answer == NULL || answer->status != 0)
+        return answered(v, c, answer);
+    bool fine = buf_append(c->out, answer->text.p, answer->text.len);
+    return fine ? 200 : (uint16_t)ADMIN_NO_MEMORY;
+}
+
+uint16_t admin_ask_json(const struct admin_view *v, struct admin_call *c, enum ask what)
+{
+    uint16_t result = admin_ask(v, c, what, 0, STR_NONE);
+    if (result == ADMIN_LATER)
+        c->resume = pass_on;
+    return result;
 }
 
 // ---- the audit ----------------------------------------------------------------------------------

@@ -54,6 +54,17 @@ uint16_t admin_post_log_reopen(const struct admin_view *v, struct admin_call *c)
     return admin_ask(v, c, ASK_LOG_REOPEN, 0, STR_NONE);
 }
 
+uint16_t admin_get_certs(const struct admin_view *v, struct admin_call *c)
+{
+    return admin_ask_json(v, c, ASK_CERTS);
+}
+
+uint16_t admin_post_certs_reload(const struct admin_view *v, struct admin_call *c)
+{
+    admin_deed(c, STR(""), "reload certificates");
+    return admin_ask_json(v, c, ASK_CERTS_RELOAD);
+}
+
 // ---- what a reload would change -----------------------------------------------------------------
 
 static uint16_t put_plan(const struct admin_view *v, struct admin_call *c, const struct config *to)

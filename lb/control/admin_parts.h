@@ -34,6 +34,9 @@ struct str admin_query(const struct admin_call *c, const char *key);
 uint16_t admin_ask(const struct admin_view *v, struct admin_call *c, enum ask what, uint32_t value,
                    struct str text) MUST_CHECK;
 
+// The same for an answer that is JSON already.
+uint16_t admin_ask_json(const struct admin_view *v, struct admin_call *c, enum ask what) MUST_CHECK;
+
 // ---- admin_json.c: pieces of answers ----
 void admin_put_frontend_sums(const struct admin_view *v, struct json *j, uint32_t slot);
 void admin_put_backend_sums(const struct admin_view *v, struct json *j, uint32_t slot);
@@ -63,7 +66,7 @@ const struct server *admin_find_server(const struct admin_view *v, struct admin_
 admin_handler admin_post_server, admin_delete_server;
 // ---- admin_changes.c ----
 admin_handler admin_post_reload, admin_post_restart, admin_post_upgrade, admin_put_log_level,
-    admin_post_log_reopen, admin_post_plan;
+    admin_post_log_reopen, admin_post_plan, admin_get_certs, admin_post_certs_reload;
 // ---- admin_sessions.c ----
 admin_handler admin_get_sessions;
 // ---- admin_events.c ----

@@ -54,6 +54,8 @@ enum ask {
     ASK_UPGRADE,        // start the binary anew on the same sockets
     ASK_LOG_LEVEL,      // value = enum log_level
     ASK_LOG_REOPEN,
+    ASK_CERTS,        // the certificates in force; the answer's text is JSON
+    ASK_CERTS_RELOAD, // read certificates again and nothing else; JSON as well, unless it fails
 };
 
 enum query { QUERY_SESSIONS };

@@ -78,17 +78,47 @@ static void check_frontend(struct report *r, const struct frontend *f)
     }
 }
 
-struct config *certificates_load(const struct config_source *source, struct findings *f)
+bool certificates_check(const struct config *c, struct findings *f)
 {
     struct report r = {.findings = f};
-    struct config *c = config_load(source, f);
     uint32_t errors = f->errors;
-    for (uint32_t i = 0; c != NULL && i < c->n_frontends; i++)
+    for (uint32_t i = 0; i < c->n_frontends; i++)
         check_frontend(&r, &c->frontends[i]);
-    if (f->errors == errors)
+    return f->errors == errors;
+}
+
+struct config *certificates_load(const struct config_source *source, struct findings *f)
+{
+    struct config *c = config_load(source, f);
+    if (c == NULL || certificates_check(c, f))
         return c;
+    certificates_forget(c);
     arena_free(c->arena);
     return NULL;
+}
+
+static void each_of_tls(const struct tls *tls, void (*each)(void *ctx, const struct certificate *c),
+                        void *ctx)
+{
+    for (uint32_t i = 0; i < tls->n_certs; i++)
+        each(ctx, &tls->certs[i]);
+}
+
+void certificates_each(const struct config *c, void (*each)(void *ctx, const struct certificate *c),
+                       void *ctx)
+{
+    for (uint32_t i = 0; i < c->n_frontends; i++) {
+        const struct frontend *f = &c->frontends[i];
+        for (uint32_t k = 0; k < f->n_listens; k++) {
+            if (k == 0 || f->listens[k].tls.certs != f->listens[k - 1].tls.certs)
+                each_of_tls(&f->listens[k].tls, each, ctx);
+        }
+    }
+    for (uint32_t i = 0; i < c->n_servers; i++) {
+        const struct server_tls *tls = c->servers[i].tls;
+        if (tls != NULL && tls->client_cert != NULL)
+            each(ctx, tls->client_cert);
+    }
 }
 
 static void forget(struct str text)

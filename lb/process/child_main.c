@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/panic.h"
+#include "conf/bundle.h"
 #include "control/control.h"
 #include "io/channel.h"
 #include "process/certificates.h"
@@ -215,6 +216,7 @@ void child_main(const struct tree *t, const struct child *c, int channel)
     begin_log(t, c);
     begin_descriptors(t, c, channel);
     begin_privileges(t, c);
+    bundle_free(t->recording);
     if (c->kind != CHILD_WORKER) {
         certificates_forget(t->config);
         shared_forget_tickets(t->shared);

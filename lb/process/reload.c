@@ -20,8 +20,8 @@
 #include "io/loop.h"
 #include "process/access_file.h"
 #include "process/certificates.h"
+#include "process/certs_json.h"
 #include "process/notify.h"
-#include "process/reload_load.h"
 #include "process/requests.h"
 
 #define TAKE_MS 5000u
@@ -31,7 +31,8 @@
 
 struct job {
     struct list node; // in reload->jobs; alone while it is in progress
-    char *line;       // for the overlay; NULL: none
+    enum reload_kind kind;
+    char *line; // for the overlay; NULL: none
     uint32_t requests[REQUESTS_MAX];
     uint32_t n_requests;
 };
@@ -81,17 +82,19 @@ void reload_free(struct reload *r)
 }
 
 // The job that waits for just the same, or a new one; NULL: too many wait.
-static struct job *job_for(struct reload *r, const char *line)
+static struct job *job_for(struct reload *r, enum reload_kind kind, const char *line)
 {
     LIST_EACH(node, &r->jobs)
     {
         struct job *job = list_entry(node, struct job, node);
-        if (line == NULL && job->line == NULL && job->n_requests < REQUESTS_MAX)
+        if (line == NULL && job->line == NULL && job->kind == kind &&
+            job->n_requests < REQUESTS_MAX)
             return job;
     }
     if (r->n_jobs == JOBS_MAX)
         return NULL;
     struct job *job = xcalloc(1, sizeof(*job));
+    job->kind = kind;
     job->line = line != NULL ? xstrdup(line) : NULL;
     list_append(&r->jobs, &job->node);
     r->n_jobs++;
@@ -114,15 +117,15 @@ static void answer(struct reload *r, const struct job *job, uint32_t status, con
         control_answer(r->tree, job->requests[i], status, text);
 }
 
-void reload_signal(struct reload *r)
+void reload_signal(struct reload *r, enum reload_kind kind)
 {
     if (!r->stopped)
-        (void)job_for(r, NULL);
+        (void)job_for(r, kind, NULL);
 }
 
-void reload_ask(struct reload *r, uint32_t request, const char *line)
+void reload_ask(struct reload *r, uint32_t request, enum reload_kind kind, const char *line)
 {
-    struct job *job = r->stopped ? NULL : job_for(r, line);
+    struct job *job = r->stopped ? NULL : job_for(r, kind, line);
     if (job != NULL)
         job->requests[job->n_requests++] = request;
     else
@@ -230,6 +233,18 @@ static void fail(struct reload *r, struct job *job, const char *why)
     free_job(job);
 }
 
+// What the one who asked is told.
+static char *answer_of(const struct loading *l)
+{
+    struct buf out = {0};
+    if (l->kind == RELOAD_FILES)
+        return xstrdup(l->text);
+    bool fine = certs_json_changes(l->changed, l->kept, l->text, &out);
+    char *text = xstrdup(fine ? buf_head(&out) : "");
+    buf_release(&out);
+    return text;
+}
+
 static void note_in_table(const struct tree *t)
 {
     struct process_table *table = t->shared->table;
@@ -243,6 +258,8 @@ static void put_in_force(struct reload *r, struct loading *l)
 {
     struct tree *t = r->tree;
     struct config *old = t->config;
+    bundle_free(t->recording);
+    t->recording = l->recording;
     listeners_commit(t->listeners);
     if (l->access_changed)
         access_file_change(t, l->access_fd);
@@ -261,9 +278,19 @@ static void put_in_force(struct reload *r, struct loading *l)
     arena_free(old->arena);
 }
 
+// Everything is in force already.
+static void pass_over(struct reload *r, struct job *job, const struct loading *l)
+{
+    char *text = answer_of(l);
+    notify_ready();
+    answer(r, job, 0, text);
+    free(text);
+    free_job(job);
+}
+
 static void begin(struct reload *r, struct job *job, uint64_t now_ms)
 {
-    struct loading l;
+    struct loading l = {.kind = job->kind};
     notify_reloading(clock_monotonic_ms() * 1000);
     release_slots(r->tree);
     if (!reload_load(r->tree, r->options, r->overlay, job->line, &l)) {
@@ -271,9 +298,14 @@ static void begin(struct reload *r, struct job *job, uint64_t now_ms)
         reload_load_done(&l);
         return;
     }
+    log_lines(l.kept > 0 ? LOG_WARNING : LOG_INFO, l.text);
+    if (l.same) {
+        pass_over(r, job, &l);
+        reload_load_done(&l);
+        return;
+    }
     put_in_force(r, &l);
-    log_lines(LOG_INFO, l.text);
-    r->answer = xstrdup(l.text);
+    r->answer = answer_of(&l);
     (void)str_copy(str_of(l.summary), r->summary, sizeof(r->summary));
     r->current = job;
     r->deadline_ms = now_ms + TAKE_MS;

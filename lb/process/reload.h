@@ -4,6 +4,7 @@
 #ifndef EVLB_PROCESS_RELOAD_H
 #define EVLB_PROCESS_RELOAD_H
 
+#include "process/reload_load.h"
 #include "process/supervisor.h"
 #include "process/tree.h"
 
@@ -13,9 +14,9 @@ void reload_free(struct reload *r);
 
 // One more reload is wanted. Those that wait already are the same one, unless they bring a line of
 // the overlay (conf/overlay.h) with them.
-void reload_signal(struct reload *r);
+void reload_signal(struct reload *r, enum reload_kind kind);
 // The same for control, which gets an answer to its `request`; `line` NULL: no line.
-void reload_ask(struct reload *r, uint32_t request, const char *line);
+void reload_ask(struct reload *r, uint32_t request, enum reload_kind kind, const char *line);
 // No more reloads: evlb stops. Those that wait are answered.
 void reload_stop(struct reload *r);
 // Nobody waits for answers any more: the control process that asked is gone.

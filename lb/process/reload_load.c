@@ -14,6 +14,7 @@
 #include "conf/overlay.h"
 #include "conf/plan.h"
 #include "process/access_file.h"
+#include "process/cert_refresh.h"
 #include "process/certificates.h"
 
 static bool fail(struct loading *l, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -61,16 +62,37 @@ static const char *findings_text(struct loading *l, const struct findings *f)
     return copy;
 }
 
-static bool read_files(struct loading *l, const struct config_source *source)
+static bool read_files(struct loading *l, const struct config_source *files)
 {
     struct findings findings;
-    if (source->text.p == NULL && strcmp(source->root, "-") == 0)
+    l->recording = bundle_new();
+    const struct config_source source = bundle_record(l->recording, files);
+    if (files->text.p == NULL && strcmp(files->root, "-") == 0)
         return fail(l, "the configuration came from standard input, which cannot be read again: "
                        "give evlb a file with -c\n");
     findings_init(&findings);
-    l->config = certificates_load(source, &findings);
+    l->config = certificates_load(&source, &findings);
     l->text = findings_text(l, &findings); // warnings, when it has loaded
     findings_free(&findings);
+    return l->config != NULL;
+}
+
+static bool read_certificates(const struct tree *t, struct loading *l,
+                              const struct config_source *source)
+{
+    struct findings findings;
+    struct refreshed new;
+    findings_init(&findings);
+    certificates_refresh(source, t->recording, t->config, l->arena, &findings, &new);
+    l->text = new.config != NULL ? new.text : findings_text(l, &findings);
+    findings_free(&findings);
+    l->config = new.config;
+    l->recording = new.recording;
+    l->changed = new.changed;
+    l->kept = new.kept;
+    l->same = new.changed == 0;
+    l->summary = arena_printf(l->arena, "%u certificate%s changed", new.changed,
+                              new.changed == 1 ? "" : "s");
     return l->config != NULL;
 }
 
@@ -153,20 +175,22 @@ static bool give_slots(struct tree *t, struct loading *l, struct bundle *b,
 
 // ---- all of it --------------------------------------------------------------------------------
 
-static bool load(struct tree *t, const struct supervisor_options *o, struct bundle *b,
-                 struct loading *l)
+static bool load(struct tree *t, const struct supervisor_options *o, struct loading *l)
 {
     struct config_source source = *o->source;
     source.overlay = str_of(l->overlay);
-    const struct config_source recorded = bundle_record(b, &source);
-    if (!read_files(l, &recorded))
+    bool certificates = l->kind == RELOAD_CERTIFICATES;
+    if (!(certificates ? read_certificates(t, l, &source) : read_files(l, &source)))
         return false;
+    if (l->same)
+        return true;
     o->adjust(o->adjust_ctx, l->config);
-    describe(l, t->config);
+    if (!certificates)
+        describe(l, t->config);
     keep_fixed(l->config, t->config);
     if (!open_access(t, l) || !bind_new(t, l))
         return false;
-    if (give_slots(t, l, b, &source))
+    if (give_slots(t, l, l->recording, &source))
         return true;
     listeners_undo(t->listeners);
     return false;
@@ -174,26 +198,29 @@ static bool load(struct tree *t, const struct supervisor_options *o, struct bund
 
 static void drop_results(struct loading *l)
 {
-    if (l->config != NULL)
+    if (l->config != NULL) {
+        certificates_forget(l->config);
         arena_free(l->config->arena);
+    }
+    bundle_free(l->recording);
     if (l->access_fd >= 0)
         (void)close(l->access_fd);
     l->config = NULL;
+    l->recording = NULL;
     l->access_fd = -1;
 }
 
 bool reload_load(struct tree *t, const struct supervisor_options *options, const char *overlay,
                  const char *line, struct loading *l)
 {
-    *l = (struct loading){.arena = arena_new(),
+    *l = (struct loading){.kind = l->kind,
+                          .arena = arena_new(),
                           .generation = t->generation + 1,
                           .bundle_fd = -1,
                           .control_fd = -1,
                           .access_fd = -1};
-    struct bundle *b = bundle_new();
-    bool fine = add_line(l, overlay, line) && load(t, options, b, l);
-    bundle_free(b);
-    if (!fine)
+    bool fine = add_line(l, overlay, line) && load(t, options, l);
+    if (!fine || l->same)
         drop_results(l);
     return fine;
 }

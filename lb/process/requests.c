@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "io/loop.h"
 #include "process/access_file.h"
+#include "process/certs_json.h"
 #include "process/handover.h"
 #include "process/reload.h"
 
@@ -183,7 +184,7 @@ static void ask_overlay(struct requests *r, const struct message *m, const int *
     memcpy(line, text.p, text.len);
     line[text.len] = '\0';
     channel_text_done(text);
-    reload_ask(r->tree->reload, m->request, line);
+    reload_ask(r->tree->reload, m->request, RELOAD_FILES, line);
     free(line);
 }
 
@@ -210,10 +211,22 @@ static const char *do_now(struct tree *t, const struct message *m)
     }
 }
 
+static void list_certificates(const struct requests *r, uint32_t request)
+{
+    struct buf out = {0};
+    bool fine = certs_json(r->tree->config, &out);
+    control_answer(r->tree, request, !fine, fine ? buf_head(&out) : "out of memory\n");
+    buf_release(&out);
+}
+
 static void ask(struct requests *r, const struct message *m, const int *fds)
 {
     if (m->arg == ASK_RELOAD) {
-        reload_ask(r->tree->reload, m->request, NULL);
+        reload_ask(r->tree->reload, m->request, RELOAD_FILES, NULL);
+    } else if (m->arg == ASK_CERTS_RELOAD) {
+        reload_ask(r->tree->reload, m->request, RELOAD_CERTIFICATES, NULL);
+    } else if (m->arg == ASK_CERTS) {
+        list_certificates(r, m->request);
     } else if (m->arg == ASK_OVERLAY) {
         ask_overlay(r, m, fds);
     } else if (m->arg == ASK_UPGRADE) {

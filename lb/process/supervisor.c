@@ -34,6 +34,7 @@
 #include "io/tls_tickets.h"
 #include "process/access_file.h"
 #include "process/admin_socket.h"
+#include "process/certificates.h"
 #include "process/handover.h"
 #include "process/inherited.h"
 #include "process/notify.h"
@@ -236,7 +237,7 @@ static void on_signal(struct supervisor *s, uint32_t signo, uint64_t now_ms)
         begin_cutting(s, now_ms);
         break;
     default: // HUP, USR2
-        reload_signal(s->tree.reload);
+        reload_signal(s->tree.reload, RELOAD_FILES);
         break;
     }
 }
@@ -489,6 +490,8 @@ static void tear_down(struct tree *t)
     handover_free(t->handover);
     slots_free(t->slots);
     shared_free(t->shared);
+    bundle_free(t->recording);
+    certificates_forget(t->config);
     arena_free(t->config->arena);
 }
 
@@ -497,6 +500,7 @@ int supervisor_run(const struct supervisor_options *options)
     struct supervisor s = {.deadline_ms = NEVER};
     struct tree *t = &s.tree;
     t->config = options->config;
+    t->recording = options->recording;
     t->generation = 1;
     t->supervisor = getpid();
     t->null_fd = t->access_fd = t->admin_fd = t->signal_fd = -1;

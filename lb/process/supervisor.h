@@ -3,12 +3,13 @@
 #ifndef EVLB_SUPERVISOR_H
 #define EVLB_SUPERVISOR_H
 
-#include "conf/load.h"
+#include "conf/bundle.h"
 
 struct supervisor_options {
-    struct config *config; // valid; the supervisor's from here on
-    int argc;              // as main() got them: process titles are written over them in the
-    char **argv;           // children, so nothing they need may point into argv
+    struct config *config;    // valid; the supervisor's from here on, as is
+    struct bundle *recording; // what was read for it
+    int argc;                 // as main() got them: process titles are written over them in the
+    char **argv;              // children, so nothing they need may point into argv
     // To load it again: where from, and what the command line overrides in what was loaded.
     const struct config_source *source;
     void (*adjust)(const void *ctx, struct config *config);

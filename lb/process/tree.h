@@ -44,13 +44,15 @@ struct child {
     struct ring *log;            // its operational lines; NULL: it writes them itself
 };
 
+struct bundle;
 struct handover;
 struct reload;
 struct requests;
 
 struct tree {
-    struct config *config; // in force
-    uint32_t generation;   // its number
+    struct config *config;    // in force
+    struct bundle *recording; // of it: what was read when it was loaded
+    uint32_t generation;      // its number
     struct limits limits;
     struct privileges who;
     struct shared *shared;

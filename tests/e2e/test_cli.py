@@ -58,7 +58,7 @@ def test_mistyped_flag_is_recognised(run_evlb):
     assert r.err == "evlb: unknown flag '--fromat'; did you mean '--format'?\n"
 
 
-@pytest.mark.parametrize("command", ["top", "ctl certs"])
+@pytest.mark.parametrize("command", ["top"])
 def test_planned_command_says_so(run_evlb, command):
     r = run_evlb(*command.split())
     assert r.status == 2 and "planned, not in this version yet" in r.err

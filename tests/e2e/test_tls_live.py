@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Certificates of a running evlb: listed, replaced, watched, with OCSP answers; ticket keys."""
 import datetime
-import ssl
+import json
+import os
+import re
+import threading
 import time
 
 import pytest
@@ -36,6 +39,183 @@ def shown(lb, ca, name="a.test"):
     """The serial number of the certificate that a new handshake gets."""
     with tls.connect(lb.port, name, tls.context(ca)) as s:
         return s.getpeercert()["serialNumber"]
+
+
+@pytest.fixture
+def ctl(run_evlb):
+    def run(lb, *args):
+        return run_evlb("ctl", *args, "--socket", lb.socket)
+    return run
+
+
+def pair(file):
+    """A file's certificates and its key, as texts."""
+    text = file.read_text()
+    at = text.index("-----BEGIN PRIVATE")
+    return text[:at], text[at:]
+
+
+def put(file, text):
+    """All at once, as a careful author does it."""
+    new = file.with_suffix(".put")
+    new.write_text(text)
+    os.replace(new, file)
+
+
+# ---- what is in force ----
+
+def test_certs_lists_what_is_in_force(evlb, sim, ca, tmp_path, ctl):
+    one = ca.make(tmp_path / "certs/1.pem", "www.example.com", "*.example.com", key="rsa")
+    ca.ocsp(one, tmp_path / "certs/1.pem.ocsp")
+    ca.make(tmp_path / "certs/2.pem", "b.test", days=20)
+    ca.make(tmp_path / "old.pem", "old.test", days=-3)
+    lb = evlb("""
+        frontends:
+          web:
+            listen: ["127.0.0.1:$port", {address: "127.0.0.1:$port2", tls: $old}]
+            tls: $tls
+            backend: app
+        backends: {app: [$a]}
+    """, sim("a"), tls=tmp_path / "certs", old=tmp_path / "old.pem")
+    lines = ctl(lb, "certs").out.splitlines()
+    assert len(lines) == 4 and max(map(len, lines)) <= 80
+    assert lines[0].split() == "FRONTEND NAMES ISSUER KEY DAYS OCSP FILE".split()
+    for line, words in zip(lines[1:], [("www.example", "test ca", "RSA 2048", " 90 ", "good"),
+                                       ("b.test", "ECDSA P-256", " 20 ", " - "),
+                                       ("old.test", " -3 ", "old.pem")]):
+        assert all(word in line for word in words), line
+    r = ctl(lb, "certs", "--format=json")
+    first, second, third = json.loads(r.out)["certificates"]
+    assert (first["frontend"], first["listen"]) == ("web", [f"127.0.0.1:{lb.port}"])
+    assert first["names"] == ["www.example.com", "*.example.com"] and first["default"] is True
+    assert (first["subject"], first["issuer"]) == ("CN=www.example.com", "CN=test ca")
+    assert (first["serial"], first["key"], first["file"]) == (serial(one), "RSA 2048", str(one))
+    assert first["ocsp"]["state"] == "good" and first["ocsp"]["file"] == f"{one}.ocsp"
+    assert 6 * 86400 < first["ocsp"]["until_ms"] / 1000 - time.time() < 8 * 86400
+    assert (second["days_left"], second["default"], second["ocsp"]["state"]) == (20, False, "none")
+    assert third["listen"] == [f"127.0.0.1:{lb.ports['port2']}"] and third["days_left"] == -3
+    assert "PRIVATE" not in r.out
+
+
+def test_certs_shows_one_in_full(evlb, sim, site, ctl):
+    lb = evlb(WEB, sim("a"), tls=site)
+    r = ctl(lb, "certs", "w.test")
+    assert r.status == 0 and max(map(len, r.out.splitlines())) <= max(80, len(str(site)))
+    for word in (str(site), serial(site), "a.test, *.w.test", "ECDSA P-256", "90 days left",
+                 f"web (127.0.0.1:{lb.port}), its default", "CN=test ca"):
+        assert word in r.out
+    r = ctl(lb, "certs", "nobody.test")
+    assert r.status == 4 and "nobody.test" in r.err
+
+
+def test_certs_without_tls(evlb, sim, ctl):
+    lb = evlb("listen: $port\nservers: [$a]\n", sim("a"))
+    assert "no frontend has a certificate" in ctl(lb, "certs").out
+    r = ctl(lb, "certs", "reload")
+    assert (r.status, r.out) == (0, "no changes\n")
+
+
+# ---- certs reload ----
+
+def test_certs_reload_reads_nothing_but_certificates(evlb, sim, ca, site, ctl):
+    lb = evlb(WEB, sim("a"), tls=site)
+    r = ctl(lb, "certs", "reload")
+    assert (r.status, r.out) == (0, "no changes\n")
+    assert lb.status()["generation"] == 1
+    old = serial(site)
+    lb.write_config(WEB.replace("mode", "no such key") + "nonsense: 1\n")
+    ca.make(site, "a.test")
+    r = ctl(lb, "certs", "reload")
+    assert (r.status, r.out) == (0, f"~ {site}: replaced\n"), r
+    assert shown(lb, ca) == serial(site) != old
+    assert lb.status()["generation"] == 2
+    assert json.loads(ctl(lb, "certs", "--format=json").out)["certificates"][0]["serial"] == serial(site)
+    lb.allow_log("nonsense")
+    lb.reload(fails=True)  # the file is still what it is
+    lb.write_config(WEB)
+
+
+def test_certificates_come_and_go_with_a_directory(evlb, sim, ca, tmp_path, ctl):
+    ca.make(tmp_path / "certs/1.pem", "a.test")
+    ca.make(tmp_path / "certs/2.pem", "b.test")
+    lb = evlb(WEB, sim("a"), tls=tmp_path / "certs")
+    ca.make(tmp_path / "certs/3.pem", "c.test")
+    (tmp_path / "certs/2.pem").unlink()
+    r = ctl(lb, "certs", "reload", "--format=json")
+    answer = json.loads(r.out)
+    assert (r.status, answer["changed"], answer["kept"]) == (0, 2, 0)
+    assert answer["text"] == f"+ {tmp_path}/certs/3.pem\n- {tmp_path}/certs/2.pem\n"
+    assert shown(lb, ca, "c.test") == serial(tmp_path / "certs/3.pem")
+
+
+def test_a_bad_one_stays_as_it_was_and_the_others_are_replaced(evlb, sim, ca, tmp_path, ctl):
+    files = {n: ca.make(tmp_path / f"certs/{n}.pem", f"{n}.test")
+             for n in ("good", "mismatch", "garbage", "emptied")}
+    ca.make(tmp_path / "certs/apart.crt", "apart.test", apart=tmp_path / "certs/apart.key")
+    ca.make(tmp_path / "certs/nokey.crt", "nokey.test", apart=tmp_path / "certs/nokey.key")
+    lb = evlb(WEB, sim("a"), tls=tmp_path / "certs")
+    names = ("mismatch", "garbage", "emptied", "apart", "nokey")
+    old = {name: shown(lb, ca, f"{name}.test") for name in names}
+    ca.make(files["good"], "good.test")
+    stranger = pair(ca.make(tmp_path / "x.pem", "x.test"))
+    put(files["mismatch"], pair(files["mismatch"])[0] + stranger[1])
+    put(files["garbage"], "-----BEGIN CERTIFICATE-----\nhello\n-----END CERTIFICATE-----\n")
+    put(files["emptied"], "")
+    put(tmp_path / "certs/apart.crt", stranger[0])
+    (tmp_path / "certs/nokey.key").unlink()
+    (tmp_path / "certs/nokey.key").mkdir()  # unreadable, for root too
+    ca.make(tmp_path / "certs/nokey.crt", "nokey.test", apart=tmp_path / "elsewhere.key")
+    put(tmp_path / "certs/new.pem", stranger[0])
+    r = ctl(lb, "certs", "reload")
+    assert r.status == 1, r
+    for words in ("good.pem: replaced", "mismatch.pem: stays as it was: the key in",
+                  "garbage.pem: stays as it was: '", "emptied.pem: stays as it was: '",
+                  "apart.crt: stays as it was: the key in", "Is a directory",
+                  "new.pem: not used: there is no key for"):
+        assert words in r.out, (words, r.out)
+    assert shown(lb, ca, "good.test") == serial(files["good"])
+    assert {name: shown(lb, ca, f"{name}.test") for name in names} == old
+    lb.wait_log("warning supervisor: ! .*mismatch.pem")
+    again = ctl(lb, "certs", "reload")
+    assert (again.status, lb.status()["generation"]) == (1, 2) and "good.pem" not in again.out
+    for file in ("mismatch", "garbage", "emptied"):
+        ca.make(files[file], f"{file}.test")
+    (tmp_path / "certs/nokey.key").rmdir()
+    for name in ("apart", "nokey"):
+        ca.make(tmp_path / f"certs/{name}.crt", f"{name}.test", apart=tmp_path / f"certs/{name}.key")
+    put(tmp_path / "certs/new.pem", "".join(stranger))
+    r = ctl(lb, "certs", "reload")
+    assert r.status == 0 and r.out.count("replaced") == 5 and "+ " in r.out
+    assert shown(lb, ca, "x.test") == serial(tmp_path / "x.pem")
+
+
+def test_what_is_gone_stays_as_it_was(evlb, sim, ca, tmp_path, ctl):
+    """A named file, a key, a whole directory."""
+    a = ca.make(tmp_path / "a.pem", "a.test")
+    ca.make(tmp_path / "b.crt", "b.test", apart=tmp_path / "b.key")
+    ca.make(tmp_path / "live/fullchain.pem", "c.test", apart=tmp_path / "live/privkey.pem")
+    ca.make(tmp_path / "dir/d.pem", "d.test")
+    lb = evlb(WEB, sim("a"), tls=f"[{a}, {tmp_path}/b.crt, {tmp_path}/live, {tmp_path}/dir]")
+    for name in ("a.pem", "b.key", "live", "dir"):
+        (tmp_path / name).rename(tmp_path / f"{name}.away")
+    r = ctl(lb, "certs", "reload")
+    assert r.status == 1
+    for name in ("a.pem", "b.key", "live", "dir"):
+        assert f"! {tmp_path}/{name}: stays as it was: No such file" in r.out, r.out
+    for name in "abcd":
+        assert shown(lb, ca, f"{name}.test")
+    assert lb.status()["generation"] == 1
+
+
+def test_ocsp_answers_are_read_again(evlb, sim, ca, site, tmp_path, ctl):
+    lb = evlb(WEB, sim("a"), tls=site)
+    ca.ocsp(site, tmp_path / "site.ocsp")
+    r = ctl(lb, "certs", "reload")
+    assert (r.status, r.out) == (0, f"~ {site}: another OCSP answer\n")
+    assert "OCSP Response Status: successful" in stapled(lb, ca)
+    (tmp_path / "site.ocsp").unlink()
+    assert ctl(lb, "certs", "reload").status == 0
+    assert "no response sent" in stapled(lb, ca)
 
 
 # ---- OCSP ----

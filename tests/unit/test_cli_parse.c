@@ -170,7 +170,6 @@ static void refused(void **state)
         {"version foo.yaml", "'foo.yaml' is one word too many for 'version'; see"},
         {"check a b", "'a' is one word too many for 'check'"},
         {"schema -c x", "'schema' takes no --config"},
-        {"ctl certs", "'ctl certs' (reload certificates) is planned, not in this version yet"},
         {"top -c x", "is planned, not in this version yet"},
         {"conf --stric", "unknown command 'conf'"},
     };

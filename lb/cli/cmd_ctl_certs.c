@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+// `evlb ctl certs`: the certificates that a running evlb shows to clients, as a table of at most 80
+// columns, some of them in full, or as JSON; and to have them read again.
+#include <time.h>
+
+#include "cli/ctl_client.h"
+#include "cli/ctl_text.h"
+#include "cli/source.h"
+
+#define RELOAD_SECONDS 60
+
+// ---- words --------------------------------------------------------------------------------------
+
+// A list of texts, ", " between them.
+static const char *listed(struct arena *a, const struct json_value *texts)
+{
+    const char *all = "";
+    JSON_EACH(text, texts)
+    {
+        all = arena_printf(a, "%s%s%.*s", all, all[0] != '\0' ? ", " : "", STR_FMT(text->text));
+    }
+    return all;
+}
+
+static const char *number(struct arena *a, const struct json_value *cert, const char *key)
+{
+    const struct json_value *v = json_get(cert, key);
+    return v != NULL ? arena_strdup(a, v->text) : "";
+}
+
+// The last part of a path, and the one before it where the last says nothing (certbot's).
+static struct str short_path(struct str path)
+{
+    size_t wanted = str_ends(path, STR("/fullchain.pem")) ? 2 : 1, slashes = 0;
+    for (size_t i = path.len; i > 0; i--) {
+        if (path.p[i - 1] == '/' && ++slashes == wanted)
+            return (struct str){path.p + i, path.len - i};
+    }
+    return path;
+}
+
+// The common name alone, where there is one.
+static struct str short_name(struct str name)
+{
+    for (struct str rest = name; rest.p != NULL;) {
+        struct str part = str_trim(str_cut(&rest, ','));
+        if (str_starts(part, STR("CN=")))
+            return (struct str){part.p + 3, part.len - 3};
+    }
+    return name;
+}
+
+static const char *day(struct arena *a, const struct json_value *v, const char *key)
+{
+    time_t at = (time_t)(json_get_u64(v, key) / 1000);
+    struct tm tm;
+    char text[32];
+    if (at == 0 || gmtime_r(&at, &tm) == NULL ||
+        strftime(text, sizeof(text), "%Y-%m-%d %H:%M UTC", &tm) == 0)
+        return "?";
+    return arena_strdup(a, str_of(text));
+}
+
+// ---- all of them --------------------------------------------------------------------------------
+
+static void print_table(struct arena *a, const struct json_value *certs)
+{
+    static const char *const heads[] = {"FRONTEND", "NAMES", "ISSUER", "KEY",
+                                        ">DAYS",    "OCSP",  "FILE"};
+    struct table t = {.arena = a, .heads = heads, .columns = ARRAY_LEN(heads)};
+    JSON_EACH(cert, certs)
+    {
+        struct str frontend = json_get_text(cert, "frontend"), key = json_get_text(cert, "key");
+        struct str issuer = short_name(json_get_text(cert, "issuer"));
+        struct str ocsp = json_get_text(json_get(cert, "ocsp"), "state");
+        struct str file = short_path(json_get_text(cert, "file"));
+        const char *names = listed(a, json_get(cert, "names"));
+        table_cell(&t, "%.*s", STR_FMT(frontend));
+        table_cell(&t, "%s", names[0] != '\0' ? names : "-");
+        table_cell(&t, "%.*s", STR_FMT(issuer));
+        table_cell(&t, "%.*s", STR_FMT(key));
+        table_cell(&t, "%s", number(a, cert, "days_left"));
+        table_cell(&t, "%.*s", STR_FMT(str_eq(ocsp, STR("none")) ? STR("-") : ocsp));
+        table_cell(&t, "%.*s", STR_FMT(file));
+    }
+    if (t.count == 0)
+        printf("no frontend has a certificate\n");
+    else
+        table_print(&t, stdout, TABLE_WIDTH);
+}
+
+// ---- some in full -------------------------------------------------------------------------------
+
+static const char *ocsp_text(struct arena *a, const struct json_value *ocsp)
+{
+    struct str state = json_get_text(ocsp, "state"), why = json_get_text(ocsp, "reason");
+    if (why.len > 0)
+        return arena_strdup(a, why);
+    if (json_get_u64(ocsp, "until_ms") == 0)
+        return arena_strdup(a, state);
+    return arena_printf(a, "%.*s until %s", STR_FMT(state), day(a, ocsp, "until_ms"));
+}
+
+static const char *until_text(struct arena *a, const struct json_value *cert)
+{
+    const char *day_s = day(a, cert, "not_after_ms"), *left = number(a, cert, "days_left");
+    if (json_get_u64(cert, "not_after_ms") / 1000 < (uint64_t)time(NULL))
+        return arena_printf(a, "%s, it has expired", day_s);
+    return arena_printf(a, "%s, %s days left", day_s, left);
+}
+
+static void print_text(struct arena *a, const struct json_value *cert, const char *name,
+                       const char *key)
+{
+    ctl_print_item(name, arena_strdup(a, json_get_text(cert, key)));
+}
+
+static void print_whole(struct arena *a, const struct json_value *cert)
+{
+    struct str file = json_get_text(cert, "file"), frontend = json_get_text(cert, "frontend");
+    const struct json_value *is_default = json_get(cert, "default");
+    printf("%.*s\n", STR_FMT(file));
+    ctl_print_item("frontend",
+                   arena_printf(a, "%.*s (%s)%s", STR_FMT(frontend),
+                                listed(a, json_get(cert, "listen")),
+                                is_default != NULL && is_default->truth ? ", its default" : ""));
+    ctl_print_item("names", listed(a, json_get(cert, "names")));
+    print_text(a, cert, "subject", "subject");
+    print_text(a, cert, "issuer", "issuer");
+    print_text(a, cert, "serial", "serial");
+    print_text(a, cert, "key", "key");
+    print_text(a, cert, "key in", "key_file");
+    ctl_print_item("valid from", day(a, cert, "not_before_ms"));
+    ctl_print_item("until", until_text(a, cert));
+    ctl_print_item("OCSP", ocsp_text(a, json_get(cert, "ocsp")));
+}
+
+static bool holds(struct str text, struct str part)
+{
+    return memmem(text.p, text.len, part.p, part.len) != NULL;
+}
+
+static bool is_meant(const struct json_value *cert, struct str part)
+{
+    JSON_EACH(name, json_get(cert, "names"))
+    {
+        if (holds(name->text, part))
+            return true;
+    }
+    return holds(json_get_text(cert, "file"), part) || holds(json_get_text(cert, "subject"), part);
+}
+
+static int print_meant(struct arena *a, const struct json_value *certs, const char *part)
+{
+    uint32_t n = 0;
+    JSON_EACH(cert, certs)
+    {
+        if (!is_meant(cert, str_of(part)))
+            continue;
+        if (n++ > 0)
+            printf("\n");
+        print_whole(a, cert);
+    }
+    if (n > 0)
+        return EXIT_OK;
+    fprintf(stderr, "evlb: no certificate in force has '%s' in a name or in its file name\n", part);
+    return EXIT_NO_OBJECT;
+}
+
+// ---- the command --------------------------------------------------------------------------------
+
+static int show(struct ctl *ctl)
+{
+    struct ctl_answer answer;
+    int status = ctl_get(ctl, "/v1/certs", &answer);
+    if (status != EXIT_OK)
+        return status;
+    if (cli_wants_json(ctl->cli))
+        return ctl_print(&answer);
+    const struct json_value *certs = json_get(answer.json, "certificates");
+    if (ctl->cli->n_operands > 0)
+        return print_meant(ctl->arena, certs, ctl->cli->operands[0]);
+    print_table(ctl->arena, certs);
+    return EXIT_OK;
+}
+
+static int reload(struct ctl *ctl)
+{
+    struct ctl_answer answer;
+    const struct ctl_request r = {
+        .method = "POST", .target = "/v1/certs/reload", .seconds = RELOAD_SECONDS};
+    int status = ctl_ask(ctl, &r, &answer);
+    if (status != EXIT_OK)
+        return status;
+    bool all = json_get_u64(answer.json, "kept") == 0;
+    struct str text = json_get_text(answer.json, "text");
+    if (cli_wants_json(ctl->cli))
+        status = ctl_print(&answer);
+    else
+        ctl_print_lines(text.len > 0 ? text : STR("no changes"));
+    return status == EXIT_OK && !all ? EXIT_FAILED : status;
+}
+
+int cmd_ctl_certs(const struct cli *cli)
+{
+    bool again = cli->n_operands > 0 && strcmp(cli->operands[0], "reload") == 0;
+    return ctl_run(cli, again ? reload : show);
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+// What is in force of certificates, as JSON. Run by the supervisor, called by requests.c and
+// reload.c; control passes the text on as it is.
+// Invariant: nothing of a key is written but the name of its file.
+#include "process/certs_json.h"
+
+#include "base/json.h"
+#include "io/loop.h"
+#include "io/tls_cert_facts.h"
+
+#define DAY_S 86400
+
+struct list_of {
+    struct json j;
+    struct arena *arena;
+    int64_t now; // seconds since 1970
+};
+
+static void put_seconds(struct list_of *l, const char *key, int64_t s)
+{
+    json_bare(&l->j, key, str_of(arena_printf(l->arena, "%lld", (long long)s * 1000)));
+}
+
+static void put_staple(struct list_of *l, const struct pem_pair *pem,
+                       const struct tls_cert_facts *facts)
+{
+    json_object(&l->j, "ocsp");
+    json_text(&l->j, "state", str_of(facts->ocsp));
+    if (pem->ocsp_file != NULL)
+        json_text(&l->j, "file", str_of(pem->ocsp_file));
+    else
+        json_null(&l->j, "file");
+    if (facts->ocsp_until != 0)
+        put_seconds(l, "until_ms", facts->ocsp_until);
+    else
+        json_null(&l->j, "until_ms");
+    if (facts->ocsp_why != NULL)
+        json_text(&l->j, "reason", str_of(facts->ocsp_why));
+    else
+        json_null(&l->j, "reason");
+    json_object_end(&l->j);
+}
+
+static void put_facts(struct list_of *l, const struct pem_pair *pem)
+{
+    struct tls_cert_facts facts;
+    if (!tls_cert_facts(pem, l->now, l->arena, &facts))
+        return; // out of memory: it was read when it was loaded
+    json_text(&l->j, "subject", str_of(facts.subject));
+    json_array(&l->j, "names");
+    for (uint32_t i = 0; i < facts.n_names; i++)
+        json_text(&l->j, NULL, facts.names[i]);
+    json_array_end(&l->j);
+    json_text(&l->j, "issuer", str_of(facts.issuer));
+    json_text(&l->j, "key", str_of(facts.key));
+    json_text(&l->j, "serial", str_of(facts.serial));
+    put_seconds(l, "not_before_ms", facts.from);
+    put_seconds(l, "not_after_ms", facts.until);
+    json_bare(&l->j, "days_left",
+              str_of(arena_printf(l->arena, "%lld", (long long)((facts.until - l->now) / DAY_S))));
+    put_staple(l, pem, &facts);
+}
+
+// Those that listen with the same certificates, from `k` on.
+static void put_listens(struct list_of *l, const struct frontend *f, uint32_t k)
+{
+    char address[ADDR_TEXT];
+    const struct tls *tls = &f->listens[k].tls;
+    json_array(&l->j, "listen");
+    for (; k < f->n_listens; k++) {
+        if (f->listens[k].tls.certs != tls->certs)
+            continue;
+        (void)addr_format(&f->listens[k].addr, address);
+        json_text(&l->j, NULL, str_of(address));
+    }
+    json_array_end(&l->j);
+}
+
+static void put_certificate(struct list_of *l, const struct frontend *f, uint32_t k, uint32_t i)
+{
+    const struct pem_pair *pem = &f->listens[k].tls.certs[i].pem;
+    json_object(&l->j, NULL);
+    json_text(&l->j, "frontend", f->name);
+    put_listens(l, f, k);
+    json_bool(&l->j, "default", i == 0);
+    json_text(&l->j, "file", str_of(pem->file));
+    json_text(&l->j, "key_file", str_of(pem->key_file));
+    put_facts(l, pem);
+    json_object_end(&l->j);
+}
+
+// Whether an earlier one has the same certificates.
+static bool is_listed(const struct frontend *f, uint32_t k)
+{
+    for (uint32_t i = 0; i < k; i++) {
+        if (f->listens[i].tls.certs == f->listens[k].tls.certs)
+            return true;
+    }
+    return false;
+}
+
+static void put_frontend(struct list_of *l, const struct frontend *f)
+{
+    for (uint32_t k = 0; k < f->n_listens; k++) {
+        if (is_listed(f, k))
+            continue;
+        for (uint32_t i = 0; i < f->listens[k].tls.n_certs; i++)
+            put_certificate(l, f, k, i);
+    }
+}
+
+bool certs_json(const struct config *c, struct buf *out)
+{
+    struct list_of l = {
+        .j = {.out = out}, .arena = arena_new(), .now = (int64_t)(clock_wall_ms() / 1000)};
+    json_object(&l.j, NULL);
+    json_array(&l.j, "certificates");
+    for (uint32_t i = 0; i < c->n_frontends; i++)
+        put_frontend(&l, &c->frontends[i]);
+    json_array_end(&l.j);
+    json_object_end(&l.j);
+    arena_free(l.arena);
+    return !l.j.failed && buf_append(out, "\n", 2);
+}
+
+bool certs_json_changes(uint32_t changed, uint32_t kept, const char *text, struct buf *out)
+{
+    struct json j = {.out = out};
+    json_object(&j, NULL);
+    json_bool(&j, "done", true);
+    json_u64(&j, "changed", changed);
+    json_u64(&j, "kept", kept);
+    json_text(&j, "text", str_of(text));
+    json_object_end(&j);
+    return !j.failed && buf_append(out, "\n", 2);
+}
