@@ -7,6 +7,10 @@
 
 #include <unistd.h>
 
+#include "base/log.h"
+
+#define TEXT_MAX_BYTES (16u << 20) // of one worker or of the supervisor
+
 struct asks {
     int channel_fd;
     uint32_t last_request;
@@ -97,8 +101,11 @@ void asks_answer(struct asks *a, const struct message *m, int *fds)
     struct ask_answer answer = {
         .status = m->status, .worker = m->arg, .value = m->value, .last = m->n_more == 0};
     int fd = only_fd(m, fds);
-    if (fd >= 0 && !channel_text_map(fd, &answer.text))
+    if (fd >= 0 && !channel_text_map_most(fd, TEXT_MAX_BYTES, &answer.text)) {
+        log_error("an answer is no text of at most %u MiB: it is left out", TEXT_MAX_BYTES >> 20);
         answer.text = STR_NONE;
+        answer.status = answer.status != 0 ? answer.status : 1;
+    }
     struct str text = answer.text;
     struct asks_waiter *w = find(a, m->request);
     if (w != NULL && answer.last)

@@ -6,7 +6,8 @@
 //
 // A check is a small block per server with one timer: when to begin, and the deadline while it
 // runs; so that a thousand idle checks cost next to nothing.
-// Invariants: a check never overlaps the one before it; nothing here decides about states.
+// Invariants: a check never overlaps the one before it; as long as any check waits, as many run as
+// may, or one that waited has its turn; nothing here decides about states.
 #include "control/checks.h"
 
 #include <errno.h>
@@ -59,6 +60,14 @@ static void plan_next(struct check *k)
     timer_set(&c->loop->wheel, &k->timer, MAX_OF(next_ms, c->loop->now_ms));
 }
 
+// Another one may begin. By its timer, as we may be within check_begin().
+static void pass_turn_on(struct checks *c)
+{
+    struct list *next = c->n_running < RUNNING_MAX ? list_pop_first(&c->waiting) : NULL;
+    if (next != NULL)
+        timer_set(&c->loop->wheel, &list_entry(next, struct check, node)->timer, c->loop->now_ms);
+}
+
 static void check_done(struct check *k, enum check_verdict verdict, const char *reason)
 {
     struct checks *c = k->owner;
@@ -71,9 +80,7 @@ static void check_done(struct check *k, enum check_verdict verdict, const char *
         c->passed_ms = c->loop->now_ms;
     servers_checked(c->servers, k->server->index, k->address_epoch, &r);
     plan_next(k);
-    struct list *next = list_pop_first(&c->waiting);
-    if (next != NULL) // by its timer, as we may be within check_begin()
-        timer_set(&c->loop->wheel, &list_entry(next, struct check, node)->timer, c->loop->now_ms);
+    pass_turn_on(c);
 }
 
 // Whether it is our fault that there is no connection. Without a route to one server it may be
@@ -162,6 +169,7 @@ static void check_begin(struct check *k)
     k->began_ms = c->loop->now_ms;
     if (t->state == SERVER_MAINT || !t->resolved) { // checks_hurry() ends that
         plan_next(k);
+        pass_turn_on(c);
         return;
     }
     if (c->n_running >= RUNNING_MAX) {

@@ -128,7 +128,7 @@ static void on_channel(struct ev_loop *ev, ev_io *watcher, int events)
     struct message m;
     int fds[CHANNEL_FDS_MAX];
     int result = channel_receive(watcher->fd, &m, fds);
-    if (result == 1)
+    if (result == 1 || result == -EMFILE) // who misses a descriptor says so
         hear(c, &m, fds);
     else if (result < 0)
         loop_break(&c->loop);

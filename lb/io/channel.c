@@ -3,7 +3,8 @@
 // (configurations, texts) travels as a sealed memfd beside the packet, so that no packet can be too
 // large for the socket and no reader can see it change.
 // Invariants: a packet of the wrong size is an error of ours and never half read; a descriptor that
-// was received is either handed to the caller or closed.
+// was received is either handed to the caller or closed; a receiver without room for descriptors
+// still gets the packet, which the kernel would not give it again.
 #include "io/channel.h"
 
 #include <errno.h>
@@ -74,6 +75,7 @@ int channel_receive(int fd, struct message *m, int fds[CHANNEL_FDS_MAX])
         return 1;
     for (uint32_t i = 0; i < n_fds; i++)
         (void)close(fds[i]);
+    m->n_fds = 0;
     return n == 0 ? -EPIPE : n == (ssize_t)sizeof(*m) ? -EMFILE : -EPROTO;
 }
 
@@ -97,14 +99,20 @@ int channel_text(struct str text)
 
 bool channel_text_map(int fd, struct str *text)
 {
+    return channel_text_map_most(fd, SIZE_MAX, text);
+}
+
+bool channel_text_map_most(int fd, size_t most, struct str *text)
+{
     struct stat st;
     void *p = NULL;
     int seals = fcntl(fd, F_GET_SEALS); // -1: no memfd
     bool sealed = seals >= 0 && (seals & SEALS) == SEALS && fstat(fd, &st) == 0;
-    if (sealed && st.st_size > 0)
+    bool fits = sealed && (size_t)st.st_size <= most;
+    if (fits && st.st_size > 0)
         p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     (void)close(fd);
-    if (!sealed || p == MAP_FAILED)
+    if (!fits || p == MAP_FAILED)
         return false;
     *text = (struct str){p != NULL ? p : "", (size_t)st.st_size};
     return true;

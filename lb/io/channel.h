@@ -72,13 +72,16 @@ struct message {
 // Sends one, with its n_fds descriptors (which stay open here). 0 or -errno; -EAGAIN: the other
 // side does not read.
 int channel_send(int fd, const struct message *m, const int *fds) MUST_CHECK;
-// Receives one; fds[0..m->n_fds) belong to the caller. 1: got one; 0: nothing there; -EPIPE: the
-// other side is gone; other -errno.
+// Receives one; fds[0..m->n_fds) belong to the caller. 1: got one; 0: nothing there; -EMFILE: got
+// one, but there was no room for its descriptors, which are lost (m->n_fds is 0): the channel goes
+// on; -EPIPE: the other side is gone; other -errno.
 int channel_receive(int fd, struct message *m, int fds[CHANNEL_FDS_MAX]) MUST_CHECK;
 // A sealed memfd that holds the text, or -errno. For fds[0] of a message.
 int channel_text(struct str text) MUST_CHECK;
 // Maps such a memfd for reading and closes it. False: it is not one. channel_text_done() unmaps.
 bool channel_text_map(int fd, struct str *text) MUST_CHECK;
+// The same for one of somebody who is less trusted: false also when it is longer than `most`.
+bool channel_text_map_most(int fd, size_t most, struct str *text) MUST_CHECK;
 void channel_text_done(struct str text);
 
 #endif

@@ -272,7 +272,10 @@ void child_listen(struct tree *t, struct child *c)
     int result = channel_receive(c->channel, &m, fds);
     if (result == 0)
         return;
-    if (result < 0) {
+    if (result == -EMFILE) {
+        log_error("no descriptor is free for what %s sends", c->name);
+        m.status = 1; // an answer without its text
+    } else if (result < 0) {
         close_channel(c); // it is ending; SIGCHLD tells the rest
         return;
     }

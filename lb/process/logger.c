@@ -197,7 +197,9 @@ static void hear(struct logger *l)
 {
     struct message m;
     int fds[CHANNEL_FDS_MAX], result = channel_receive(l->channel_fd, &m, fds);
-    if (result < 0)
+    if (result == -EMFILE) // the lines go where they went
+        log_error("no descriptor is free for the access log: it stays where it was");
+    else if (result < 0)
         l->channel_fd = -1; // the end of the pipe says when to go
     if (result <= 0)
         return;

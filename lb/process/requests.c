@@ -21,6 +21,7 @@
 
 #define QUERIES_MAX 32 // in progress
 #define QUERY_MS 2000u
+#define LINE_MAX_BYTES 4096u // of the overlay
 
 // One question that was passed on.
 struct relay {
@@ -176,8 +177,8 @@ static void ask_overlay(struct requests *r, const struct message *m, const int *
 {
     struct str text;
     int copy = m->n_fds > 0 ? dup(fds[0]) : -1; // mapping closes it
-    if (copy < 0 || !channel_text_map(copy, &text)) {
-        control_answer(r->tree, m->request, 1, "there is no line\n");
+    if (copy < 0 || !channel_text_map_most(copy, LINE_MAX_BYTES, &text)) {
+        control_answer(r->tree, m->request, 1, "no line came, or one of more than 4096 bytes\n");
         return;
     }
     char *line = xmalloc(text.len + 1);

@@ -91,8 +91,7 @@ static void on_channel(struct ev_loop *ev, ev_io *watcher, int events)
     struct message m;
     int fds[CHANNEL_FDS_MAX], r;
     while ((r = channel_receive(watcher->fd, &m, fds)) != 0) {
-        if (r == -EMFILE) // its descriptors are lost: who needs them says that they are not there
-            m.n_fds = 0;
+        // without its descriptors: who needs them says that they are not there
         if ((r > 0 || r == -EMFILE) && hear(w, &m, fds))
             continue;
         // STOP, or no supervisor any more: without it the ports must be free for the next one

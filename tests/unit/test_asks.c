@@ -124,6 +124,25 @@ static void test_several_answers_to_a_query(void **state)
     asks_forget(&other.waiter);
 }
 
+// More than a worker has to say is left out, and the answer says that it is not whole.
+static void test_an_answer_without_measure(void **state)
+{
+    struct fixture *f = *state;
+    struct listener l = {.waiter.answered = note};
+    struct message m = {.type = MSG_ANSWER, .n_fds = 1};
+    int fds[CHANNEL_FDS_MAX];
+    size_t size = (16u << 20) + 1;
+    char *text = xcalloc(1, size);
+    assert_int_equal(asks_query(f->asks, &l.waiter, QUERY_SESSIONS, 100), 0);
+    m.request = l.waiter.request;
+    fds[0] = channel_text((struct str){text, size});
+    free(text);
+    asks_answer(f->asks, &m, fds);
+    assert_int_equal(l.last, 1);
+    assert_int_equal(l.status, 1);
+    assert_string_equal(l.text, "");
+}
+
 // A client that has gone: its answer is dropped, with its descriptors.
 static void test_forgotten(void **state)
 {
@@ -160,6 +179,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ASKS_TEST(test_ask_and_answer),
         ASKS_TEST(test_several_answers_to_a_query),
+        ASKS_TEST(test_an_answer_without_measure),
         ASKS_TEST(test_forgotten),
         ASKS_TEST(test_no_supervisor),
     };
