@@ -22,7 +22,7 @@ enum balance {
 };
 enum hash_on { HASH_CLIENT, HASH_PATH, HASH_URI, HASH_HEADER, HASH_COOKIE };
 enum reuse { REUSE_SAFE, REUSE_ALWAYS, REUSE_NEVER };
-enum proxy_version { PROXY_NONE, PROXY_V1, PROXY_V2 };
+enum proxy_version { PROXY_NONE, PROXY_V1, PROXY_V2, PROXY_V2_SSL };
 enum failover { FAILOVER_ACTIVE_ACTIVE, FAILOVER_ACTIVE_PASSIVE };
 enum failback { FAILBACK_AUTO, FAILBACK_MANUAL };
 enum on_server_down { SERVER_DOWN_KEEP, SERVER_DOWN_CLOSE };

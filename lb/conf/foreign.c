@@ -100,6 +100,8 @@ static const struct foreign_word words[] = {
     {"http", NULL, "nginx and Traefik", "a section around everything", "here: sections stand at the top level"},
     {"stream", NULL, "nginx", "a section for TCP", "here: mode: tcp in a frontend"},
     {"proxy_protocol", NULL, "nginx", "the PROXY protocol", "here: 'accept-proxy' of a frontend, 'send-proxy' of a backend"},
+    {"send-proxy-v2-ssl", NULL, "HAProxy", "the PROXY protocol with TLS fields", "here: send-proxy: v2-ssl"},
+    {"send-proxy-v2-ssl-cn", NULL, "HAProxy", "the PROXY protocol with TLS fields", "here: send-proxy: v2-ssl"},
     {"send-proxy-v2", NULL, "HAProxy", "the PROXY protocol", "here: send-proxy: v2"},
     {"http-reuse", NULL, "HAProxy", "reuse of server connections", "here: 'reuse'"},
     {"keepalive", NULL, "nginx", "reuse of server connections", "here: 'reuse' and timeout: {idle: 50s}"},

@@ -31,7 +31,8 @@ static const char *const hash_methods[] = {"consistent", NULL};
     {"send-proxy", ENUM(T, send_proxy, proxy_version, proxy_version_words), .fallback = "none", \
      .flags = ROW_DEFAULTS, SINCE, .example = "v2", \
      .doc = "Tells the server the client's address by a PROXY protocol header of that version. " \
-            "The server must expect it. Health checks send one too, unless they go to a port or " \
+            "v2-ssl adds what is known of the client's TLS: version, cipher, protocol (ALPN), the name " \
+            "asked for (SNI), and the name in its certificate. The server must expect it. Health checks send one too, unless they go to a port or " \
             "address of their own."}
 #define ROW_FAILOVER(T) \
     {"failover", ENUM(T, failover, failover, failover_words), .fallback = "active-active", \

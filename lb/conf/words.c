@@ -7,7 +7,7 @@
 const char *const mode_words[] = {"http", "tcp", NULL};
 const char *const balance_words[] = {"round-robin", "least-conn", "random", "first", "hash", NULL};
 const char *const reuse_words[] = {"safe", "always", "never", NULL};
-const char *const proxy_version_words[] = {"none", "v1", "v2", NULL};
+const char *const proxy_version_words[] = {"none", "v1", "v2", "v2-ssl", NULL};
 const char *const log_level_words[] = {"error", "warning", "info", "debug", NULL};
 const char *const failover_words[] = {"active-active", "active-passive", NULL};
 const char *const failback_words[] = {"auto", "manual", NULL};

@@ -173,7 +173,7 @@ static void begin_talk(struct probe *p)
     }
     if (p->order.sends_proxy) {
         int version = p->order.server->backend->send_proxy == PROXY_V1 ? 1 : 2;
-        size_t n = proxy_hdr_format(version, NULL, NULL, header);
+        size_t n = proxy_hdr_format(version, NULL, NULL, NULL, header);
         memcpy(buf_tail(&p->out), header, n);
         p->out.tail += (uint32_t)n;
     }

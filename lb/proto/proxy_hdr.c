@@ -5,6 +5,7 @@
 // byte, and nothing else is ever tried.
 //
 //      v2:  | signature 12 | ver+cmd | family+proto | length 16 bit | addresses | TLVs |
+//      TLV: | type | length 16 bit | value |; that of TLS holds | client | verify 32 bit | TLVs |
 #include "proto/proxy_hdr.h"
 
 #include <arpa/inet.h>
@@ -20,6 +21,16 @@ enum {
     V2_INET_BYTES = 12,
     V2_INET6_BYTES = 36,
     V2_UNIX_BYTES = 216,
+
+    TLV_HEAD = 3,
+    TLV_ALPN = 0x01,
+    TLV_AUTHORITY = 0x02,
+    TLV_SSL = 0x20,
+    TLV_SSL_VERSION = 0x21,
+    TLV_SSL_CN = 0x22,
+    TLV_SSL_CIPHER = 0x23,
+    CLIENT_SSL = 1,           // over TLS
+    CLIENT_CERT_CONN = 2 | 4, // ... with a certificate: on this connection, in this session
 };
 
 // ------------------------------------------------------------------ version 1
@@ -216,28 +227,70 @@ static size_t format_v1(const union ip_addr *src, const union ip_addr *dst, char
     return (size_t)len;
 }
 
-static size_t format_v2(const union ip_addr *src, const union ip_addr *dst, char out[PROXY_OUT_MAX])
+static void write16(char *out, size_t value)
+{
+    out[0] = (char)(value >> 8);
+    out[1] = (char)(value & 255);
+}
+
+// Returns where the next one goes.
+static char *put_text(char *out, int type, struct str text)
+{
+    if (text.len == 0 || text.len > PROXY_TEXT_MAX)
+        return out;
+    out[0] = (char)type;
+    write16(out + 1, text.len);
+    memcpy(out + TLV_HEAD, text.p, text.len);
+    return out + TLV_HEAD + text.len;
+}
+
+static char *put_ssl(char *out, const struct proxy_tls *t)
+{
+    char *p = out + TLV_HEAD;
+    *p++ = (char)(CLIENT_SSL | (t->has_certificate ? CLIENT_CERT_CONN : 0));
+    memset(p, 0, 4);
+    p[3] = t->has_certificate ? 0 : 1;
+    p = put_text(p + 4, TLV_SSL_VERSION, t->version);
+    p = put_text(p, TLV_SSL_CN, t->client_name);
+    p = put_text(p, TLV_SSL_CIPHER, t->cipher);
+    out[0] = TLV_SSL;
+    write16(out + 1, (size_t)(p - out) - TLV_HEAD);
+    return p;
+}
+
+static char *put_tls(char *out, const struct proxy_tls *t)
+{
+    out = put_text(out, TLV_ALPN, t->alpn);
+    out = put_text(out, TLV_AUTHORITY, t->authority);
+    return put_ssl(out, t);
+}
+
+static size_t format_v2(const union ip_addr *src, const union ip_addr *dst,
+                        const struct proxy_tls *tls, char out[PROXY_OUT_MAX])
 {
     const void *from = NULL, *to = NULL;
     size_t n = common_family(src, dst, &from, &to);
-    size_t len = n > 0 ? 2 * n + 4 : 0;
+    char *end = out + V2_HEAD + (n > 0 ? 2 * n + 4 : 0);
     memcpy(out, signature, sizeof(signature));
     out[12] = src == NULL || dst == NULL ? V2_LOCAL : V2_PROXY;
     out[13] = n == 0 ? 0 : n == 4 ? V2_TCP4 : V2_TCP6;
-    out[14] = 0;
-    out[15] = (char)len;
     if (n > 0) {
         uint16_t ports[2] = {htons(ip_port(src)), htons(ip_port(dst))};
         memcpy(out + V2_HEAD, from, n);
         memcpy(out + V2_HEAD + n, to, n);
         memcpy(out + V2_HEAD + 2 * n, ports, sizeof(ports));
     }
-    return V2_HEAD + len;
+    if (n > 0 && tls != NULL) // without a family not all readers know where these begin
+        end = put_tls(end, tls);
+    size_t len = (size_t)(end - out);
+    lb_assert(len <= PROXY_OUT_MAX);
+    write16(out + 14, len - V2_HEAD);
+    return len;
 }
 
 size_t proxy_hdr_format(int version, const union ip_addr *src, const union ip_addr *dst,
-                        char out[PROXY_OUT_MAX])
+                        const struct proxy_tls *tls, char out[PROXY_OUT_MAX])
 {
     lb_assert(version == 1 || version == 2);
-    return version == 1 ? format_v1(src, dst, out) : format_v2(src, dst, out);
+    return version == 1 ? format_v1(src, dst, out) : format_v2(src, dst, tls, out);
 }

@@ -56,11 +56,9 @@ bool http_add_proxy_header(struct exchange *x)
 {
     enum proxy_version v = x->attempt.backend->send_proxy;
     char header[PROXY_OUT_MAX];
-    union ip_addr local;
     if (v == PROXY_NONE)
         return true;
-    session_local(x->s, &local);
-    size_t n = proxy_hdr_format(v == PROXY_V1 ? 1 : 2, &x->s->peer, &local, header);
+    size_t n = session_proxy_header(x->s, v, header);
     x->server->private = true;
     buf_release(&x->up.first);
     return buf_append(&x->up.first, header, n);

@@ -9,7 +9,6 @@
 #include "base/pool.h"
 #include "io/sock.h"
 #include "io/tls.h"
-#include "proto/proxy_hdr.h"
 #include "proxy/generation.h"
 #include "proxy/handshake.h"
 #include "proxy/http_proxy.h"
@@ -304,6 +303,22 @@ void session_local(const struct session *s, union ip_addr *out)
         *out = *s->local;
     else
         sock_local(s->client.watcher.fd, out);
+}
+
+size_t session_proxy_header(const struct session *s, enum proxy_version v, char out[PROXY_OUT_MAX])
+{
+    const struct tls_facts facts = tls_facts(&s->client);
+    union ip_addr local;
+    session_local(s, &local);
+    if (v != PROXY_V2_SSL || facts.version == NULL)
+        return proxy_hdr_format(v == PROXY_V1 ? 1 : 2, &s->peer, &local, NULL, out);
+    const struct proxy_tls tls = {
+        .version = str_of(facts.version),
+        .cipher = str_of(facts.cipher),
+        .alpn = facts.alpn,
+        .authority = facts.sni,
+    };
+    return proxy_hdr_format(2, &s->peer, &local, &tls, out);
 }
 
 bool session_trusts_peer(const struct session *s, const struct frontend *f)

@@ -4,6 +4,7 @@
 #define EVLB_SESSION_H
 
 #include "io/flow.h"
+#include "proto/proxy_hdr.h"
 #include "proxy/worker_state.h"
 
 // How often a client at work that the loop does not watch is looked at: nobody else would tell that
@@ -51,6 +52,8 @@ enum proxy_read session_read_proxy(struct session *s, const struct frontend *f,
                                    struct flow *in) MUST_CHECK;
 // The address that the client connected to.
 void session_local(const struct session *s, union ip_addr *out);
+// The PROXY header for a server, of version `v` (not PROXY_NONE): returns its length.
+size_t session_proxy_header(const struct session *s, enum proxy_version v, char out[PROXY_OUT_MAX]);
 // True when the peer is one whose forwarding headers are believed. `f`: the frontend of the work in
 // progress, perhaps of an older generation than the listener's.
 bool session_trusts_peer(const struct session *s, const struct frontend *f);

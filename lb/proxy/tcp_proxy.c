@@ -267,11 +267,8 @@ static enum step connect_failed(struct tcp_session *t, enum end_cause cause)
 // Puts the PROXY header in front of all that goes to the server.
 static bool add_proxy_header(struct tcp_session *t)
 {
-    enum proxy_version v = t->attempt.backend->send_proxy;
     char header[PROXY_OUT_MAX];
-    union ip_addr local;
-    session_local(t->s, &local);
-    size_t n = proxy_hdr_format(v == PROXY_V1 ? 1 : 2, &t->s->peer, &local, header);
+    size_t n = session_proxy_header(t->s, t->attempt.backend->send_proxy, header);
     return buf_append(&t->up.first, header, n);
 }
 

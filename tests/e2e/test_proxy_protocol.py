@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import balancer, http, tools, origin as sims
+from harness import balancer, http, tls as pki, tools, origin as sims
 from harness.wire import request, seen
 
 ACCEPT = """
@@ -313,3 +313,97 @@ def test_the_header_goes_to_the_server_of_the_retry(evlb, sim):
     for port in (lb.port, lb.ports["port_tcp"]):
         with http.Client(("127.0.0.1", port)) as c:
             assert lines(c.get("/proxy"))["src_port"] == str(c.sock.getsockname()[1])
+
+
+# ---- the client's TLS (v2-ssl)
+
+SSL = """
+workers: 1
+frontends:
+  web: {listen: ["127.0.0.1:$port", {address: "127.0.0.1:$port_tls", tls: $tls}], backend: app}
+  raw: {listen: "127.0.0.1:$port_tcp", tls: $tls, mode: tcp, backend: raw}
+backends:
+  app: {send-proxy: VERSION, servers: {a: $server}}
+  raw: {mode: tcp, send-proxy: VERSION, servers: {b: $server}}
+"""
+ALPN, AUTHORITY, TLS, TLS_VERSION, TLS_CIPHER = 1, 2, 0x20, 0x21, 0x23
+
+
+def tlvs(data):
+    """The entries of `data`, which they must fill exactly."""
+    found = {}
+    while data:
+        kind, size = struct.unpack_from("!BH", data)
+        assert len(data) >= 3 + size and kind not in found, data
+        found[kind], data = data[3:3 + size], data[3 + size:]
+    return found
+
+
+def read_header(conn):
+    """A version-2 header for IPv4, by a reader of our own -> (source port, its entries)."""
+    stream = conn.makefile("rb")
+    head = stream.read(16)
+    assert head[:12] == b"\r\n\r\n\0\r\nQUIT\n" and head[12:14] == b"\x21\x11", head
+    block = stream.read(struct.unpack("!H", head[14:])[0])
+    assert stream.peek(4)[:4] == b"GET ", "the request begins where the header ends"
+    stream.close()
+    return struct.unpack_from("!H", block, 8)[0], tlvs(block[12:])
+
+
+@pytest.fixture
+def told(evlb, tmp_path):
+    """told(version) starts evlb and returns it and a function: the header of the next connection."""
+    site = pki.Authority(tmp_path / "ca").make(tmp_path / "site.pem", "a.test")
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def start(version):
+        lb = evlb(SSL.replace("VERSION", version), tls=site,
+                  server=f"127.0.0.1:{server.getsockname()[1]}")
+
+        def accept():
+            server.settimeout(10)
+            conn, _ = server.accept()
+            with conn:
+                conn.settimeout(10)
+                header = read_header(conn)
+                conn.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+                return header
+        return lb, accept
+    yield start
+    server.close()
+
+
+def ask_over_tls(port, alpn):
+    ctx = pki.context()
+    ctx.set_alpn_protocols(alpn)
+    c = pki.connect(port, "a.test", ctx)
+    c.sendall(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+    return c
+
+
+@pytest.mark.parametrize("place", ["port_tls", "port_tcp"])
+def test_the_server_is_told_of_the_clients_tls(told, place):
+    lb, accept = told("v2-ssl")
+    with ask_over_tls(lb.ports[place], ["http/1.1"]) as c:
+        port, found = accept()
+        assert port == c.getsockname()[1]
+        if place == "port_tls":
+            assert found.pop(ALPN) == b"http/1.1"
+        assert found.pop(AUTHORITY) == b"a.test"
+        tls = found.pop(TLS)
+        assert tls[:5] == b"\x01\0\0\0\x01"  # over TLS, without a certificate
+        assert tlvs(tls[5:]) == {TLS_VERSION: b"TLSv1.3", TLS_CIPHER: c.cipher()[0].encode()}
+        assert not found
+
+
+def test_nothing_is_said_of_tls_that_is_not_there_or_not_asked_for(told):
+    lb, accept = told("v2-ssl")
+    with http.Client(("127.0.0.1", lb.port)) as c:
+        c.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert accept()[1] == {}
+
+
+def test_version_2_alone_has_no_entries(told):
+    lb, accept = told("v2")
+    with ask_over_tls(lb.ports["port_tls"], ["http/1.1"]):
+        assert accept()[1] == {}

@@ -15,11 +15,11 @@ static enum proxy_result parse(const uint8_t *data, size_t n, struct proxy_hdr *
     return r;
 }
 
-static void check_written(int version, const struct proxy_hdr *h)
+static void check_written(int version, const struct proxy_hdr *h, const struct proxy_tls *tls)
 {
     char text[PROXY_OUT_MAX];
     struct proxy_hdr back;
-    size_t n = proxy_hdr_format(version, &h->src, &h->dst, text);
+    size_t n = proxy_hdr_format(version, &h->src, &h->dst, tls, text);
     lb_assert(proxy_hdr_parse(text, n, &back) == PROXY_DONE && back.bytes == n);
     const void *a, *b;
     size_t from = ip_bytes(&h->src, &a), to = ip_bytes(&h->dst, &b);
@@ -44,8 +44,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     lb_assert(whole.bytes <= size && whole.bytes >= 15);
     lb_assert(whole.local == (whole.src.sa.sa_family == 0));
     if (!whole.local) {
-        check_written(1, &whole);
-        check_written(2, &whole);
+        const struct str any = {(const char *)data, size};
+        const struct proxy_tls tls = {any, any, any, any, true, any};
+        check_written(1, &whole, NULL);
+        check_written(2, &whole, NULL);
+        check_written(2, &whole, &tls);
     }
     return 0;
 }

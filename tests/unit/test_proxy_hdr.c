@@ -283,7 +283,7 @@ static struct reading written(int version, const union ip_addr *src, const union
 {
     struct reading r = {.version = version};
     char out[PROXY_OUT_MAX];
-    r.bytes = proxy_hdr_format(version, src, dst, out);
+    r.bytes = proxy_hdr_format(version, src, dst, NULL, out);
     assert_true(r.bytes <= PROXY_OUT_MAX);
     if (version == 1)
         read_text(out, r.bytes, &r);
@@ -303,6 +303,103 @@ static union ip_addr ip(const char *host, uint16_t port)
     struct addr a;
     assert_true(addr_parse_ip(str_of(host), port, &a));
     return a.ip;
+}
+
+// The next entry at *at: its type, and its value in *v. Ends the test when it does not fit.
+static int next_tlv(struct str *rest, struct str *v)
+{
+    assert_true(rest->len >= 3);
+    size_t n = (unsigned char)rest->p[1] * 256u + (unsigned char)rest->p[2];
+    assert_true(rest->len >= 3 + n);
+    int type = rest->p[0];
+    *v = (struct str){rest->p + 3, n};
+    *rest = (struct str){rest->p + 3 + n, rest->len - 3 - n};
+    return type;
+}
+
+static void assert_tlv(struct str *rest, int type, struct str expected)
+{
+    struct str v;
+    assert_int_equal(next_tlv(rest, &v), type);
+    assert_true(str_eq(v, expected));
+}
+
+// Writes a header with TLS fields, has both readers check its frame, and returns the entries.
+static struct str entries(const struct proxy_tls *tls, char out[PROXY_OUT_MAX])
+{
+    union ip_addr a = ip("2001:db8::1", 1), b = ip("::1", 443);
+    size_t n = proxy_hdr_format(2, &a, &b, tls, out);
+    assert_true(n <= PROXY_OUT_MAX);
+    assert_int_equal((unsigned char)out[14] * 256 + (unsigned char)out[15], n - 16);
+    good(out, n);
+    assert_peer(&hdr.src, "2001:db8::1", 1);
+    return (struct str){out + 16 + 36, n - 16 - 36};
+}
+
+static void test_tls_fields(void **state)
+{
+    (void)state;
+    char out[PROXY_OUT_MAX];
+    struct proxy_tls tls = {.version = STR("TLSv1.3"), .cipher = STR("TLS_AES_128_GCM_SHA256")};
+    struct str rest = entries(&tls, out), ssl;
+    assert_int_equal(next_tlv(&rest, &ssl), 0x20);
+    assert_int_equal(rest.len, 0);
+    assert_memory_equal(ssl.p, "\1\0\0\0\1", 5);
+    ssl = (struct str){ssl.p + 5, ssl.len - 5};
+    assert_tlv(&ssl, 0x21, tls.version);
+    assert_tlv(&ssl, 0x23, tls.cipher);
+    assert_int_equal(ssl.len, 0);
+
+    tls.alpn = STR("http/1.1");
+    tls.authority = STR("a.test");
+    tls.has_certificate = true;
+    tls.client_name = STR("ops");
+    rest = entries(&tls, out);
+    assert_tlv(&rest, 1, tls.alpn);
+    assert_tlv(&rest, 2, tls.authority);
+    assert_int_equal(next_tlv(&rest, &ssl), 0x20);
+    assert_int_equal(rest.len, 0);
+    assert_memory_equal(ssl.p, "\7\0\0\0\0", 5);
+    ssl = (struct str){ssl.p + 5, ssl.len - 5};
+    assert_tlv(&ssl, 0x21, tls.version);
+    assert_tlv(&ssl, 0x22, tls.client_name);
+    assert_tlv(&ssl, 0x23, tls.cipher);
+    assert_int_equal(ssl.len, 0);
+}
+
+// The longest that is written, and one byte more, which is left out rather than cut.
+static void test_long_tls_fields(void **state)
+{
+    (void)state;
+    char out[PROXY_OUT_MAX], text[PROXY_TEXT_MAX + 1];
+    memset(text, 'x', sizeof(text));
+    const struct str longest = {text, PROXY_TEXT_MAX}, longer = {text, sizeof(text)};
+    struct proxy_tls tls = {longest, longest, longest, longest, true, longest};
+    struct str rest = entries(&tls, out), ssl;
+    assert_tlv(&rest, 1, longest);
+    assert_tlv(&rest, 2, longest);
+    assert_int_equal(next_tlv(&rest, &ssl), 0x20);
+    assert_int_equal(ssl.len, 5 + 3 * (3 + PROXY_TEXT_MAX));
+    tls = (struct proxy_tls){longer, longer, longer, longer, true, longer};
+    rest = entries(&tls, out);
+    assert_int_equal(next_tlv(&rest, &ssl), 0x20);
+    assert_int_equal(ssl.len, 5);
+    assert_int_equal(rest.len, 0);
+}
+
+// Nothing says of TLS what has no addresses in front, or is version 1.
+static void test_tls_fields_need_addresses(void **state)
+{
+    (void)state;
+    char out[PROXY_OUT_MAX];
+    const struct proxy_tls tls = {.version = STR("TLSv1.3")};
+    union ip_addr a = ip("2001:db8::1", 1), b = ip("192.0.2.1", 443);
+    assert_int_equal(proxy_hdr_format(2, &a, &b, &tls, out), 16);
+    assert_int_equal(out[14] + out[15], 0);
+    assert_int_equal(proxy_hdr_format(2, NULL, NULL, &tls, out), 16);
+    size_t n = proxy_hdr_format(1, &a, &a, &tls, out);
+    assert_memory_equal(out + n - 2, "\r\n", 2);
+    assert_true(n < PROXY_V1_MAX);
 }
 
 static void test_written_headers(void **state)
@@ -357,6 +454,9 @@ int main(void)
         cmocka_unit_test(test_v2_keeps_the_real_peer),
         cmocka_unit_test(test_bad_v2),
         cmocka_unit_test(test_v2_tlvs),
+        cmocka_unit_test(test_tls_fields),
+        cmocka_unit_test(test_long_tls_fields),
+        cmocka_unit_test(test_tls_fields_need_addresses),
         cmocka_unit_test(test_written_headers),
         cmocka_unit_test(test_written_without_addresses),
     };
