@@ -31,6 +31,7 @@ enum flag_id {
     FLAG_STRICT,
     FLAG_HEADER,
     FLAG_FRONTEND,
+    FLAG_ALPN,
     FLAG_JSON,
     FLAG_VERSION,
     FLAG_WAIT,

@@ -38,8 +38,8 @@ int cmd_explain(const struct cli *cli)
         return complain("'explain route' needs a URL");
     if (route)
         return explain_route(cli, cli->operands[1]);
-    if (cli->n_headers > 0 || cli->given[FLAG_FRONTEND] > 0)
-        return complain("--header and --frontend belong to 'explain route URL'");
+    if (cli->n_headers > 0 || cli->given[FLAG_FRONTEND] > 0 || cli->given[FLAG_ALPN] > 0)
+        return complain("--header, --frontend and --alpn belong to 'explain route URL'");
     if (cli->n_operands > 1)
         return complain("one KEY or CAUSE at a time");
     if (cli->n_operands == 1)

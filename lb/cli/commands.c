@@ -19,6 +19,7 @@ const struct cli_flag cli_flags[FLAG_COUNT] = {
     [FLAG_STRICT]   = {"strict", 0, NULL, NULL, "warnings fail too (exit status 3)"},
     [FLAG_HEADER]   = {"header", 'H', "'NAME: VALUE'", NULL, "a field of the request; may be repeated"},
     [FLAG_FRONTEND] = {"frontend", 0, "NAME", NULL, "where it arrives; else found by the port"},
+    [FLAG_ALPN]     = {"alpn", 0, "NAMES", NULL, "what a TLS client offers: h2,http/1.1"},
     [FLAG_JSON]     = {"json", 0, NULL, NULL, "the same as --format=json"},
     [FLAG_VERSION]  = {"version", 0, NULL, NULL, "the version in one line"},
     [FLAG_WAIT]     = {"wait", 0, "[TIME]", NULL, "until it is done, at most so long (60s)"},
@@ -59,7 +60,7 @@ const struct cli_command cli_commands[] = {
      "sockets and no logs: safe beside a running evlb.\n"
      "Exit status: 0 valid, 1 invalid, 2 usage or unreadable, 3 warnings (--strict)."},
     {"explain", "[KEY | CAUSE | route URL]", 2,
-     CONFIG | FORMAT | FLAG_BIT(FLAG_HEADER) | FLAG_BIT(FLAG_FRONTEND), COMMAND_SHOWN, cmd_explain,
+     CONFIG | FORMAT | FLAG_BIT(FLAG_HEADER) | FLAG_BIT(FLAG_FRONTEND) | FLAG_BIT(FLAG_ALPN), COMMAND_SHOWN, cmd_explain,
      "text json",
      "say what is in force, and why",
      "  evlb explain                  the configuration with all defaults and origins\n"
@@ -68,6 +69,8 @@ const struct cli_command cli_commands[] = {
      "  evlb explain route http://shop.example.com/api/x -H 'Cookie: a=1'\n"
      "                                which frontend, route, backend and servers serve\n"
      "                                it, without sending anything\n"
+     "  evlb explain route tls://shop.example.com --alpn h2\n"
+     "                                the same for a TLS client in mode tcp\n"
      "--format=json: CAUSE and route only."},
     {"init", "[FILE]", 1, 0, COMMAND_SHOWN, cmd_init, NULL,
      "write a commented starter configuration",

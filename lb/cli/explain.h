@@ -17,7 +17,7 @@ int explain_route(const struct cli *cli, const char *url) MUST_CHECK;
 
 // A URL taken apart. host is empty for "/path".
 struct explained_url {
-    struct str scheme;    // "http", "https", "tcp"; empty when not given
+    struct str scheme;    // "http", "https", "tls", "tcp"; empty when not given
     struct str authority; // host and port as written
     uint16_t port;        // explicit, else of the scheme; 0 when neither is given
     bool explicit_port;

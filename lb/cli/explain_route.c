@@ -16,6 +16,7 @@
 
 #define HOST_BYTES 256
 #define LOCATION_BYTES 4096
+#define ALPNS_MAX 8
 
 // One request and what becomes of it.
 struct verdict {
@@ -25,8 +26,12 @@ struct verdict {
     struct explained_url url;
     const struct frontend *frontend;
     uint32_t frontends_matching; // by name or port; 0: taken because there is only one
-    struct str host, path;       // in normal form
-    const struct route *route;   // NULL: none matches
+    struct str sni;              // what a TLS client asks for; empty: no TLS, or no name
+    struct str alpn[ALPNS_MAX];  // and offers
+    uint32_t n_alpn;
+    struct str host, path;     // in normal form
+    const struct route *route; // NULL: none matches
+    bool misdirected;          // the host is one whose TLS does not end here
 };
 
 PRINTF_LIKE(1, 2)
@@ -62,8 +67,8 @@ static const struct listen *listen_on(const struct frontend *f, uint16_t port)
 static bool comes_over_tls(const struct verdict *v)
 {
     const struct listen *l = listen_on(v->frontend, v->url.port);
-    if (v->url.scheme.len > 0)
-        return str_eq(v->url.scheme, STR("https"));
+    if (v->url.scheme.len > 0 && !str_eq(v->url.scheme, STR("tcp")))
+        return !str_eq(v->url.scheme, STR("http"));
     return (l != NULL ? l : &v->frontend->listens[0])->tls.n_certs > 0;
 }
 
@@ -133,17 +138,38 @@ static int check_headers(const struct verdict *v)
     return EXIT_OK;
 }
 
-// Host and path as the data path sees them.
-static int normalise(struct verdict *v)
+static int normal_host(const struct verdict *v, struct str host, struct str *out)
 {
-    struct str host = header_given(v, "Host");
-    if (host.p == NULL)
-        host = v->url.authority;
     char *buffer = arena_alloc(v->arena, HOST_BYTES);
     size_t len = 0;
     if (host.len > 0 && !uri_host(host, buffer, HOST_BYTES, &len))
         return complain("'%s' is no host: evlb would answer 400", arena_strdup(v->arena, host));
-    v->host = (struct str){buffer, len};
+    *out = (struct str){buffer, len};
+    return EXIT_OK;
+}
+
+// What a client of this URL says in its ClientHello: no address is a name.
+static int read_hello(struct verdict *v)
+{
+    struct addr a;
+    struct str rest = str_of(v->cli->value[FLAG_ALPN]);
+    while (rest.len > 0 && v->n_alpn < ALPNS_MAX)
+        v->alpn[v->n_alpn++] = str_trim(str_cut(&rest, ','));
+    int status = normal_host(v, v->url.authority, &v->sni);
+    if (status == EXIT_OK && v->sni.len > 0 && addr_parse_ip(v->sni, 0, &a))
+        v->sni = STR_NONE;
+    return status;
+}
+
+// Host and path as the data path sees them.
+static int normalise(struct verdict *v)
+{
+    size_t len = 0;
+    char *buffer;
+    struct str host = header_given(v, "Host");
+    int status = normal_host(v, host.p != NULL ? host : v->url.authority, &v->host);
+    if (status != EXIT_OK)
+        return status;
     struct str target = v->url.target;
     buffer = arena_alloc(v->arena, target.len + 1);
     if (!uri_normalise(target, buffer, target.len + 1, &len))
@@ -155,12 +181,31 @@ static int normalise(struct verdict *v)
 // What routes look at. With trusted-proxies the headers given count as from one of these.
 static struct route_facts request_facts(const struct verdict *v)
 {
-    struct route_facts facts = {.host = v->host, .path = v->path, .tls = comes_over_tls(v)};
+    struct route_facts facts = {.host = v->host,
+                                .path = v->path,
+                                .alpn = v->alpn,
+                                .n_alpn = v->n_alpn,
+                                .tls = comes_over_tls(v)};
     struct str proto = STR_NONE;
     if (v->frontend->n_trusted > 0)
         proto = header_given(v, "X-Forwarded-Proto");
     facts.secure = proto.p != NULL ? http_proto_is_secure(proto) : facts.tls;
     return facts;
+}
+
+// In mode tcp the name in the URL is what the client asks for, unless the URL says that it speaks
+// no TLS.
+static bool is_by_name(const struct verdict *v)
+{
+    return v->frontend->mode == MODE_TCP && !str_eq(v->url.scheme, STR("http"));
+}
+
+// The route that takes the connection of a client that asks for this host; NULL: no TLS, or none.
+static const struct route *hello_route(const struct verdict *v, struct str host)
+{
+    const struct route_facts facts = {.host = host, .alpn = v->alpn, .n_alpn = v->n_alpn};
+    return comes_over_tls(v) || v->frontend->mode == MODE_TCP ? route_of_hello(v->frontend, &facts)
+                                                              : NULL;
 }
 
 static int decide(struct verdict *v)
@@ -170,15 +215,20 @@ static int decide(struct verdict *v)
         status = find_frontend(v);
     if (status != EXIT_OK)
         return status;
-    if (v->frontend->mode == MODE_TCP) {
-        v->route = &v->frontend->routes[v->frontend->n_routes - 1];
-        return EXIT_OK;
-    }
-    status = normalise(v);
+    status = comes_over_tls(v) || is_by_name(v) ? read_hello(v) : EXIT_OK;
+    if (status == EXIT_OK && v->frontend->mode == MODE_HTTP)
+        status = normalise(v);
     if (status != EXIT_OK)
         return status;
-    const struct route_facts facts = request_facts(v);
-    v->route = route_find(v->frontend, &facts);
+    const struct route *r = hello_route(v, v->sni);
+    if (r != NULL && (v->frontend->mode == MODE_TCP || r->tls == ROUTE_PASSTHROUGH)) {
+        v->route = r;
+    } else if (v->frontend->mode == MODE_HTTP) {
+        const struct route_facts facts = request_facts(v);
+        r = hello_route(v, v->host);
+        v->misdirected = r != NULL && r->tls == ROUTE_PASSTHROUGH;
+        v->route = v->misdirected ? NULL : route_find(v->frontend, &facts);
+    }
     return EXIT_OK;
 }
 
@@ -191,6 +241,17 @@ static const char *location(const struct verdict *v)
 
 // ---- as text ------------------------------------------------------------------------------------
 
+static const char *add_condition(const struct verdict *v, const char *text, const char *key,
+                                 const struct str *values, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const char *before = i > 0 ? ", " : text[0] != '\0' ? "; " : "";
+        text = arena_printf(v->arena, "%s%s%s%s%.*s", text, before, i == 0 ? key : "",
+                            i == 0 ? " " : "", STR_FMT(values[i]));
+    }
+    return text;
+}
+
 static const char *conditions(const struct verdict *v)
 {
     const struct route *r = v->route;
@@ -198,14 +259,11 @@ static const char *conditions(const struct verdict *v)
     for (uint32_t i = 0; i < r->n_hosts; i++)
         text = arena_printf(v->arena, "%s%s%s%.*s", text, i == 0 ? "host " : ", ",
                             r->hosts[i].wildcard ? "*" : "", STR_FMT(r->hosts[i].name));
-    for (uint32_t i = 0; i < r->n_paths; i++)
-        text = arena_printf(v->arena, "%s%s%.*s", text,
-                            i > 0            ? ", "
-                            : r->n_hosts > 0 ? "; path "
-                                             : "path ",
-                            STR_FMT(r->paths[i]));
-    return arena_printf(v->arena, "%s%s", text[0] != '\0' ? text : "everything",
-                        route_is_to_https(r) ? " that is not over TLS" : "");
+    text = add_condition(v, text, "path", r->paths, r->n_paths);
+    text = add_condition(v, text, "alpn", r->alpns, r->n_alpns);
+    return arena_printf(v->arena, "%s%s%s", text[0] != '\0' ? text : "everything",
+                        route_is_to_https(r) ? " that is not over TLS" : "",
+                        r->tls == ROUTE_PASSTHROUGH ? "; TLS is passed through" : "");
 }
 
 static const char *hash_key(const struct verdict *v, const struct backend *b)
@@ -246,17 +304,28 @@ static void print_backend(const struct verdict *v, const struct backend *b)
     }
 }
 
+static void print_no_route(const struct verdict *v)
+{
+    if (v->misdirected)
+        printf("route     none: TLS of this host is passed through; answered with 421\n");
+    else
+        printf("route     none of %u matches: %s\n", v->frontend->n_routes,
+               v->frontend->mode == MODE_TCP ? "the connection is closed" : "answered with 404");
+}
+
 static void print_route(const struct verdict *v)
 {
     const struct route *r = v->route;
     if (r == NULL) {
-        printf("route     none of %u matches: answered with 404\n", v->frontend->n_routes);
+        print_no_route(v);
         return;
     }
     printf("route     %u of %u (%s): %s\n", (uint32_t)(r - v->frontend->routes) + 1,
            v->frontend->n_routes, cli_mark(v->arena, r->mark), conditions(v));
     if (r->action == ROUTE_REDIRECT)
         printf("answer    %u to %s\n", r->status, location(v));
+    else if (r->action == ROUTE_DENY && v->frontend->mode == MODE_TCP)
+        printf("answer    none: denied, the connection is closed\n");
     else if (r->action == ROUTE_DENY)
         printf("answer    %u: denied\n", r->status);
     else
@@ -282,6 +351,12 @@ static int print_text(const struct verdict *v)
     if (v->frontends_matching > 1)
         printf("          the first of %u on that port; --frontend NAME for another\n",
                v->frontends_matching);
+    bool by_name = f->mode == MODE_TCP ? route_needs_hello(f) : route_has_passthrough(f);
+    if (by_name && (v->sni.len > 0 || v->n_alpn > 0)) {
+        printf("name      %s\n", v->sni.len > 0 ? arena_strdup(v->arena, v->sni) : "(none)");
+        if (v->n_alpn > 0)
+            printf("alpn      %s\n", v->cli->value[FLAG_ALPN]);
+    }
     if (f->mode == MODE_HTTP) {
         print_mismatch(v);
         printf("host      %s\n", v->host.len > 0 ? arena_strdup(v->arena, v->host) : "(none)");
@@ -336,6 +411,7 @@ static int print_json(const struct verdict *v)
     json_object(&j, NULL);
     json_text(&j, "frontend", v->frontend->name);
     json_text(&j, "mode", str_of(mode_words[v->frontend->mode]));
+    json_text(&j, "sni", v->sni);
     json_text(&j, "host", v->host);
     json_text(&j, "path", v->path);
     if (v->route != NULL)
@@ -353,7 +429,7 @@ static int explain(const struct cli *cli, const struct config *config, struct ar
 {
     struct verdict v = {.cli = cli, .config = config, .arena = arena};
     if (!explain_url_parse(str_of(url), &v.url)) {
-        complain("'%s' is no URL: http://host/path, tcp://host:port or /path", url);
+        complain("'%s' is no URL: http://host/path, tls://host:port or /path", url);
         return EXIT_USAGE;
     }
     int status = decide(&v);

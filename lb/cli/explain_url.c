@@ -9,7 +9,7 @@ static uint16_t default_port(struct str scheme)
 {
     if (str_eq(scheme, STR("http")))
         return 80;
-    return str_eq(scheme, STR("https")) ? 443 : 0;
+    return str_eq(scheme, STR("https")) || str_eq(scheme, STR("tls")) ? 443 : 0;
 }
 
 // "http://..." leaves what follows the "//". A "://" further on belongs to the query.

@@ -31,6 +31,7 @@ static bind_fn *const binders[VALUE_TYPES] = {
     [VALUE_SERVER_ADDRESS] = bind_server_address,
     [VALUE_HOSTS] = bind_hosts,
     [VALUE_PATHS] = bind_paths,
+    [VALUE_ALPN] = bind_alpn,
     [VALUE_REDIRECT] = bind_redirect,
     [VALUE_BACKEND_NAME] = bind_backend_name,
     [VALUE_HASH_ON] = bind_hash_on,
@@ -317,7 +318,7 @@ static struct node *find_value(const struct binder *b, const struct row *row, co
 static bool needs_items(enum value_type type)
 {
     return type == VALUE_LISTENS || type == VALUE_SERVERS || type == VALUE_ROUTES ||
-           type == VALUE_HOSTS || type == VALUE_PATHS || type == VALUE_CERTS;
+           type == VALUE_HOSTS || type == VALUE_PATHS || type == VALUE_ALPN || type == VALUE_CERTS;
 }
 
 static bool is_filled(struct binder *b, const struct row *row, struct node *n)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Routes: conditions (host, path) and one action (backend, redirect, deny). Called for each
+// Routes: conditions (host, path, alpn) and one action (backend, redirect, deny). Called for each
 // frontend. References to backends are resolved here, because the backends are bound before.
 //
 // Invariants: hosts are lower case without port or trailing dot; paths are in the normal form that
@@ -9,6 +9,8 @@
 #include <stdio.h>
 
 #include "conf/address.h"
+
+#define ALPN_NAME_MAX 255u
 
 // ---- hosts ------------------------------------------------------------------------------------
 
@@ -146,6 +148,29 @@ void bind_paths(struct binder *b, const struct row *row, struct node *n, void *t
     for (uint32_t i = 0; i < count; i++)
         kept += read_path(b, row, items[i], &paths[kept]);
     *SLOT_OF(const struct str *, row, target) = paths;
+    *COUNT_OF(row, target) = kept;
+}
+
+// ---- protocols --------------------------------------------------------------------------------
+
+void bind_alpn(struct binder *b, const struct row *row, struct node *n, void *target)
+{
+    struct node **items;
+    uint32_t count = bind_items(&n, &items), kept = 0;
+    struct str *names = arena_alloc(b->arena, count * sizeof(*names));
+    for (uint32_t i = 0; i < count; i++) {
+        struct str s;
+        if (!bind_text(b, row, items[i], &s))
+            continue;
+        if (s.len > 0 && s.len <= ALPN_NAME_MAX) {
+            names[kept++] = s;
+            continue;
+        }
+        struct finding *x = bind_bad(b, row, items[i], "config.value",
+                                     "the name of a protocol has 1 to %u bytes", ALPN_NAME_MAX);
+        FIX(b, x, "write h2 or http/1.1");
+    }
+    *SLOT_OF(const struct str *, row, target) = names;
     *COUNT_OF(row, target) = kept;
 }
 

@@ -184,7 +184,9 @@ struct route {
     const struct host_pattern *hosts; // any of them: of the request; of the ClientHello (SNI) where
                                       // no request is read: mode tcp, ROUTE_PASSTHROUGH
     const struct str *paths;          // any of them: prefixes that end at a segment border
-    uint32_t n_hosts, n_paths;
+    const struct str *alpns;          // any of them: offered by a client whose TLS does not end
+                                      // here, or agreed on with one whose does
+    uint32_t n_hosts, n_paths, n_alpns;
     enum route_tls tls; // ROUTE_PASSTHROUGH: TLS goes to the backend (of mode tcp) as it comes
     enum route_action action;
     struct backend *backend; // ROUTE_BACKEND
@@ -266,7 +268,7 @@ struct frontend {
     enum mode mode;
     struct listen *listens;
     uint32_t n_listens;
-    const struct route *routes; // at least one; the last of mode tcp is a plain backend
+    const struct route *routes; // at least one
     uint32_t n_routes;
     struct timeouts timeout; // client, request, keep_alive, client_fin, tunnel, tls_handshake are
                              // read from here

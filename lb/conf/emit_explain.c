@@ -302,13 +302,13 @@ static const char *join_hosts(struct writer *w, const struct route *r)
     return r->n_hosts > 0 ? arena_printf(w->arena, "host: [%s], ", list) : "";
 }
 
-static const char *join_paths(struct writer *w, const struct route *r)
+static const char *join(struct writer *w, const char *key, const struct str *items, uint32_t n)
 {
     const char *list = "";
-    for (uint32_t i = 0; i < r->n_paths; i++)
+    for (uint32_t i = 0; i < n; i++)
         list = arena_printf(w->arena, "%s%s%s", list, i > 0 ? ", " : "",
-                            emit_scalar(w->arena, r->paths[i]));
-    return r->n_paths > 0 ? arena_printf(w->arena, "path: [%s], ", list) : "";
+                            emit_scalar(w->arena, items[i]));
+    return n > 0 ? arena_printf(w->arena, "%s: [%s], ", key, list) : "";
 }
 
 static const char *action_text(struct writer *w, const struct route *r)
@@ -324,15 +324,17 @@ static const char *action_text(struct writer *w, const struct route *r)
 static void put_routes(struct writer *w, const struct frontend *f)
 {
     const struct route *only = f->n_routes == 1 ? &f->routes[0] : NULL;
-    if (only != NULL && only->action == ROUTE_BACKEND && only->n_hosts + only->n_paths == 0) {
+    if (only != NULL && only->action == ROUTE_BACKEND && only->tls == ROUTE_TERMINATE &&
+        only->n_hosts + only->n_paths + only->n_alpns == 0) {
         put(w, origin_of_mark(w, &only->mark), "%s", action_text(w, only));
         return;
     }
     put(w, NULL, "routes:");
     for (uint32_t i = 0; i < f->n_routes; i++) {
         const struct route *r = &f->routes[i];
-        put(w, origin_of_mark(w, &r->mark), "  - {%s%s%s}", join_hosts(w, r), join_paths(w, r),
-            action_text(w, r));
+        put(w, origin_of_mark(w, &r->mark), "  - {%s%s%s%s%s}", join_hosts(w, r),
+            join(w, "path", r->paths, r->n_paths), join(w, "alpn", r->alpns, r->n_alpns),
+            r->tls == ROUTE_PASSTHROUGH ? "tls: passthrough, " : "", action_text(w, r));
     }
 }
 

@@ -201,6 +201,7 @@ static bool same_value(const struct row *row, const void *a, const void *b)
     case VALUE_ROUTES:
     case VALUE_HOSTS:
     case VALUE_PATHS:
+    case VALUE_ALPN:
     case VALUE_REDIRECT:
     case VALUE_BACKEND_NAME:
     case VALUE_FIELD_NAMES:
@@ -256,17 +257,25 @@ static void compare_rows(struct planner *p, const struct object *o, const char *
 
 // ---- frontends --------------------------------------------------------------------------------
 
+static bool same_names(const struct str *a, uint32_t n_a, const struct str *b, uint32_t n_b)
+{
+    bool same = n_a == n_b;
+    for (uint32_t i = 0; same && i < n_a; i++)
+        same = str_eq(a[i], b[i]);
+    return same;
+}
+
 static bool same_route(const struct route *a, const struct route *b)
 {
     bool same = a->action == b->action && a->status == b->status && a->n_hosts == b->n_hosts &&
-                a->n_paths == b->n_paths && str_eq(a->redirect, b->redirect);
+                a->tls == b->tls && str_eq(a->redirect, b->redirect) &&
+                same_names(a->paths, a->n_paths, b->paths, b->n_paths) &&
+                same_names(a->alpns, a->n_alpns, b->alpns, b->n_alpns);
     if (same && a->action == ROUTE_BACKEND)
         same = str_eq(a->backend->name, b->backend->name);
     for (uint32_t i = 0; same && i < a->n_hosts; i++)
         same = a->hosts[i].wildcard == b->hosts[i].wildcard &&
                str_eq(a->hosts[i].name, b->hosts[i].name);
-    for (uint32_t i = 0; same && i < a->n_paths; i++)
-        same = str_eq(a->paths[i], b->paths[i]);
     return same;
 }
 

@@ -45,6 +45,8 @@ const struct value_kind value_kinds[VALUE_TYPES] = {
         "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"minItems\": 1, \"items\": {\"type\": \"string\"}}]}"},
     [VALUE_PATHS] = {"paths", "the begin of a path, up to a segment border, or a list of these",
         "{\"anyOf\": [{\"type\": \"string\", \"pattern\": \"^(/|.*\\\\$\\\\{)\"}, {\"type\": \"array\", \"minItems\": 1, \"items\": {\"type\": \"string\", \"pattern\": \"^(/|.*\\\\$\\\\{)\"}}]}"},
+    [VALUE_ALPN] = {"protocols", "names of protocols: h2, http/1.1 (one or a list)",
+        "{\"anyOf\": [{\"type\": \"string\", \"minLength\": 1}, {\"type\": \"array\", \"minItems\": 1, \"items\": {\"type\": \"string\", \"minLength\": 1}}]}"},
     [VALUE_REDIRECT] = {"redirect", "the word https, a URL, or a path that begins with /", "{\"type\": \"string\", \"pattern\": \"^(https$|https?://.|/|.*\\\\$\\\\{)\"}"},
     [VALUE_BACKEND_NAME] = {"name", "the name of a backend", "{\"$ref\": \"#/$defs/name\"}"},
     [VALUE_HASH_ON] = {"hash key", "client, path, uri, header NAME or cookie NAME",
@@ -187,9 +189,10 @@ static const struct row frontend_rows[] = {
             "has taken is sent there, instead of to a backend."},
     {"routes", .type = VALUE_ROUTES, SLOT(struct frontend_draft, frontend.routes, const struct route *),
      COUNT(struct frontend_draft, frontend.n_routes), .object = &object_route,
-     .flags = ROW_HTTP, SINCE, .example = "[{path: /api/, backend: api}, {backend: app}]",
+     SINCE, .example = "[{path: /api/, backend: api}, {backend: app}]",
      .doc = "Where requests go, by host and path: the first route that matches wins. A request that "
-            "no route matches gets 404."},
+            "no route matches gets 404. In mode tcp: where connections go, by what their TLS clients "
+            "ask for (`host`, `alpn`); one that no route matches is closed."},
     {"max-connections", U32(struct frontend_draft, frontend.max_connections), .fallback = "unlimited",
      .zero_word = "unlimited", LIMITS(1, 10000000), SINCE, .example = "20000",
      .doc = "Client connections at a time; more wait in the kernel."},
@@ -257,22 +260,32 @@ static const struct row hsts_rows[] = {
 static const struct row route_rows[] = {
     {"host", .type = VALUE_HOSTS, SLOT(struct route_draft, route.hosts, const struct host_pattern *),
      COUNT(struct route_draft, route.n_hosts), SINCE, .example = "[shop.example.com, \"*.shop.example.com\"]",
-     .doc = "Matches requests for these hosts, whatever the port."},
+     .doc = "Matches requests for these hosts, whatever the port. In mode tcp, and with tls: "
+            "passthrough: TLS clients that ask for these names (SNI)."},
     {"path", .type = VALUE_PATHS, SLOT(struct route_draft, route.paths, const struct str *),
      COUNT(struct route_draft, route.n_paths), SINCE, .example = "/api/",
      .doc = "Matches this path and all below it: /api matches /api and /api/x, not /apix; "
-            "/api/ does not match /api itself."},
+            "/api/ does not match /api itself.", .flags = ROW_HTTP},
+    {"alpn", .type = VALUE_ALPN, SLOT(struct route_draft, route.alpns, const struct str *),
+     COUNT(struct route_draft, route.n_alpns), SINCE, .example = "[h2, http/1.1]",
+     .doc = "Matches TLS clients that offer one of these protocols; where TLS ends here, connections "
+            "on which it was agreed on."},
+    {"tls", ENUM(struct route_draft, route.tls, route_tls, route_tls_words), .fallback = "terminate",
+     SINCE, .example = "passthrough",
+     .doc = "passthrough: TLS is not ended here. The connection goes to the backend as it comes, which is "
+            "then one of mode tcp; this is decided by `host` (SNI) and `alpn` alone, before there is a "
+            "request. Needs `tls` on the frontend; without it mode tcp passes on everything as it comes."},
     {"backend", .type = VALUE_BACKEND_NAME, SLOT(struct route_draft, backend_name, struct str),
      SINCE, .example = "app", .doc = "Sends the request there."},
     {"redirect", .type = VALUE_REDIRECT, SLOT(struct route_draft, route.redirect, struct str), SINCE,
      .example = "https://www.example.com/new/",
      .doc = "Answers with a redirect: https (same URL over TLS; takes only what did not come over "
-            "TLS), a URL or a path. One that ends in / gets what follows the matched path appended."},
+            "TLS), a URL or a path. One that ends in / gets what follows the matched path appended.", .flags = ROW_HTTP},
     {"status", U16(struct route_draft, route.status), .fallback = "302", LIMITS(301, 308), SINCE,
      .example = "301", .doc = "Of the redirect: 301, 302, 303, 307 or 308. With redirect: https the "
-     "default is " REDIRECT_HTTPS_STATUS "."},
+     "default is " REDIRECT_HTTPS_STATUS ".", .flags = ROW_HTTP},
     {"deny", U16(struct route_draft, deny), LIMITS(400, 599), SINCE, .example = "403",
-     .doc = "Refuses the request with this status."},
+     .doc = "Refuses the request with this status. In mode tcp the connection is closed."},
     PLANNED("split", "Shares of the requests for several backends."),
     PLANNED("header", "Matches requests with this header field."),
     PLANNED("client", "Matches clients by address."),
@@ -326,7 +339,7 @@ const struct object object_root = {"", "the top level", "root", ROWS(root_rows),
 const struct object object_frontend = {"frontends.*", "a frontend", "frontends", ROWS(frontend_rows), .size = sizeof(struct frontend_draft),
     .doc = "Where clients arrive."};
 const struct object object_route = {"frontends.*.routes.*", "a route", "route", ROWS(route_rows), .size = sizeof(struct route_draft),
-    .doc = "Conditions (`host`, `path`; all that are given must match) and one of `backend`, `redirect`, `deny`."};
+    .doc = "Conditions (`host`, `path`, `alpn`; all that are given must match) and one of `backend`, `redirect`, `deny`."};
 const struct object object_listen = {"frontends.*.listen.*", "'listen'", "listen", ROWS(listen_rows), .size = sizeof(struct listen_draft),
     .short_key = "address", .doc = "An address in place of the map is its `address`."};
 const struct object object_tls = {"frontends.*.tls", "'tls'", "tls", ROWS(tls_rows), .size = sizeof(struct tls),

@@ -27,6 +27,7 @@ enum value_type {
     VALUE_ROUTES,
     VALUE_HOSTS,
     VALUE_PATHS,
+    VALUE_ALPN, // list of names of protocols
     VALUE_REDIRECT,
     VALUE_BACKEND_NAME,
     VALUE_HASH_ON,

@@ -10,8 +10,6 @@
 #include "conf/units.h"
 #include "conf/words.h"
 
-#define SHADOW_ROUTES_MAX 1000u // beyond it routes are not compared with each other (quadratic)
-
 struct span verify_span(const struct verifier *v, const struct conf_mark *m)
 {
     const struct conf_file *f = v->files;
@@ -29,8 +27,15 @@ struct span verify_span(const struct verifier *v, const struct conf_mark *m)
 
 struct use {
     const struct frontend *frontend; // the first that uses the backend
+    enum mode mode;
     struct conf_mark mark;
 };
+
+// In which mode its backend works.
+static enum mode route_mode(const struct frontend *f, const struct route *r)
+{
+    return r->tls == ROUTE_PASSTHROUGH ? MODE_TCP : f->mode;
+}
 
 static void report_two_modes(struct verifier *v, const struct frontend *f, const struct route *r,
                              const struct use *first)
@@ -38,7 +43,7 @@ static void report_two_modes(struct verifier *v, const struct frontend *f, const
     struct finding *x =
         diag_error(v->b->findings, verify_span(v, &r->mark), "config.mode",
                    "backend '%.*s' is used in mode %s here and in mode %s by frontend '%.*s'",
-                   SHOW(r->backend->name), mode_words[f->mode], mode_words[first->frontend->mode],
+                   SHOW(r->backend->name), mode_words[route_mode(f, r)], mode_words[first->mode],
                    SHOW(first->frontend->name));
     FIX(v->b, x, "give each mode a backend of its own (the other use is at %s:%u)",
         first->mark.file, first->mark.line);
@@ -46,10 +51,12 @@ static void report_two_modes(struct verifier *v, const struct frontend *f, const
 
 static void report_own_mode(struct verifier *v, const struct frontend *f, const struct route *r)
 {
-    struct finding *x =
-        diag_error(v->b->findings, verify_span(v, &r->mark), "config.mode",
-                   "frontend '%.*s' is in mode %s, its backend '%.*s' in mode %s", SHOW(f->name),
-                   mode_words[f->mode], SHOW(r->backend->name), mode_words[r->backend->mode]);
+    bool passthrough = r->tls == ROUTE_PASSTHROUGH;
+    struct finding *x = diag_error(v->b->findings, verify_span(v, &r->mark), "config.mode",
+                                   "%s '%.*s' is in mode %s, its backend '%.*s' in mode %s",
+                                   passthrough ? "what is passed through by frontend" : "frontend",
+                                   SHOW(f->name), mode_words[route_mode(f, r)],
+                                   SHOW(r->backend->name), mode_words[r->backend->mode]);
     FIX(v->b, x, "make both the same; the backend need not say it");
     NOTE(v->b, x, "the backend is at %s:%u", r->backend->mark.file, r->backend->mark.line);
 }
@@ -63,16 +70,17 @@ static void use_backend(struct verifier *v, const struct frontend *f, const stru
                         struct use *uses)
 {
     struct use *u = &uses[r->backend->index];
+    enum mode mode = route_mode(f, r);
     if (says_mode(v, r->backend)) {
-        if (r->backend->mode != f->mode)
+        if (r->backend->mode != mode)
             report_own_mode(v, f, r);
-    } else if (u->frontend != NULL && u->frontend->mode != f->mode) {
+    } else if (u->frontend != NULL && u->mode != mode) {
         report_two_modes(v, f, r, u);
     } else {
-        r->backend->mode = f->mode;
+        r->backend->mode = mode;
     }
     if (u->frontend == NULL)
-        *u = (struct use){f, r->mark};
+        *u = (struct use){f, mode, r->mark};
 }
 
 static void warn_unused(struct verifier *v, const struct use *uses)
@@ -140,6 +148,7 @@ static void verify_tcp(struct verifier *v)
         if (c->frontends[i].mode == MODE_TCP)
             refuse_http_keys(v, &object_frontend, v->b->frontends[i], "frontend",
                              c->frontends[i].name);
+        verify_route_keys(v, &c->frontends[i]);
     }
     for (uint32_t i = 0; i < c->n_backends; i++) {
         const struct backend *backend = &c->backends[i];
@@ -276,167 +285,7 @@ static void verify_accept_proxy(struct verifier *v)
     }
 }
 
-// ---- routes -----------------------------------------------------------------------------------
-
-static bool host_covers(const struct host_pattern *a, const struct host_pattern *b)
-{
-    if (a->wildcard)
-        return b->name.len > a->name.len || (b->wildcard && b->name.len == a->name.len)
-                   ? str_ends(b->name, a->name)
-                   : false;
-    return !b->wildcard && str_eq(a->name, b->name);
-}
-
-static bool path_covers(struct str a, struct str b)
-{
-    if (!str_starts(b, a))
-        return false;
-    return a.len == b.len || a.p[a.len - 1] == '/' || b.p[a.len] == '/';
-}
-
-static bool hosts_cover(const struct route *a, const struct route *b)
-{
-    if (a->n_hosts == 0)
-        return true;
-    for (uint32_t i = 0; i < b->n_hosts; i++) {
-        uint32_t k = 0;
-        while (k < a->n_hosts && !host_covers(&a->hosts[k], &b->hosts[i]))
-            k++;
-        if (k == a->n_hosts)
-            return false;
-    }
-    return b->n_hosts > 0;
-}
-
-static bool paths_cover(const struct route *a, const struct route *b)
-{
-    if (a->n_paths == 0)
-        return true;
-    for (uint32_t i = 0; i < b->n_paths; i++) {
-        uint32_t k = 0;
-        while (k < a->n_paths && !path_covers(a->paths[k], b->paths[i]))
-            k++;
-        if (k == a->n_paths)
-            return false;
-    }
-    return b->n_paths > 0;
-}
-
-// How requests come to a frontend: what a trusted proxy says of its client counts.
-static bool may_come_secure(const struct frontend *f)
-{
-    bool any = f->n_trusted > 0;
-    for (uint32_t i = 0; i < f->n_listens; i++)
-        any = any || f->listens[i].tls.n_certs > 0;
-    return any;
-}
-
-static bool may_come_plain(const struct frontend *f)
-{
-    bool any = f->n_trusted > 0;
-    for (uint32_t i = 0; i < f->n_listens; i++)
-        any = any || f->listens[i].tls.n_certs == 0;
-    return any;
-}
-
-static bool takes_everything(const struct frontend *f, const struct route *r)
-{
-    return r->n_hosts == 0 && r->n_paths == 0 && !(route_is_to_https(r) && may_come_secure(f));
-}
-
-// Whether `a` takes all that `b` would.
-static bool route_covers(const struct frontend *f, const struct route *a, const struct route *b)
-{
-    if (route_is_to_https(a) && !route_is_to_https(b) && may_come_secure(f))
-        return false;
-    return hosts_cover(a, b) && paths_cover(a, b);
-}
-
-static void verify_https_redirects(struct verifier *v, const struct frontend *f)
-{
-    const struct route *r = NULL;
-    bool others = false, plain = may_come_plain(f);
-    for (uint32_t i = 0; i < f->n_routes; i++) {
-        if (route_is_to_https(&f->routes[i]))
-            r = &f->routes[i];
-        else
-            others = true;
-    }
-    if (r == NULL || f->n_listens == 0 || (plain && (others || !may_come_secure(f))))
-        return;
-    const char *what = plain ? "what comes over TLS leads nowhere: it is answered with 404"
-                             : "this redirect is never taken: everything comes over TLS here";
-    struct finding *x =
-        diag_warning(v->b->findings, verify_span(v, &r->mark), "lint.redirect", "%s", what);
-    if (plain || !others)
-        FIX(v->b, x, "add backend: NAME%s", plain ? "" : ", and remove it");
-    else
-        FIX(v->b, x, "add the address that it is for: listen: [80, ...]");
-}
-
-#define PRELOAD_S 31536000u // what the lists of browsers ask for, as they stand
-
-static void verify_hsts(struct verifier *v, const struct frontend *f)
-{
-    const struct hsts *h = &f->hsts;
-    const struct entry *e = node_entry(v->b->frontends[f->index], STR("hsts"));
-    struct finding *x = NULL;
-    if (e == NULL || h->value.len == 0)
-        return;
-    if (!may_come_secure(f)) {
-        x = diag_warning(v->b->findings, e->key->at, "lint.hsts",
-                         "hsts is never sent: nothing comes over TLS here");
-        FIX(v->b, x, "add tls to the frontend or to one of its addresses");
-    } else if (h->preload && (!h->subdomains || h->max_age_s < PRELOAD_S)) {
-        x = diag_warning(v->b->findings, e->key->at, "lint.hsts",
-                         "preload lists ask for subdomains and a year or more");
-        FIX(v->b, x, "write {max-age: 1y, subdomains: true, preload: true}, or no preload");
-    }
-}
-
-static void warn_unreachable(struct verifier *v, const struct route *r, const struct route *by)
-{
-    bool all = by->n_hosts == 0 && by->n_paths == 0;
-    struct finding *x = diag_warning(v->b->findings, verify_span(v, &r->mark), "lint.unreachable",
-                                     "this route is never reached: the one in line %u %s",
-                                     by->mark.line, all ? "takes everything" : "takes all of it");
-    FIX(v->b, x,
-        route_is_to_https(by) ? "write {redirect: https} as a route behind it"
-                              : "move it up, or remove it");
-}
-
-// How many conditions a comparison would go through: it is quadratic.
-static bool is_comparable(const struct frontend *f)
-{
-    uint64_t conditions = f->n_routes;
-    for (uint32_t i = 0; i < f->n_routes; i++)
-        conditions += f->routes[i].n_hosts + f->routes[i].n_paths;
-    return conditions <= SHADOW_ROUTES_MAX;
-}
-
-static void verify_routes(struct verifier *v)
-{
-    if (v->b->findings->errors > 0)
-        return; // a condition that is wrong would look like one that takes everything
-    for (uint32_t i = 0; i < v->config->n_frontends; i++) {
-        const struct frontend *f = &v->config->frontends[i];
-        bool all = is_comparable(f);
-        verify_https_redirects(v, f);
-        verify_hsts(v, f);
-        const struct route *last_of_all = NULL;
-        for (uint32_t k = 0; k < f->n_routes; k++) {
-            const struct route *r = &f->routes[k], *by = last_of_all;
-            for (uint32_t j = 0; all && by == NULL && j < k; j++) {
-                if (route_covers(f, &f->routes[j], r))
-                    by = &f->routes[j];
-            }
-            if (by != NULL)
-                warn_unreachable(v, r, by);
-            else if (takes_everything(f, r))
-                last_of_all = r;
-        }
-    }
-}
+// ---- the rest ----------------------------------------------------------------------------------
 
 static void verify_limits(struct verifier *v)
 {

@@ -14,6 +14,10 @@ struct verifier {
 void verify(struct binder *b, const struct conf_file *files);
 // Each backend by itself; completes its `health`, for which the modes must be known.
 void verify_backends(struct verifier *v);
+// Routes: what contradicts the mode of their frontend or its TLS, what no other leaves anything
+// for.
+void verify_route_keys(struct verifier *v, const struct frontend *f);
+void verify_routes(struct verifier *v);
 struct span verify_span(const struct verifier *v, const struct conf_mark *m);
 
 #endif

@@ -25,6 +25,22 @@ bool route_needs_path(const struct frontend *f)
     return false;
 }
 
+bool route_needs_hello(const struct frontend *f)
+{
+    for (uint32_t i = 0; i < f->n_routes; i++)
+        if (f->routes[i].n_hosts + f->routes[i].n_alpns > 0)
+            return true;
+    return false;
+}
+
+bool route_has_passthrough(const struct frontend *f)
+{
+    for (uint32_t i = 0; i < f->n_routes; i++)
+        if (f->routes[i].tls == ROUTE_PASSTHROUGH)
+            return true;
+    return false;
+}
+
 static bool host_matches(const struct host_pattern *pattern, struct str host)
 {
     if (!pattern->wildcard)
@@ -58,10 +74,31 @@ static const struct str *matching_prefix(const struct route *r, struct str path)
     return NULL;
 }
 
+static bool any_alpn_matches(const struct route *r, const struct route_facts *facts)
+{
+    for (uint32_t i = 0; i < r->n_alpns; i++)
+        for (uint32_t k = 0; k < facts->n_alpn; k++)
+            if (str_eq(r->alpns[i], facts->alpn[k]))
+                return true;
+    return r->n_alpns == 0;
+}
+
 static bool matches(const struct route *r, const struct route_facts *facts)
 {
-    return !(facts->secure && route_is_to_https(r)) && any_host_matches(r, facts->host) &&
+    return r->tls == ROUTE_TERMINATE && !(facts->secure && route_is_to_https(r)) &&
+           any_host_matches(r, facts->host) && any_alpn_matches(r, facts) &&
            (r->n_paths == 0 || matching_prefix(r, facts->path) != NULL);
+}
+
+const struct route *route_of_hello(const struct frontend *f, const struct route_facts *facts)
+{
+    for (uint32_t i = 0; i < f->n_routes; i++) {
+        const struct route *r = &f->routes[i];
+        bool needs_request = r->n_paths > 0 || route_is_to_https(r);
+        if (!needs_request && any_host_matches(r, facts->host) && any_alpn_matches(r, facts))
+            return r;
+    }
+    return NULL;
 }
 
 const struct route *route_find(const struct frontend *f, const struct route_facts *facts)

@@ -9,17 +9,28 @@
 // in normal form (proto/uri.h).
 bool route_needs_host(const struct frontend *f);
 bool route_needs_path(const struct frontend *f);
+// True when some route of `f`, of mode tcp, looks at what a TLS client asks for.
+bool route_needs_hello(const struct frontend *f);
+// True when some route of `f` passes TLS through.
+bool route_has_passthrough(const struct frontend *f);
 
 // What routes look at.
 struct route_facts {
-    struct str host; // lower case without port; empty when the request has none
-    struct str path; // normalised without query
-    bool tls;        // came over TLS that ends here
-    bool secure;     // the client sent it over TLS: to here, or to a trusted proxy that says so
+    struct str host;        // lower case without port; empty when the request (the hello) has none
+    struct str path;        // normalised without query
+    const struct str *alpn; // offered (route_of_hello) or agreed on
+    uint32_t n_alpn;
+    bool tls;    // came over TLS that ends here
+    bool secure; // the client sent it over TLS: to here, or to a trusted proxy that says so
 };
 
-// The first route that matches, NULL when none does.
+// The first route that matches, NULL when none does. One with ROUTE_PASSTHROUGH takes no request,
+// and no connection whose TLS has ended here.
 const struct route *route_find(const struct frontend *f, const struct route_facts *facts);
+// The first route that takes a connection for what its TLS client asks for: one that looks at the
+// host and at ALPN alone. Its `tls` says whether TLS ends here. NULL when none does (TLS that ends
+// here may still have requests that some route takes).
+const struct route *route_of_hello(const struct frontend *f, const struct route_facts *facts);
 
 // Where ROUTE_REDIRECT sends: writes the Location into `out` (no NUL) and returns its length.
 // `target` is the path and query as the client sent them (empty counts as "/"), `host` as above.

@@ -143,13 +143,12 @@ static char *put_request(char *at, const struct access_record *r)
 
 static char *put_tls(char *at, const struct tls_facts *tls)
 {
-    if (tls->version == NULL)
-        return PUT(at, ",\"tls\":null,\"tls_cipher\":null,\"sni\":null,\"alpn\":null,"
-                       "\"tls_resumed\":null");
     at = put_text(PUT(at, ",\"tls\":"), str_of(tls->version), TLS_MAX);
     at = put_text(PUT(at, ",\"tls_cipher\":"), str_of(tls->cipher), TLS_MAX);
     at = put_text(PUT(at, ",\"sni\":"), tls->sni, SNI_MAX);
     at = put_text(PUT(at, ",\"alpn\":"), tls->alpn, TLS_MAX);
+    if (tls->version == NULL)
+        return PUT(at, ",\"tls_resumed\":null");
     return tls->resumed ? PUT(at, ",\"tls_resumed\":true") : PUT(at, ",\"tls_resumed\":false");
 }
 

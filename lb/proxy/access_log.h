@@ -21,7 +21,7 @@ struct access_record {
     uint64_t bytes_in, bytes_out;                                   // from and to the client
     uint32_t retries;
     int32_t t_idle_ms, t_request_ms, t_queue_ms, t_connect_ms, t_response_ms, t_data_ms, t_total_ms;
-    struct tls_facts tls; // version NULL: no TLS with the client
+    struct tls_facts tls; // version NULL: none that ends here; what is passed through has names
     enum end_cause end;
     const char *detail; // a sentence about the end; NULL: none
 };

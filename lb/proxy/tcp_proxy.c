@@ -5,26 +5,30 @@
 //                  ^ |
 //                  | v
 //   PREREAD -----> PICK --> CONNECT --> RELAY --> (end)
-//                   ^          |
-//                   '--retry---'
+//      |            ^          |
+//      '--> HELLO --'--retry---'
 //
-// PREREAD takes the PROXY header where one is mandatory. A server that speaks first is connected
+// PREREAD takes the PROXY header where one is mandatory, HELLO waits for the ClientHello where
+// routes look at it. A server that speaks first is connected
 // without a byte from the client. Bytes that the client sends meanwhile wait in the kernel, or in
-// the buffer when they came with the PROXY header, so that a failed connect can always be retried.
+// the buffer when they were read for these two, so that a failed connect can always be retried.
 // Invariant: every session that reaches end() has exactly one cause, and holds nothing afterwards.
 #include "proxy/tcp_proxy.h"
 
 #include <errno.h>
 
 #include "base/pool.h"
+#include "core/route.h"
 #include "io/sock.h"
 #include "proto/proxy_hdr.h"
+#include "proto/uri.h"
 #include "proxy/access_log.h"
 #include "proxy/attempt.h"
+#include "proxy/hello.h"
 #include "proxy/relay.h"
 #include "proxy/upstream.h"
 
-enum tcp_state { TS_PREREAD, TS_PICK, TS_QUEUE, TS_CONNECT, TS_RELAY, TS_COUNT };
+enum tcp_state { TS_PREREAD, TS_HELLO, TS_PICK, TS_QUEUE, TS_CONNECT, TS_RELAY, TS_COUNT };
 
 struct tcp_session {
     struct session *s;
@@ -33,7 +37,9 @@ struct tcp_session {
     enum tcp_state state;
     struct attempt attempt;
     struct upstream *server;
-    struct flow up, down; // client to server, server to client
+    struct flow up, down;     // client to server, server to client
+    struct hello_note *hello; // what the client asked for; NULL: not known, or nothing
+    const char *detail;       // about the end, for the log; mostly NULL
     uint64_t begin_ms, pick_ms, claim_ms, connected_ms;
     uint64_t deadline_ms; // of the current wait
     uint64_t look_ms;     // when to look at a client that the loop does not watch
@@ -43,11 +49,13 @@ struct tcp_session {
 static struct pool tcp_sessions = POOL("tcp sessions", struct tcp_session, 32);
 
 static enum step st_preread(struct tcp_session *t);
+static enum step st_hello(struct tcp_session *t);
 static enum step st_pick(struct tcp_session *t);
 static enum step st_queue(struct tcp_session *t);
 static enum step st_connect(struct tcp_session *t);
 static enum step st_relay(struct tcp_session *t);
 static enum step server_down(struct tcp_session *t);
+static void release(struct tcp_session *t, enum end_cause cause);
 static enum step end(struct tcp_session *t, enum end_cause cause);
 
 #define TO(state) (1u << TS_##state)
@@ -60,8 +68,10 @@ static const struct tcp_step {
     enum end_cause timeout;            // what its timer means
     enum end_cause client_left;
 } steps[TS_COUNT] = {
-    [TS_PREREAD] = {"reading the PROXY header", st_preread, TO(PICK),
+    [TS_PREREAD] = {"reading the PROXY header", st_preread, TO(HELLO) | TO(PICK),
                     END_CLIENT_TIMEOUT_REQUEST, END_CLIENT_CLOSED_IDLE},
+    [TS_HELLO]   = {"reading the ClientHello",  st_hello,   TO(PICK),
+                    END_TLS_TIMEOUT,            END_CLIENT_CLOSED_REQUEST},
     [TS_PICK]    = {"choosing a server",        st_pick,    TO(QUEUE) | TO(CONNECT),
                     END_INTERNAL,               END_CLIENT_CLOSED_CONNECT},
     [TS_QUEUE]   = {"waiting for a free server", st_queue,  TO(PICK),
@@ -123,7 +133,6 @@ void tcp_begin(struct session *s)
     t->generation = generation_hold(s->listener->generation);
     attempt_begin(&t->attempt, t->generation);
     t->frontend = s->listener->frontend;
-    t->attempt.backend = t->frontend->routes[0].backend;
     guard(t, t->frontend->timeout.request);
     drive(t);
 }
@@ -140,12 +149,55 @@ static void server_ready(void *holder)
 
 // ---- PREREAD
 
+// Neither served nor cut off: what answers it may still arrive.
+static enum step refuse(struct tcp_session *t, enum end_cause cause, const char *detail)
+{
+    struct session *s = t->s;
+    t->detail = detail;
+    release(t, cause);
+    session_linger(s);
+    return STEP_END;
+}
+
+static enum step take_route(struct tcp_session *t, const struct route *r)
+{
+    bool tls = t->hello != NULL;
+    if (r == NULL || r->action == ROUTE_DENY) {
+        if (tls)
+            hello_answer(&t->s->client, r == NULL ? ALERT_UNRECOGNIZED_NAME : ALERT_ACCESS_DENIED);
+        return r != NULL ? refuse(t, END_DENIED, NULL)
+                         : refuse(t, END_NO_ROUTE, tls ? NULL : "the client speaks no TLS");
+    }
+    t->attempt.backend = r->backend;
+    lb_assert(flow_scan_buffer(&t->up)); // without a scanner: all there is may be sent
+    return go(t, TS_PICK);
+}
+
+// TLS ends here: what was agreed on decides.
+static enum step take_route_of_tls(struct tcp_session *t)
+{
+    struct tls_facts agreed = tls_facts(&t->s->client);
+    char host[256];
+    size_t len = 0;
+    if (agreed.sni.len > 0 && !uri_host(agreed.sni, host, sizeof(host), &len))
+        len = 0; // no name that a route could have
+    const struct route_facts facts = {
+        .host = {host, len}, .alpn = &agreed.alpn, .n_alpn = agreed.alpn.len > 0, .tls = true};
+    return take_route(t, route_find(t->frontend, &facts));
+}
+
 static enum step st_preread(struct tcp_session *t)
 {
     struct session *s = t->s;
+    const struct route_facts nothing = {0};
     switch (session_read_proxy(s, t->frontend, &t->up)) {
     case PROXY_READ_DONE:
-        return go(t, TS_PICK);
+        if (conn_is_tls(&s->client))
+            return take_route_of_tls(t);
+        if (!route_needs_hello(t->frontend))
+            return take_route(t, route_of_hello(t->frontend, &nothing));
+        guard(t, t->frontend->timeout.tls_handshake);
+        return go(t, TS_HELLO);
     case PROXY_READ_WAIT:
         conn_want(&s->client, &s->w->loop, CONN_READ);
         return STEP_WAIT;
@@ -155,6 +207,34 @@ static enum step st_preread(struct tcp_session *t)
         break;
     }
     return end(t, END_BAD_PROXY_HEADER);
+}
+
+// ---- HELLO
+
+static enum step st_hello(struct tcp_session *t)
+{
+    struct session *s = t->s;
+    char scratch[CLIENT_HELLO_MAX];
+    struct client_hello h;
+    switch (hello_read(&t->up, &s->client, scratch, &h)) {
+    case HELLO_READ_WAIT:
+        conn_want(&s->client, &s->w->loop, CONN_READ);
+        return STEP_WAIT;
+    case HELLO_READ_DONE:
+        break;
+    case HELLO_READ_BAD:
+        hello_answer(&s->client, ALERT_DECODE_ERROR);
+        return refuse(t, END_TLS_FAILED, "the ClientHello is broken or too long");
+    case HELLO_READ_EOF:
+        t->detail = "the ClientHello is not complete";
+        return end(t, buf_len(&t->up.buf) > 0 ? END_CLIENT_CLOSED_REQUEST : END_CLIENT_CLOSED_IDLE);
+    case HELLO_READ_NO_MEMORY:
+        return end(t, END_OUT_OF_MEMORY);
+    }
+    const struct route_facts facts = {.host = h.sni, .alpn = h.alpn, .n_alpn = h.n_alpn};
+    if (h.bytes > 0 && (t->hello = hello_note_new(&h)) == NULL)
+        return end(t, END_OUT_OF_MEMORY);
+    return take_route(t, route_of_hello(t->frontend, &facts));
 }
 
 // ---- PICK
@@ -403,7 +483,7 @@ static void account(const struct tcp_session *t, enum end_cause cause)
         .ended_ms = clock_wall_ms(),
         .client = &t->s->peer,
         .frontend = f->name,
-        .backend = t->attempt.backend->name,
+        .backend = t->attempt.backend != NULL ? t->attempt.backend->name : STR_NONE,
         .server = server != NULL ? server->name : STR_NONE,
         .proto = "tcp",
         .bytes_in = t->up.passed,
@@ -418,7 +498,12 @@ static void account(const struct tcp_session *t, enum end_cause cause)
         .t_total_ms = access_span(t->begin_ms, now),
         .tls = tls_facts(&t->s->client),
         .end = cause,
+        .detail = t->detail,
     };
+    if (t->hello != NULL) {
+        r.tls.sni = t->hello->sni;
+        r.tls.alpn = t->hello->alpn;
+    }
     if (!access_log_write(w->access_log, &r))
         w->count->worker[WORKER_LOG_DROPPED]++;
 }
@@ -435,6 +520,8 @@ static void release(struct tcp_session *t, enum end_cause cause)
     generation_drop(w, t->generation);
     flow_release(&t->up);
     flow_release(&t->down);
+    if (t->hello != NULL)
+        hello_note_free(t->hello);
     s->work = NULL;
     w->exchanges--;
     pool_put(&tcp_sessions, t);

@@ -18,6 +18,8 @@ static void accepted(void **state)
         {"http://shop.example.com/x?y=1", "http", "shop.example.com", "/x?y=1", 80, false},
         {"https://shop.example.com", "https", "shop.example.com", "/", 443, false},
         {"http://a:8080/x#part", "http", "a:8080", "/x", 8080, true},
+        {"tls://shop.example.com", "tls", "shop.example.com", "/", 443, false},
+        {"tls://shop.example.com:8443", "tls", "shop.example.com:8443", "/", 8443, true},
         {"tcp://db:3306", "tcp", "db:3306", "/", 3306, true},
         {"shop.example.com/x", "", "shop.example.com", "/x", 0, false},
         {"a:81", "", "a:81", "/", 81, true},

@@ -54,6 +54,46 @@ static void a_route_without_conditions_takes_everything(void **state)
     assert_int_equal(find(&r, 0, "any.example.com", "/x"), -1);
 }
 
+// What a TLS client asks for: the number of the route that takes its connection.
+static int find_hello(const struct route *routes, uint32_t n, const char *host, const char *alpn)
+{
+    struct frontend f = {.routes = routes, .n_routes = n};
+    const struct str offered[] = {STR("x"), str_of(alpn)};
+    const struct route *r = route_of_hello(
+        &f, &(struct route_facts){.host = str_of(host), .alpn = offered, .n_alpn = 2});
+    return r != NULL ? (int)(r - routes) : -1;
+}
+
+static void passthrough_is_decided_by_the_hello(void **state)
+{
+    (void)state;
+    const struct str h2 = STR("h2");
+    const struct route routes[] = {
+        {PATHS(STR("/api"))}, // needs a request
+        {HOSTS(NAME("a.b")), .alpns = &h2, .n_alpns = 1, .tls = ROUTE_PASSTHROUGH},
+        {HOSTS(NAME("a.b"), NAME("c.d"))},
+        {HOSTS(BELOW(".d")), .tls = ROUTE_PASSTHROUGH},
+        {.action = ROUTE_REDIRECT, .redirect = STR("https")},
+        {.alpns = &h2, .n_alpns = 1},
+    };
+    assert_int_equal(find_hello(routes, 6, "a.b", "h2"), 1);
+    assert_int_equal(find_hello(routes, 6, "a.b", "http/1.1"), 2);
+    assert_int_equal(find_hello(routes, 6, "c.d", "h2"), 2);
+    assert_int_equal(find_hello(routes, 6, "x.d", "http/1.1"), 3);
+    assert_int_equal(find_hello(routes, 6, "", "h2"), 5);
+    assert_int_equal(find_hello(routes, 6, "", "http/1.1"), -1);
+    // requests never go there
+    assert_int_equal(find(routes, 6, "a.b", "/x"), 2);
+    assert_int_equal(find(routes, 6, "x.d", "/api/x"), 0);
+    assert_int_equal(find(routes, 4, "x.d", "/x"), -1);
+    struct frontend f = {.routes = routes, .n_routes = 1};
+    assert_false(route_needs_hello(&f));
+    assert_false(route_has_passthrough(&f));
+    f.n_routes = 2;
+    assert_true(route_needs_hello(&f));
+    assert_true(route_has_passthrough(&f));
+}
+
 static void https_redirects_never_take_what_came_over_tls(void **state)
 {
     (void)state;
@@ -312,6 +352,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_route_without_conditions_takes_everything),
+        cmocka_unit_test(passthrough_is_decided_by_the_hello),
         cmocka_unit_test(https_redirects_never_take_what_came_over_tls),
         cmocka_unit_test(hosts_are_matched_whole),
         cmocka_unit_test(wildcards_take_one_or_more_labels),

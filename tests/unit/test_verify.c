@@ -2,19 +2,26 @@
 // What the last phase accepts and warns about; what it refuses is in tests/data/bad (test_diag.c).
 #include "conf_test.h"
 
-// The ids of all warnings of a file that loads, in order. site.pem is there.
+// Loads what must load; site.pem is there.
+static struct config *load_with_cert(const char *text, struct findings *f)
+{
+    const struct memory_file files[] = {{"site.pem", "-----BEGIN CERTIFICATE-----"}, {NULL, NULL}};
+    struct memory memory = {files, NULL};
+    struct config_source source = memory_source(&memory, "t.yaml", text);
+    findings_init(f);
+    struct config *c = config_load(&source, f);
+    if (c == NULL)
+        findings_print(f, stderr, FINDINGS_TEXT, false);
+    assert_non_null(c);
+    return c;
+}
+
+// The ids of all warnings of a file that loads, in order.
 static void assert_warnings(const char *text, const char *expected)
 {
     struct findings f;
     char ids[512] = "";
-    const struct memory_file files[] = {{"site.pem", "-----BEGIN CERTIFICATE-----"}, {NULL, NULL}};
-    struct memory memory = {files, NULL};
-    struct config_source source = memory_source(&memory, "t.yaml", text);
-    findings_init(&f);
-    struct config *c = config_load(&source, &f);
-    if (c == NULL)
-        findings_print(&f, stderr, FINDINGS_TEXT, false);
-    assert_non_null(c);
+    struct config *c = load_with_cert(text, &f);
     for (size_t i = 0; i < f.count; i++) {
         size_t n = strlen(ids);
         snprintf(ids + n, sizeof(ids) - n, "%s:%u ", f.items[i].id, f.items[i].line);
@@ -104,6 +111,51 @@ static void test_hsts(void **state)
         "lint.hsts:2 ");
     assert_warnings("listen: 80\nhsts: 1y\nservers: 10.0.0.1:80\n", "lint.hsts:2 ");
     assert_warnings("listen: 80\nhsts: 1y\ntrusted-proxies: 10.0.0.9\nservers: 10.0.0.1:80\n", "");
+}
+
+#define RAW(list) "listen: 443\nmode: tcp\nroutes: [" list "]\nbackends: {b: [10.0.0.1:80]}\n"
+#define MIXED(listen, list)                                                                        \
+    "frontends:\n  f:\n    listen: " listen "\n    routes:\n" list                                 \
+    "backends: {b: [10.0.0.1:80], raw: [10.0.0.2:443]}\n"
+#define SECURE "{address: 443, tls: site.pem}"
+#define BOTH "[80, {address: 443, tls: site.pem}]"
+#define PASS(host) "      - {" host "tls: passthrough, backend: raw}\n"
+#define SERVE(what) "      - {" what "backend: b}\n"
+
+static void test_routes_of_tls(void **state)
+{
+    (void)state;
+    assert_warnings(RAW("{alpn: h2, backend: b}, {host: a.b, backend: b}, {backend: b}"), "");
+    assert_warnings(RAW("{alpn: [h2, x], backend: b}, {host: a.b, alpn: x, backend: b}"),
+                    "lint.unreachable:3 ");
+    assert_warnings(RAW("{alpn: h2, backend: b}, {alpn: [h2, x], backend: b}"), "");
+    assert_warnings(RAW("{host: \"*.b\", backend: b}, {host: a.b, alpn: h2, deny: 403}"),
+                    "lint.unreachable:3 ");
+    assert_warnings(MIXED(SECURE, PASS("host: a.b, ") SERVE("")), "");
+    // the first wins
+    assert_warnings(MIXED(SECURE, SERVE("host: \"*.b\", ") PASS("host: a.b, ") SERVE("")),
+                    "lint.unreachable:6 ");
+    assert_warnings(MIXED(SECURE, PASS("host: a.b, ") SERVE("host: a.b, ") SERVE("")),
+                    "lint.unreachable:6 ");
+    // but for what looks at requests, which there are none of before TLS has ended
+    assert_warnings(MIXED(SECURE, SERVE("host: a.b, path: /x, ") PASS("host: a.b, ") SERVE("")),
+                    "lint.unreachable:5 ");
+    assert_warnings(MIXED(SECURE, SERVE("path: /x, ") PASS("host: a.b, ") SERVE("")), "");
+    // in plain text only the others take something
+    assert_warnings(MIXED(BOTH, PASS("host: a.b, ") SERVE("host: a.b, ") SERVE("")), "");
+    assert_warnings(MIXED(BOTH, PASS("") SERVE("host: a.b, ") SERVE("")), "");
+    assert_warnings(MIXED(SECURE, PASS("") SERVE("")), "lint.unreachable:6 ");
+}
+
+static void test_modes_of_passthrough(void **state)
+{
+    (void)state;
+    struct findings f;
+    struct config *c = load_with_cert(MIXED(BOTH, PASS("host: a.b, ") SERVE("")), &f);
+    assert_int_equal(c->backends[0].mode, MODE_HTTP);
+    assert_int_equal(c->backends[1].mode, MODE_TCP);
+    findings_free(&f);
+    arena_free(c->arena);
 }
 
 // Long lists are not compared pairwise, but what is behind a catch-all is still seen.
@@ -231,12 +283,19 @@ static void test_machine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reachable),    cmocka_unit_test(test_unreachable),
-        cmocka_unit_test(test_many_routes),  cmocka_unit_test(test_redirect_to_https),
-        cmocka_unit_test(test_hsts),         cmocka_unit_test(test_listens),
-        cmocka_unit_test(test_servers),      cmocka_unit_test(test_modes),
-        cmocka_unit_test(test_accept_proxy), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_reachable),
+        cmocka_unit_test(test_unreachable),
+        cmocka_unit_test(test_many_routes),
+        cmocka_unit_test(test_redirect_to_https),
+        cmocka_unit_test(test_hsts),
+        cmocka_unit_test(test_listens),
+        cmocka_unit_test(test_servers),
+        cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_accept_proxy),
+        cmocka_unit_test(test_limits),
         cmocka_unit_test(test_machine),
+        cmocka_unit_test(test_routes_of_tls),
+        cmocka_unit_test(test_modes_of_passthrough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
