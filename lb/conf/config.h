@@ -275,7 +275,7 @@ struct frontend {
     struct tls tls;          // of listens without their own; listens are what to read
     struct http_limits limits;
     uint32_t max_connections; // 0: no limit of its own
-    uint32_t max_handshakes;  // TLS handshakes in progress per worker; more wait. 0: no limit
+    uint32_t max_handshakes;  // TLS handshakes in progress per listen and worker; 0: no limit
     struct hsts hsts;
     const struct cidr *trusted; // peers whose X-Forwarded-* and PROXY headers are believed
     uint32_t n_trusted;

@@ -212,7 +212,19 @@ static const struct row frontend_rows[] = {
      .doc = "Tells browsers to speak nothing but TLS with this host for so long "
             "(Strict-Transport-Security). A duration in place of the map is its `max-age`."},
     PLANNED("http2", "HTTP/2 with clients."),
-    PLANNED("limit", "Requests and connections per client."),
+    {"limit", OBJECT(object_frontend_limit, 0), SINCE, .example = "{handshakes: 1000}",
+     .doc = "How much is taken on at a time."},
+};
+
+static const struct row frontend_limit_rows[] = {
+    {"handshakes", U32(struct frontend_draft, frontend.max_handshakes), .fallback = "4000",
+     .zero_word = "unlimited", LIMITS(1, 1000000), SINCE, .example = "1000",
+     .doc = "TLS handshakes in progress, of each address in each worker. Further clients wait behind "
+            "their ClientHello until one is over; timeout.tls-handshake goes on. Each of them takes "
+            "about 40 kB. A core begins about as many per second, so no honest load reaches the "
+            "default."},
+    PLANNED("connections", "Connections per client."),
+    PLANNED("rate", "Requests per client."),
 };
 
 static const struct row listen_rows[] = {
@@ -348,6 +360,8 @@ const struct object object_hsts = {"frontends.*.hsts", "'hsts'", "hsts", ROWS(hs
     .short_key = "max-age",
     .doc = "Goes with every answer over TLS but those of servers that say it themselves, and with none "
            "in plain text."};
+const struct object object_frontend_limit = {"frontends.*.limit", "'limit'", "frontend_limit", ROWS(frontend_limit_rows),
+    .size = sizeof(struct frontend_draft), .doc = "Of a frontend."};
 const struct object object_headers = {"headers", "'headers'", "headers", ROWS(header_rows), .size = sizeof(struct header_ops),
     .doc = "Of a frontend or a backend. Values may not hold line breaks. Fields that frame the message "
            "(Content-Length, Transfer-Encoding, Connection, ...) belong to evlb."};
@@ -374,7 +388,8 @@ const struct object object_timeouts_backend = {"backends.*.timeout", "'timeout' 
 
 const struct object *const schema_objects[] = {
     &object_root, &object_timeouts, &object_limits, &object_defaults, &object_timeouts_defaults,
-    &object_frontend, &object_listen, &object_tls, &object_hsts, &object_route, &object_timeouts_frontend, &object_backend,
+    &object_frontend, &object_listen, &object_tls, &object_hsts, &object_frontend_limit,
+    &object_route, &object_timeouts_frontend, &object_backend,
     &object_server, &object_server_defaults, &object_hash, &object_health,
     &object_passive, &object_timeouts_backend, &object_headers, &object_header_ops, &object_log,
     &object_access, &object_admin, &object_dns, NULL,

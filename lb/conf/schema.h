@@ -148,7 +148,7 @@ struct frontend_draft {
 extern const struct object object_root, object_defaults, object_frontend, object_backend;
 extern const struct object object_server, object_server_defaults, object_route, object_listen;
 extern const struct object object_hash, object_headers, object_header_ops, object_log;
-extern const struct object object_access, object_admin, object_limits;
+extern const struct object object_access, object_admin, object_limits, object_frontend_limit;
 extern const struct object object_timeouts, object_timeouts_defaults, object_timeouts_frontend;
 extern const struct object object_timeouts_backend, object_health, object_passive, object_dns,
     object_tls, object_hsts;

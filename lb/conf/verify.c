@@ -183,16 +183,6 @@ static bool same_address(const struct listen *a, const struct listen *b)
     return both && is_any(a) && is_any(b);
 }
 
-static void verify_listen_tls(struct verifier *v, const struct listen *l)
-{
-    if (l->tls.n_certs == 0 || !l->accept_proxy)
-        return;
-    struct finding *x =
-        diag_error(v->b->findings, verify_span(v, &l->mark), "config.planned",
-                   "'accept-proxy' together with 'tls' is planned but not in this version yet");
-    FIX(v->b, x, "remove one of the two for now");
-}
-
 static void report_same_listen(struct verifier *v, const struct listen *l,
                                const struct listen *first, const struct frontend *owner)
 {
@@ -260,7 +250,6 @@ static void verify_listens(struct verifier *v)
         for (uint32_t k = 0; k < f->n_listens; k++) {
             if (check_listen(v, &seen, f, &f->listens[k]))
                 kept[n++] = f->listens[k];
-            verify_listen_tls(v, &f->listens[k]);
         }
         f->listens = kept;
         f->n_listens = n;

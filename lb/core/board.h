@@ -68,7 +68,8 @@ struct board_dim {
     X(BYTES_OUT, "bytes_sent") \
     X(TLS_HANDSHAKES, "tls_handshakes") \
     X(TLS_RESUMED, "tls_resumed") \
-    X(TLS_FAILURES, "tls_failures")
+    X(TLS_FAILURES, "tls_failures") \
+    X(TLS_WAITED, "tls_waited")
 #define WORKER_COUNTERS(X) \
     X(ACCEPT_ERRORS, "accept_errors") \
     X(REFUSED_SESSIONS, "refused_sessions") \

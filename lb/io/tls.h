@@ -54,10 +54,12 @@ enum {
     TLS_ERROR_PROTOCOL = EPROTO, // what came is not TLS as agreed
 };
 
-// The connection is TLS from here on. False: out of memory, it is still what it was.
-bool tls_attach(struct conn *c, struct tls_server *t) MUST_CHECK;
-// Goes on with the handshake. IO_AGAIN: when the loop reports something. IO_ERR: it has failed; the
-// peer has been told by an alert.
+// The connection is TLS from here on. `first` (at most CLIENT_HELLO_MAX bytes) has been read from
+// it already, and lives until the first tls_handshake() has returned. False: out of memory, it is
+// still what it was.
+bool tls_attach(struct conn *c, struct tls_server *t, struct str first) MUST_CHECK;
+// Goes on with the handshake; reads the socket only while CONN_READ is ready. IO_AGAIN: when the
+// loop reports something. IO_ERR: it has failed; the peer has been told by an alert.
 enum io tls_handshake(struct conn *c) MUST_CHECK;
 // Bytes that the client has sent so far, as they were on the wire.
 uint64_t tls_bytes_received(const struct conn *c);

@@ -17,6 +17,7 @@
 #include "io/tls_server.h"
 
 #include "base/pool.h"
+#include "io/tls_wire.h"
 
 #define RECORD_BYTES 16384u
 #define EARLY_RECORD_BYTES 4096u
@@ -24,6 +25,7 @@
 
 struct tls_conn {
     SSL *ssl;
+    struct tls_wire wire;
     struct tls_server *server;
     struct loop *loop;     // that watches; NULL: none yet
     const char *failure;   // of the handshake
@@ -95,8 +97,10 @@ static void tls_finish(struct conn *c)
 static void on_event(struct ev_loop *ev, ev_io *watcher, int raw)
 {
     struct conn *c = container_of(watcher, struct conn, watcher);
-    const struct tls_conn *t = c->tls;
+    struct tls_conn *t = c->tls;
     int events = raw & (EV_READ | EV_WRITE);
+    if (raw & EV_READ)
+        t->wire.drained = false;
     if ((raw & EV_WRITE) && t->read_wants_write)
         events |= CONN_READ;
     if ((raw & EV_READ) && t->write_wants_read)
@@ -121,8 +125,8 @@ static void tls_announce(struct conn *c, struct loop *l)
 
 // ---- calls of OpenSSL -------------------------------------------------------------------------
 
-// What a call that moved nothing means. `error` is the errno that it left.
-static enum io failed(struct conn *c, int result, int error, bool writing)
+// What a call that moved nothing means.
+static enum io failed(struct conn *c, int result, bool writing)
 {
     struct tls_conn *t = c->tls;
     switch (SSL_get_error(t->ssl, result)) {
@@ -135,7 +139,7 @@ static enum io failed(struct conn *c, int result, int error, bool writing)
     case SSL_ERROR_ZERO_RETURN:
         return IO_EOF;
     case SSL_ERROR_SYSCALL:
-        c->error = error != 0 ? error : ECONNRESET;
+        c->error = t->wire.error != 0 ? t->wire.error : ECONNRESET;
         return IO_ERR;
     default:
         c->error = ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING
@@ -151,6 +155,7 @@ static void begin_call(struct conn *c, bool writing)
 {
     struct tls_conn *t = c->tls;
     ERR_clear_error();
+    t->wire.error = 0;
     if (writing)
         t->write_wants_read = false;
     else
@@ -166,14 +171,15 @@ static enum io tls_recv(struct conn *c, void *to, size_t size, size_t *got)
     *got = 0;
     c->pending = false;
     begin_call(c, false);
+    if (!SSL_has_pending(t->ssl)) // else the loop tells what comes behind it
+        t->wire.drained = false;
     while (r == IO_OK && *got < size) {
         size_t n = 0;
         int result = SSL_read_ex(t->ssl, (char *)to + *got, size - *got, &n);
-        int error = errno;
         if (result == 1)
             *got += n;
         else
-            r = failed(c, result, error, false);
+            r = failed(c, result, false);
     }
     if (r == IO_EOF || r == IO_ERR)
         t->end = r;
@@ -192,9 +198,9 @@ static enum io tls_peek(struct conn *c)
     if (t->end != IO_OK)
         return t->end;
     begin_call(c, false);
+    t->wire.drained = false;
     int result = SSL_peek_ex(t->ssl, &byte, 1, &n);
-    int error = errno;
-    enum io r = result == 1 ? IO_OK : failed(c, result, error, false);
+    enum io r = result == 1 ? IO_OK : failed(c, result, false);
     if (r == IO_EOF || r == IO_ERR)
         t->end = r;
     c->pending = r != IO_AGAIN;
@@ -236,9 +242,8 @@ static enum io tls_sendv(struct conn *c, const struct iovec *iov, int n, size_t 
         size_t size = record_bytes(t, total - *sent), written = 0;
         lb_assert(size <= total - *sent);
         int result = SSL_write_ex(t->ssl, gather(iov, *sent, size, joined), size, &written);
-        int error = errno;
         if (result != 1)
-            r = failed(c, result, error, true);
+            r = failed(c, result, true);
         t->retry = r == IO_AGAIN ? (uint32_t)size : 0;
         *sent += written;
         t->burst += (uint32_t)MIN_OF(written, (size_t)EARLY_BYTES);
@@ -274,13 +279,22 @@ static void tls_close(struct conn *c, struct loop *l, bool reset)
 
 // ---- the beginning ----------------------------------------------------------------------------
 
-bool tls_attach(struct conn *c, struct tls_server *server)
+static bool connect_wire(struct tls_conn *t)
+{
+    BIO *b = t->ssl != NULL ? tls_wire_bio(&t->wire) : NULL;
+    if (b != NULL)
+        SSL_set_bio(t->ssl, b, b);
+    return b != NULL;
+}
+
+bool tls_attach(struct conn *c, struct tls_server *server, struct str first)
 {
     struct tls_conn *t = pool_get_zeroed(&tls_conns);
     if (t == NULL)
         return false;
     t->ssl = tls_server_ssl(server);
-    if (t->ssl == NULL || SSL_set_fd(t->ssl, c->watcher.fd) != 1) {
+    t->wire = (struct tls_wire){.fd = c->watcher.fd, .first = first};
+    if (!connect_wire(t)) {
         SSL_free(t->ssl);
         pool_put(&tls_conns, t);
         ERR_clear_error();
@@ -299,16 +313,20 @@ enum io tls_handshake(struct conn *c)
 {
     struct tls_conn *t = c->tls;
     begin_call(c, false);
+    t->wire.drained = !(c->ready & CONN_READ);
     int result = SSL_do_handshake(t->ssl);
-    int error = errno;
     if (result == 1) {
         t->established = true;
-        c->ready = CONN_READ | CONN_WRITE;
+        c->ready =
+            t->wire.drained && !SSL_has_pending(t->ssl) ? CONN_WRITE : CONN_READ | CONN_WRITE;
         return IO_OK;
     }
-    enum io r = failed(c, result, error, false);
-    if (r == IO_AGAIN)
+    enum io r = failed(c, result, false);
+    if (r == IO_AGAIN) {
+        lb_assert(t->wire.first.len == 0); // it reads all there is before it waits
+        c->ready &= (uint8_t)~CONN_READ;
         return r;
+    }
     const char *reason = ERR_reason_error_string(ERR_peek_error());
     t->failure = reason != NULL ? reason : "the connection broke";
     t->end = IO_ERR;
@@ -317,7 +335,7 @@ enum io tls_handshake(struct conn *c)
 
 uint64_t tls_bytes_received(const struct conn *c)
 {
-    return BIO_number_read(SSL_get_rbio(c->tls->ssl));
+    return c->tls->wire.received;
 }
 
 const char *tls_failure(const struct conn *c)

@@ -18,6 +18,7 @@
 #include "base/panic.h"
 #include "io/sock.h"
 #include "proxy/generation.h"
+#include "proxy/handshake_queue.h"
 #include "proxy/session.h"
 #include "proxy/upstream.h"
 
@@ -153,6 +154,8 @@ struct listener *listener_new(struct worker *w, const struct frontend *f,
     l->listen = listen;
     l->tls = generation_tls(l->generation, listen);
     l->batch = 1;
+    list_init(&l->waiting);
+    list_init(&l->ready);
     list_append(&w->listeners, &l->node);
     timer_init(&l->resume, on_resume);
     ev_io_init(&l->watcher, on_acceptable, -1, EV_READ);
@@ -174,6 +177,7 @@ void listener_point(struct listener *l, const struct frontend *f, const struct l
     l->listen = listen;
     l->tls = generation_tls(l->generation, listen);
     generation_drop(l->w, before);
+    handshakes_look(l);
 }
 
 int listener_take_socket(struct listener *l)

@@ -72,7 +72,7 @@ static void bury(struct grave *g)
 // has taken some: to close now would make the whole look truncated.
 static bool waits_to_end(struct session *s)
 {
-    if (!conn_is_tls(&s->client) || s->lingering || s->handshaking)
+    if (!conn_is_tls(&s->client) || s->lingering || s->handshake != 0)
         return false;
     conn_finish(&s->client);
     if (!s->client.unfinished)
@@ -91,6 +91,7 @@ void session_close(struct session *s, bool reset)
         return;
     lb_assert(!s->dead && s->work == NULL);
     s->dead = true;
+    handshake_leave(s);
     timer_clear(&s->timer);
     conn_close(&s->client, &w->loop, reset);
     list_remove(&s->node);
@@ -174,7 +175,7 @@ static void on_client(struct conn *c)
         return;
     if (s->lingering)
         linger_more(s);
-    else if (s->handshaking)
+    else if (s->handshake != 0)
         handshake_ready(s);
     else if (s->listener->frontend->mode == MODE_TCP)
         tcp_client_ready(s);
@@ -187,7 +188,7 @@ static void on_timer(struct timer *t)
     struct session *s = container_of(t, struct session, timer);
     if (s->lingering)
         session_close(s, false);
-    else if (s->handshaking)
+    else if (s->handshake != 0)
         handshake_timeout(s);
     else if (s->listener->frontend->mode == MODE_TCP)
         tcp_timeout(s);
@@ -200,7 +201,7 @@ static void on_timer(struct timer *t)
 static void close_if_idle(struct session *s)
 {
     struct worker *w = s->w;
-    if (s->work != NULL || s->lingering || s->handshaking)
+    if (s->work != NULL || s->lingering || (s->handshake != 0 && !handshake_is_silent(s)))
         return;
     if (w->loop.now_ms - s->since_ms >= FRESH_MS)
         session_close(s, false);
@@ -257,20 +258,25 @@ void session_close_all(struct worker *w)
     }
 }
 
+bool session_introduce(struct session *s, const struct proxy_hdr *hdr)
+{
+    s->proxied = true;
+    if (hdr->local)
+        return true;
+    s->local = malloc(sizeof(*s->local));
+    if (s->local == NULL)
+        return false;
+    *s->local = hdr->dst;
+    s->peer = hdr->src;
+    return true;
+}
+
 static enum proxy_read take_proxy(struct session *s, struct flow *in, const struct proxy_hdr *hdr)
 {
     buf_consume(&in->buf, hdr->bytes);
     if (buf_len(&in->buf) == 0)
         buf_release(&in->buf);
-    s->proxied = true;
-    if (hdr->local)
-        return PROXY_READ_DONE;
-    s->local = malloc(sizeof(*s->local));
-    if (s->local == NULL)
-        return PROXY_READ_BAD;
-    *s->local = hdr->dst;
-    s->peer = hdr->src;
-    return PROXY_READ_DONE;
+    return session_introduce(s, hdr) ? PROXY_READ_DONE : PROXY_READ_BAD;
 }
 
 enum proxy_read session_read_proxy(struct session *s, const struct frontend *f, struct flow *in)

@@ -11,6 +11,8 @@
 // it has broken off.
 #define CLIENT_LOOK_MS 400u
 
+struct proxy_hdr;
+
 // Takes over an accepted socket and begins to serve it. The gauges of the process and of the
 // frontend have been claimed for it. False: out of memory; the socket is closed, the gauges are
 // released.
@@ -50,6 +52,8 @@ enum proxy_read { PROXY_READ_DONE, PROXY_READ_WAIT, PROXY_READ_BAD, PROXY_READ_E
 // none when the client came. `f`: as in session_trusts_peer().
 enum proxy_read session_read_proxy(struct session *s, const struct frontend *f,
                                    struct flow *in) MUST_CHECK;
+// The client is who its PROXY header says. False: out of memory.
+bool session_introduce(struct session *s, const struct proxy_hdr *hdr) MUST_CHECK;
 // The address that the client connected to.
 void session_local(const struct session *s, union ip_addr *out);
 // The PROXY header for a server, of version `v` (not PROXY_NONE): returns its length.

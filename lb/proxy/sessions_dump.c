@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "proxy/handshake.h"
 #include "proxy/http_proxy.h"
 #include "proxy/session.h"
 #include "proxy/tcp_proxy.h"
@@ -15,7 +16,9 @@
 static void describe(const struct session *s, struct session_work *work)
 {
     *work = (struct session_work){
-        .doing = s->lingering ? "closing" : "idle",
+        .doing = s->lingering        ? "closing"
+                 : s->handshake != 0 ? handshake_doing(s)
+                                     : "idle",
         .begin_ms = s->since_ms,
     };
     if (s->work == NULL)

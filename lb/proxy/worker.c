@@ -12,6 +12,7 @@
 #include "io/channel.h"
 #include "io/sock.h"
 #include "proxy/generation.h"
+#include "proxy/handshake_queue.h"
 #include "proxy/listener.h"
 #include "proxy/queue.h"
 #include "proxy/reload.h"
@@ -176,6 +177,7 @@ void worker_init(struct worker *w, const struct worker_setup *setup, struct ev_l
     w->loop.on_slow_turn = on_slow_turn;
     init_pools(w);
     queue_init(w);
+    handshakes_init(w);
     warm_init(w);
     bool fits = generation_begin(w, setup->config, setup->generation, false);
     lb_assert(fits); // the board was made for it

@@ -17,6 +17,7 @@
 #include "proto/h1_out.h"
 #include "proxy/worker.h"
 
+struct early;
 struct generation;
 struct tls_server;
 struct queue;
@@ -43,6 +44,9 @@ struct listener {
     struct timer resume; // while paused: out of descriptors, or a limit is reached
     uint32_t batch;      // connections accepted per event; follows the load
     uint32_t n_sessions; // that point here
+    uint32_t handshakes; // of TLS, in progress
+    struct list waiting; // for one: struct early of handshake.c
+    struct list ready;   // in worker->handshakes.ready
     bool paused;
     bool gone; // not configured any more: freed with its last session
     struct grave grave;
@@ -56,7 +60,8 @@ struct session {
     struct list node;   // in worker->sessions; in the graveyard at the end
     struct worker *w;
     struct listener *listener;
-    void *work;              // exchange or tcp_session in progress; NULL: idle
+    void *work;          // exchange or tcp_session in progress; NULL: idle
+    struct early *early; // what came before TLS and is not complete (handshake.c); NULL: nothing
     struct upstream *pinned; // idle server connection that only this client may use; mostly NULL
     union ip_addr *local;    // where the client connected to, said by a PROXY header; NULL: ask
     union ip_addr peer;      // the client, as a PROXY header said or as accepted
@@ -65,10 +70,10 @@ struct session {
     uint32_t lingered;       // bytes thrown away while lingering
     uint64_t since_ms;       // of the current idle period
     struct grave grave;
-    bool proxied;     // the PROXY header has been read, or none is wanted
-    bool handshaking; // TLS is being agreed on
-    bool lingering;   // answered; only waits for the client to close
-    bool dead;        // closed; waits for the end of the turn
+    bool proxied;      // the PROXY header has been read, or none is wanted
+    uint8_t handshake; // state of TLS being agreed on (handshake.c); 0: it is not
+    bool lingering;    // answered; only waits for the client to close
+    bool dead;         // closed; waits for the end of the turn
 };
 
 // One connection to a server. Has one holder at a time: a session's work, a session that it is
@@ -97,6 +102,14 @@ struct idle_pool {
     uint32_t count;   // idle ones
 };
 
+// TLS handshakes that wait for their turn (handshake_queue.h).
+struct handshakes {
+    struct list ready; // struct listener: the next one first
+    ev_idle go_on;
+    uint64_t turn_us; // of the loop, in which
+    uint32_t begun;   // so many were
+};
+
 struct worker {
     struct loop loop;
     struct generation *now; // the configuration for all that begins; older ones hang on it
@@ -117,6 +130,7 @@ struct worker {
     struct timer queue_tick;
     struct list listeners; // those that are configured
     struct list sockets;   // that came for the next configuration (reload.c)
+    struct handshakes handshakes;
     struct list sessions;
     uint32_t n_sessions, n_upstreams;
     uint32_t retrying;  // exchanges that are in a retry now, against the budget

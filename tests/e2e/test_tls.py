@@ -296,15 +296,6 @@ def test_no_renegotiation(web):
     assert re.search("(?i)no renegotiation|handshake failure|:error:", out), out
 
 
-def test_plain_http_on_a_tls_port(web):
-    with socket.create_connection(("127.0.0.1", web.port)) as s:
-        s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        while s.recv(1000):
-            pass
-    line = web.wait_access()[0]
-    assert (line["end"], line["proto"], line["detail"]) == ("tls-failed", "tls", "http request")
-
-
 # ---- resumption ----
 
 def resumptions(lb, ca, session, n=12, name="a.test", **options):
@@ -422,27 +413,6 @@ def test_control_has_no_keys(web, ca, site):
     assert holds(worker) and not holds(control)
     web.reload()
     assert not holds(control)
-
-
-# ---- clients that do not finish ----
-
-def test_silent_clients_are_gone_after_the_timeout(evlb, sim, ca, site):
-    lb = evlb(WEB.replace("workers: 2", "timeout: {tls-handshake: 1s}"), sim("a"), tls=site)
-    hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"h" * 100
-    clients = []
-    for i in range(300):
-        c = socket.create_connection(("127.0.0.1", lb.port))
-        c.sendall((b"", b"\x16", hello)[i % 3])
-        clients.append(c)
-    assert shown(lb, ca, "a.test")  # others are served
-    for c in clients:
-        c.settimeout(5)
-        while c.recv(1000):
-            pass
-        c.close()
-    lines = lb.wait_access(200)
-    assert {line["end"] for line in lines} == {"tls-timeout"}
-    assert counters(lb)["tls_failures"] >= 200
 
 
 # ---- check ----

@@ -68,13 +68,15 @@ static int set_up(void **state)
     f->fd = fds[1];
     loop_init(&f->loop, ev_loop_new(EVFLAG_NOENV));
     conn_init(&f->conn, &transport_plain, fds[0], on_ready);
-    assert_true(tls_attach(&f->conn, f->server));
+    assert_true(tls_attach(&f->conn, f->server, STR_NONE));
     f->ctx = SSL_CTX_new(TLS_client_method());
     f->client = SSL_new(f->ctx);
     SSL_set_fd(f->client, f->fd);
     enum io r;
-    while ((r = tls_handshake(&f->conn)) == IO_AGAIN || !SSL_is_init_finished(f->client))
+    while ((r = tls_handshake(&f->conn)) == IO_AGAIN || !SSL_is_init_finished(f->client)) {
         (void)SSL_connect(f->client);
+        f->conn.ready |= CONN_READ; // as the loop would say
+    }
     assert_int_equal(r, IO_OK);
     *state = f;
     return 0;
@@ -119,14 +121,23 @@ static void test_pending_bytes_are_announced(void **state)
     assert_int_equal(f->calls, 1);
 }
 
+// What the client says from here on goes out in one piece, with its end.
+static void collect(struct fixture *f)
+{
+    BIO *out = BIO_push(BIO_new(BIO_f_buffer()), BIO_new_socket(f->fd, BIO_NOCLOSE));
+    SSL_set0_wbio(f->client, out);
+}
+
 // The end that came with the last bytes is not lost, whether or not the socket ends, too.
 static void test_an_end_behind_the_last_bytes(void **state)
 {
     struct fixture *f = *state;
     char bytes[100] = {0};
     size_t got;
+    collect(f);
     assert_int_equal(SSL_write(f->client, bytes, 10), 10);
     assert_true(SSL_shutdown(f->client) >= 0);
+    f->conn.ready |= CONN_READ;
     assert_int_equal(conn_recv(&f->conn, bytes, sizeof(bytes), &got), IO_OK);
     assert_int_equal(got, 10);
     assert_true(f->conn.ready & CONN_READ);
@@ -168,9 +179,78 @@ static void test_the_end_waits_for_room(void **state)
     assert_int_equal(recv(f->fd, waste, sizeof(waste), 0), 0);
 }
 
+// A record that comes in two reads: after the first the socket is not asked again, and after the
+// event that announces the second it is.
+static void test_a_record_in_two_reads(void **state)
+{
+    struct fixture *f = *state;
+    char bytes[100] = {0}, record[200];
+    size_t got;
+    BIO *out = BIO_new(BIO_s_mem());
+    SSL_set0_wbio(f->client, out);
+    assert_int_equal(SSL_write(f->client, bytes, sizeof(bytes)), sizeof(bytes));
+    int n = BIO_read(out, record, sizeof(record));
+    for (int at = 1; at < n; at += n - 2) { // cut behind the first byte, before the last
+        assert_int_equal(send(f->fd, record, (size_t)at, 0), at);
+        f->conn.ready |= CONN_READ;
+        assert_int_equal(conn_recv(&f->conn, bytes, sizeof(bytes), &got), IO_AGAIN);
+        assert_false(f->conn.ready & CONN_READ);
+        assert_int_equal(send(f->fd, record + at, (size_t)(n - at), 0), n - at);
+        conn_want(&f->conn, &f->loop, CONN_READ);
+        turn(f);
+        assert_int_equal(conn_recv(&f->conn, bytes, sizeof(bytes), &got), IO_OK);
+        assert_int_equal(got, sizeof(bytes));
+        assert_int_equal(SSL_write(f->client, bytes, sizeof(bytes)), sizeof(bytes));
+        n = BIO_read(out, record, sizeof(record));
+    }
+}
+
+// The hello was read before TLS began, all of it or only a part; the rest comes over the socket.
+static void test_a_hello_that_was_read_before(void **state)
+{
+    struct fixture *f = *state;
+    char waste[4096];
+    for (size_t at = 1; at < SIZE_MAX; at += 7) {
+        char hello[2048];
+        while (recv(f->fd, waste, sizeof(waste), 0) > 0) // of the connection before
+            continue;
+        SSL *client = SSL_new(f->ctx);
+        BIO *out = BIO_new(BIO_s_mem());
+        SSL_set_bio(client, BIO_new_socket(f->fd, BIO_NOCLOSE), out);
+        assert_int_equal(SSL_connect(client), -1);
+        int n = BIO_read(out, hello, sizeof(hello));
+        assert_true(n > 100);
+        struct conn c;
+        conn_init(&c, &transport_plain, f->conn.watcher.fd, on_ready);
+        const size_t first = MIN_OF(at, (size_t)n);
+        assert_true(tls_attach(&c, f->server, (struct str){hello, first}));
+        c.ready = CONN_WRITE; // the socket is not asked
+        assert_int_equal(tls_handshake(&c), IO_AGAIN);
+        assert_int_equal(tls_bytes_received(&c), first);
+        assert_int_equal(send(f->fd, hello + first, (size_t)n - first, 0),
+                         (ssize_t)n - (ssize_t)first);
+        SSL_set0_wbio(client, BIO_new_socket(f->fd, BIO_NOCLOSE));
+        enum io r;
+        do {
+            (void)SSL_connect(client);
+            c.ready |= CONN_READ;
+            r = tls_handshake(&c);
+        } while (r == IO_AGAIN || !SSL_is_init_finished(client));
+        assert_int_equal(r, IO_OK);
+        assert_true(tls_bytes_received(&c) > (uint64_t)n);
+        c.watcher.fd = dup(c.watcher.fd); // the fixture closes its own
+        conn_close(&c, &f->loop, false);
+        SSL_free(client);
+        if (first == (size_t)n)
+            break;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_record_in_two_reads, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_hello_that_was_read_before, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_pending_bytes_are_announced, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_an_end_behind_the_last_bytes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_truncated_end_is_an_error, set_up, tear_down),
