@@ -48,8 +48,9 @@ static int restart_worker(struct ctl *ctl)
         return ctl_usage(cli, "workers have the numbers 0, 1, ...");
     const struct ctl_request r = {
         .method = "POST",
-        .target = arena_printf(ctl->arena, "/v1/workers/%llu/restart", (unsigned long long)id)};
-    return request(ctl, &r, "its replacement takes over");
+        .target = arena_printf(ctl->arena, "/v1/workers/%llu/restart", (unsigned long long)id),
+        .seconds = RELOAD_SECONDS};
+    return request(ctl, &r, "its replacement serves");
 }
 
 static int log_level(struct ctl *ctl, const char *level)

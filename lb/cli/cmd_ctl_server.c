@@ -150,7 +150,9 @@ static int weigh(struct change *c)
 
 // ---- adding and removing ------------------------------------------------------------------------
 
-static int ask_for(struct change *c, const struct ctl_request *r)
+// The server in one line; and all lines, when the files had changes as well, which are in force
+// now.
+static int ask_for(struct change *c, const struct ctl_request *r, const char *done)
 {
     struct ctl_answer answer;
     int status = ctl_ask(c->ctl, r, &answer);
@@ -158,7 +160,11 @@ static int ask_for(struct change *c, const struct ctl_request *r)
         return status;
     if (cli_wants_json(c->ctl->cli))
         return ctl_print(&answer);
-    ctl_print_lines(json_get_text(answer.json, "text"));
+    struct str text = json_get_text(answer.json, "text"), more = text;
+    (void)str_cut(&more, '\n');
+    printf("%.*s/%.*s: %s\n", STR_FMT(c->backend), STR_FMT(c->server), done);
+    if (more.len > 0)
+        ctl_print_lines(text);
     return EXIT_OK;
 }
 
@@ -182,7 +188,7 @@ static int add(struct change *c)
         .target = arena_printf(c->ctl->arena, "/v1/servers/%.*s", STR_FMT(c->backend)),
         .body = ctl_body(c->ctl->arena, members, ARRAY_LEN(members)),
         .seconds = CHANGE_SECONDS};
-    return ask_for(c, &r);
+    return ask_for(c, &r, arena_printf(c->ctl->arena, "added, %s", c->value));
 }
 
 // With --wait it is drained first: once it is out of the configuration nobody counts what it has
@@ -204,7 +210,7 @@ static int drop(struct change *c)
     if (c->value != NULL)
         return ctl_usage(c->ctl->cli, "one word too many");
     int status = c->wait_ms > 0 ? drain_first(c) : EXIT_OK;
-    return status == EXIT_OK ? ask_for(c, &r) : status;
+    return status == EXIT_OK ? ask_for(c, &r, "removed") : status;
 }
 
 // ---- the command --------------------------------------------------------------------------------

@@ -73,12 +73,17 @@ static void shrink(size_t *widths, size_t columns, size_t room)
     }
 }
 
+// Both ends of a name or an address tell it from others; a sentence, the last column, is cut at its
+// end.
+static void print_cut(FILE *out, const char *text, size_t width, bool last)
+{
+    size_t tail = last ? 0 : width / 2;
+    fprintf(out, "%.*s~%s", (int)(width - 1 - tail), text, text + strlen(text) - tail);
+}
+
 static void print_cell(FILE *out, const char *text, size_t width, bool right)
 {
-    size_t len = strlen(text);
-    if (len > width)
-        fprintf(out, "%.*s~", (int)width - 1, text);
-    else if (right)
+    if (right)
         fprintf(out, "%*s", (int)width, text);
     else
         fprintf(out, "%s", text);
@@ -90,7 +95,10 @@ static void print_row(const struct table *t, FILE *out, const size_t *widths, co
     for (size_t i = 0; i < t->columns; i++) {
         const char *text = cells != NULL ? cells[i] : head(t, i);
         size_t len = strlen(text);
-        print_cell(out, text, widths[i], right_aligned(t, i));
+        if (len > widths[i])
+            print_cut(out, text, widths[i], i + 1 == t->columns);
+        else
+            print_cell(out, text, widths[i], right_aligned(t, i));
         size_t fill = len < widths[i] && !right_aligned(t, i) ? widths[i] - len : 0;
         if (i + 1 < t->columns)
             fprintf(out, "%*s", (int)(fill + GAP), "");

@@ -22,7 +22,7 @@ void table_cell(struct table *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 // A count in at most 6 characters: 99999, 123k, 4.56M, 78.9G.
 void table_count(struct table *t, uint64_t value);
 // Writes the heads and all rows within `width` columns: when they need more, the widest columns are
-// cut (marked by '~').
+// cut (marked by '~'), in the middle but for the last one.
 void table_print(const struct table *t, FILE *out, size_t width);
 
 // "3s", "4m05s", "2h03m", "5d06h" in `a`.

@@ -351,6 +351,13 @@ void bundle_each_secret(const struct bundle *b, void (*each)(void *ctx, const ch
     }
 }
 
+bool bundle_same(const struct bundle *a, const struct bundle *b)
+{
+    size_t n = buf_len(&a->entries);
+    return !a->full && !b->full && n == buf_len(&b->entries) &&
+           (n == 0 || memcmp(buf_head(&a->entries), buf_head(&b->entries), n) == 0);
+}
+
 // ---- slots ------------------------------------------------------------------------------------
 
 // Calls `each` with every number that a bundle carries beside the files, in one order.

@@ -27,6 +27,8 @@ struct config_source bundle_replay(const struct bundle *b, const struct config_s
 // Calls `each` with every path that was read by read_secret(), whether there was something or not.
 void bundle_each_secret(const struct bundle *b, void (*each)(void *ctx, const char *path),
                         void *ctx);
+// Whether both recorded the same questions with the same answers.
+bool bundle_same(const struct bundle *a, const struct bundle *b) MUST_CHECK;
 // The recording and the slots of a loaded configuration (servers, backends, frontends in their
 // order), as bytes that bundle_load() reads. False: out of memory.
 // `source` is the one that was loaded from: its root, text and overlay are part of it.

@@ -59,8 +59,9 @@ static void put_failover(const struct admin_view *v, struct json *j, const struc
     const struct backend_track *track = servers_backend(v->servers, b->index);
     json_text(j, "failover", str_of(failover_words[b->failover]));
     put_working(v, j, b);
-    admin_put_text_or_null(j, "reason",
-                           str_of(track != NULL ? failover_reason_text(track->reason) : NULL));
+    admin_put_text_or_null(
+        j, "reason",
+        str_of(track != NULL ? failover_reason_text(track->reason, b->failback) : NULL));
     admin_put_u64_or_null(j, "switched_ms", track != NULL ? (uint64_t)track->switched_wall_ms : 0);
 }
 

@@ -64,6 +64,22 @@ static void describe_working(struct backend_entry *b, char out[SENTENCE])
     b->told = active;
 }
 
+// A server came back, and who took over its work keeps it until somebody says otherwise.
+static void describe_kept(const struct servers *s, const struct backend_entry *b,
+                          char out[SENTENCE])
+{
+    const struct backend *backend = b->track.backend;
+    bool kept = b->track.reason == FAILOVER_KEPT && backend->failback == FAILBACK_MANUAL;
+    bool back = false;
+    for (uint32_t i = 0; i < backend->n_servers; i++) {
+        const struct server_entry *e = s->server[backend->servers[i].index];
+        back = back || (e->turned && server_state_usable(e->track.state));
+    }
+    if (kept && back)
+        snprintf(out, SENTENCE, "it stands by until 'evlb ctl backend switch %s SERVER'",
+                 backend->name.p);
+}
+
 // One line for the log unless there were too many lately.
 static void log_server(struct servers *s, struct server_track *t, const char *sentence,
                        const char *working)
@@ -102,8 +118,11 @@ void servers_report(struct servers *s, struct backend_entry *b, const char *why)
     char working[SENTENCE];
     uint32_t turned = 0;
     describe_working(b, working);
-    if (working[0] != '\0')
+    bool switched = working[0] != '\0';
+    if (switched)
         b->track.switched_wall_ms = clock_wall_ms();
+    else
+        describe_kept(s, b, working);
     for (uint32_t i = 0; i < backend->n_servers; i++)
         turned += s->server[backend->servers[i].index]->turned;
     for (uint32_t i = 0, left = turned; i < backend->n_servers && left > 0; i++) {
@@ -113,10 +132,10 @@ void servers_report(struct servers *s, struct backend_entry *b, const char *why)
         e->turned = false;
         report_server(s, &e->track, --left == 0 ? working : "");
     }
-    if (working[0] == '\0')
+    if (!switched)
         return;
     if (turned == 0)
         log_info("backend %s: %s: %s", backend->name.p, working,
-                 why[0] != '\0' ? why : failover_reason_text(b->track.reason));
+                 why[0] != '\0' ? why : failover_reason_text(b->track.reason, backend->failback));
     s->on_change(s->ctx, backend, NULL, working);
 }

@@ -123,11 +123,13 @@ bool failover_switch(const struct backend *b, struct failover_track *track,
     return true;
 }
 
-const char *failover_reason_text(enum failover_reason reason)
+const char *failover_reason_text(enum failover_reason reason, enum failback failback)
 {
+    if (reason == FAILOVER_KEPT && failback == FAILBACK_MANUAL)
+        return "it works; a better one waits for evlb ctl backend switch";
     static const char *const texts[] = {
         [FAILOVER_FIRST] = "the best that is usable",
-        [FAILOVER_KEPT] = "it works; a better one waits for failback",
+        [FAILOVER_KEPT] = "it works; a better one waits until failback-after is over",
         [FAILOVER_SWITCHED] = "switched by an administrator",
         [FAILOVER_NO_SERVER] = "no server is usable",
     };

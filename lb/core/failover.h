@@ -56,7 +56,7 @@ struct failover_result failover_decide(const struct backend *b, struct failover_
 bool failover_switch(const struct backend *b, struct failover_track *track,
                      const struct failover_server *servers, uint32_t place) MUST_CHECK;
 // A sentence for status and log.
-const char *failover_reason_text(enum failover_reason reason);
+const char *failover_reason_text(enum failover_reason reason, enum failback failback);
 
 // Writes the standby words of a backend that nobody has looked at yet: every server up, so that the
 // first tier or the first server works. Before the backend's slots are used by any worker.

@@ -402,6 +402,7 @@ static void bury(struct tree *t, struct child *c, int status, uint64_t now_ms)
     c->ready = c->renew = c->leaving = false;
     set_state(c, c->wanted ? PROCESS_WAITING : PROCESS_ABSENT);
     reclaim(t, c);
+    replace_ended(t, c);
     requests_forget(t->requests, c);
 }
 

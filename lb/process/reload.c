@@ -146,7 +146,7 @@ static void give_up_on(struct tree *t, struct child *c, const char *why)
     log_warning("%s %s configuration %u; it is replaced", c->name, why, t->generation);
     if (c->kind == CHILD_CONTROL)
         child_cut(c);
-    else if (replace_worker(t, c->id) != NULL)
+    else if (replace_worker(t, c->id, 0) != NULL)
         log_debug("%s leaves by itself", c->name);
 }
 
@@ -282,6 +282,10 @@ static void put_in_force(struct reload *r, struct loading *l)
 static void pass_over(struct reload *r, struct job *job, const struct loading *l)
 {
     char *text = answer_of(l);
+    if (l->kind == RELOAD_FILES) {
+        log_info("configuration %u is in force: no changes", r->tree->generation);
+        atomic_store(&r->tree->shared->table->last_reload_failed, 0);
+    }
     notify_ready();
     answer(r, job, 0, text);
     free(text);
@@ -298,7 +302,8 @@ static void begin(struct reload *r, struct job *job, uint64_t now_ms)
         reload_load_done(&l);
         return;
     }
-    log_lines(l.kept > 0 ? LOG_WARNING : LOG_INFO, l.text);
+    if (!l.same || l.kind == RELOAD_CERTIFICATES)
+        log_lines(l.kept > 0 ? LOG_WARNING : LOG_INFO, l.text);
     if (l.same) {
         pass_over(r, job, &l);
         reload_load_done(&l);

@@ -105,9 +105,9 @@ static void keep_fixed(struct config *c, const struct config *old)
     c->admin_socket = arena_str(c->arena, old->admin_socket);
 }
 
-static void describe(struct loading *l, const struct config *old)
+static void describe(struct loading *l, const struct tree *t)
 {
-    const struct plan plan = plan_make(old, l->config, l->arena);
+    const struct plan plan = plan_make(t->config, l->config, l->arena);
     uint32_t fixed = 0;
     for (uint32_t i = 0; i < plan.n; i++)
         fixed += plan.items[i].sign == PLAN_RESTART;
@@ -117,6 +117,8 @@ static void describe(struct loading *l, const struct config *old)
         l->summary = arena_printf(l->arena, "%s, %u that take%s a restart", l->summary, fixed,
                                   fixed > 1 ? "" : "s");
     l->text = arena_printf(l->arena, "%s%s", l->text, plan_text(&plan, l->arena));
+    l->same = plan.n == 0 && str_eq(l->config->overlay, t->config->overlay) &&
+              bundle_same(l->recording, t->recording);
 }
 
 // ---- binding, slots ---------------------------------------------------------------------------
@@ -182,11 +184,14 @@ static bool load(struct tree *t, const struct supervisor_options *o, struct load
     bool certificates = l->kind == RELOAD_CERTIFICATES;
     if (!(certificates ? read_certificates(t, l, &source) : read_files(l, &source)))
         return false;
+    if (!certificates) {
+        o->adjust(o->adjust_ctx, l->config);
+        describe(l, t);
+    }
     if (l->same)
         return true;
-    o->adjust(o->adjust_ctx, l->config);
-    if (!certificates)
-        describe(l, t->config);
+    if (certificates)
+        o->adjust(o->adjust_ctx, l->config);
     keep_fixed(l->config, t->config);
     if (!open_access(t, l) || !bind_new(t, l))
         return false;

@@ -25,7 +25,7 @@ struct loading {
     int bundle_fd;               // for workers
     int control_fd;              // the same without keys
     uint32_t changed, kept;      // of certificates; both 0 otherwise
-    bool same;                   // of certificates: nothing is to be put in force
+    bool same;                   // all that was read is as before: nothing is to be put in force
     bool access_changed;         // the access log goes elsewhere:
     int access_fd;               // there; -1: standard error
 };

@@ -34,20 +34,39 @@ static const struct child *owner_of(const struct tree *t, uint32_t row)
     return NULL;
 }
 
-const char *replace_worker(struct tree *t, uint32_t id)
+static void answer(struct tree *t, struct child *c, const char *text)
+{
+    if (c->renew_request != 0)
+        control_answer(t, c->renew_request, 0, text);
+    c->renew_request = 0;
+}
+
+const char *replace_worker(struct tree *t, uint32_t id, uint32_t request)
 {
     for (uint32_t i = 0; i < t->n_children; i++) {
         struct child *c = &t->children[i];
         if (c->kind != CHILD_WORKER || c->id != id)
             continue;
-        if (c->leaving)
+        if (c->leaving || c->renew)
             return "it is being replaced already";
         if (!c->wanted || c->pid == 0)
             break;
         c->renew = true;
+        c->renew_request = request;
         return NULL;
     }
     return "no such worker is running";
+}
+
+void replace_ended(struct tree *t, struct child *c)
+{
+    answer(t, c, "it has ended before it was replaced; another one is in its place\n");
+}
+
+void replace_forget(struct tree *t)
+{
+    for (uint32_t i = 0; i < t->n_children; i++)
+        t->children[i].renew_request = 0;
 }
 
 static void begin(struct tree *t, struct child *old, struct child *seat)
@@ -63,12 +82,16 @@ static void begin(struct tree *t, struct child *old, struct child *seat)
     log_info("%s takes over from %s", seat->name, old->name);
 }
 
-static void say_drain(const struct tree *t, struct child *c, uint64_t now_ms)
+static void say_drain(struct tree *t, struct child *c, const struct child *other, uint64_t now_ms)
 {
+    char text[96];
     uint32_t ms = MAX_OF(t->config->shutdown_ms, 1); // 0 would mean no limit
     const struct message m = {.type = MSG_DRAIN, .arg = ms};
     (void)child_tell(c, &m, NULL);
     c->leave_ms = now_ms + ms + LEAVE_GRACE_MS;
+    (void)snprintf(text, sizeof(text), "%s has taken over; %s finishes its connections\n",
+                   other->name, c->name);
+    answer(t, c, text);
 }
 
 static void turn(struct tree *t, struct child *c, uint64_t now_ms)
@@ -80,7 +103,7 @@ static void turn(struct tree *t, struct child *c, uint64_t now_ms)
         return;
     const struct child *other = owner_of(t, c->row);
     if (c->leave_ms == 0 && other != NULL && other->ready)
-        say_drain(t, c, now_ms);
+        say_drain(t, c, other, now_ms);
     if (c->leave_ms != 0 && c->leave_ms <= now_ms) {
         log_warning("%s does not end; it is killed", c->name);
         child_cut(c);

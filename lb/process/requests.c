@@ -141,6 +141,7 @@ void requests_forget(struct requests *r, const struct child *c)
         return;
     reload_forget(r->tree->reload);
     handover_forget(r->tree->handover);
+    replace_forget(r->tree);
 }
 
 void requests_turn(struct requests *r, uint64_t now_ms)
@@ -201,8 +202,6 @@ static const char *set_level(struct tree *t, uint32_t level)
 static const char *do_now(struct tree *t, const struct message *m)
 {
     switch (m->arg) {
-    case ASK_RESTART_WORKER:
-        return replace_worker(t, m->value);
     case ASK_LOG_LEVEL:
         return set_level(t, m->value);
     case ASK_LOG_REOPEN:
@@ -220,6 +219,13 @@ static void list_certificates(const struct requests *r, uint32_t request)
     buf_release(&out);
 }
 
+// `why` NULL: it is answered later.
+static void refuse(struct tree *t, uint32_t request, const char *why)
+{
+    if (why != NULL)
+        control_answer(t, request, 1, why);
+}
+
 static void ask(struct requests *r, const struct message *m, const int *fds)
 {
     if (m->arg == ASK_RELOAD) {
@@ -231,9 +237,9 @@ static void ask(struct requests *r, const struct message *m, const int *fds)
     } else if (m->arg == ASK_OVERLAY) {
         ask_overlay(r, m, fds);
     } else if (m->arg == ASK_UPGRADE) {
-        const char *why = handover_begin(r->tree->handover, m->request);
-        if (why != NULL)
-            control_answer(r->tree, m->request, 1, why);
+        refuse(r->tree, m->request, handover_begin(r->tree->handover, m->request));
+    } else if (m->arg == ASK_RESTART_WORKER) {
+        refuse(r->tree, m->request, replace_worker(r->tree, m->value, m->request));
     } else {
         const char *why = do_now(r->tree, m);
         control_answer(r->tree, m->request, why != NULL, why != NULL ? why : "");

@@ -31,6 +31,7 @@ struct child {
     bool cut;                    // we killed it: its end is no fault
     bool renew;                  // a worker: to be replaced as soon as a seat is free
     bool leaving;                // a worker: another one has taken its row
+    uint32_t renew_request;      // of control, who waits until that is done; 0: nobody does
     uint64_t leave_ms;           // when a leaving one is killed; 0: it was not told to drain yet
     pid_t pid;                   // 0: does not run
     int channel;                 // our end; -1: none
@@ -111,8 +112,12 @@ void children_free(struct tree *t);
 // ---- replace.c ----
 
 // A worker is to be replaced by another one that takes its listening sockets, and then to drain.
-// NULL, or why not.
-const char *replace_worker(struct tree *t, uint32_t id);
+// NULL, or why not; `request` of control (0: none) is answered when the other one serves.
+const char *replace_worker(struct tree *t, uint32_t id, uint32_t request);
+// The worker has ended: who waits for its replacement is told.
+void replace_ended(struct tree *t, struct child *c);
+// Nobody waits any more: the control process that asked is gone.
+void replace_forget(struct tree *t);
 // Does what is due: begins, tells to drain, kills those that do not end.
 void replace_turn(struct tree *t, uint64_t now_ms);
 // When it is to be called again; UINT64_MAX: when something has happened.

@@ -216,14 +216,17 @@ def test_a_name_that_does_not_resolve(evlb, sim, ctl):
 
 def test_add_and_remove(evlb, sim, ctl):
     lb = evlb(TWO, s := sim("a", "b", "c"))
-    assert "+ server app/c" in ctl(lb, f"server add app/c {s['c']} --weight 2").out
+    assert ctl(lb, f"server add app/c {s['c']} --weight 2").out == f"app/c: added, {s['c']}\n"
     assert sorted(lb.get().body for _ in range(4)) == [b"a\n", b"b\n", b"c\n", b"c\n"]
     assert ctl(lb, f"server add app/c {s['c']}").status == 1
     assert ctl(lb, "reload").status == 0  # it stays
     assert server(lb, "app/c")["added"]
-    assert "- server app/a" in ctl(lb, "server remove app/a --wait").out
+    assert ctl(lb, "server remove app/a --wait").out == "app/a: removed\n"
     assert {lb.get().body for _ in range(6)} == {b"b\n", b"c\n"}
     assert ctl(lb, "show app/a").status == 4
+    lb.write_config(TWO.replace("b: $b", "b: {address: $b, weight: 3}"))
+    r = ctl(lb, "server remove app/c")  # what the file has changed comes into force, too
+    assert r.out.startswith("app/c: removed\n") and "~ server app/b: weight 1 -> 3" in r.out
 
 
 # ---- evlb as a whole -----------------------------------------------------------------------------
@@ -231,6 +234,8 @@ def test_add_and_remove(evlb, sim, ctl):
 def test_reload_says_what_it_did(evlb, sim, ctl):
     lb = evlb(TWO, sim("a", "b"))
     assert ctl(lb, "reload").out.strip() == "no changes"
+    assert lb.ask("/v1/status")["generation"] == 1  # and nobody was bothered
+    assert "new configuration" not in ctl(lb, "events").out
     lb.write_config(TWO.replace("b: $b", "b: {address: $b, weight: 3}"))
     r = ctl(lb, "reload --wait 20s")
     assert r.status == 0 and re.search(r"~ server app/b: weight 1 -> 3", r.out)
@@ -276,8 +281,11 @@ def test_log_level_and_worker_restart(evlb, sim, ctl):
     ctl(lb, "status")
     lb.wait_log(r"debug control: admin: GET /v1/status")
     first = lb.ask("/v1/status")["workers"][0]["pid"]
-    assert ctl(lb, "worker restart 0").status == 0
-    tools.wait_for("another process", lambda: first not in
+    r = ctl(lb, "worker restart 0")
+    assert r.out == "worker 2 has taken over; worker 0 finishes its connections\n"
+    new = [w for w in lb.ask("/v1/status")["workers"] if w["id"] == 2]
+    assert [w["state"] for w in new] == ["ready"]  # it is done, not only begun
+    tools.wait_for("the first one is gone", lambda: first not in
                    [w["pid"] for w in lb.ask("/v1/status")["workers"]])
     assert lb.get().status == 200
 

@@ -98,6 +98,9 @@ def test_nothing_changed(evlb, sim, number):
     children = lb.children()
     kept = lb.client()
     assert kept.get("/").status == 200
+    lb.signal(number)  # the same bytes: nobody is bothered
+    lb.wait_log(r"info supervisor: configuration 1 is in force: no changes")
+    lb.write_config(TWO + "\n    # a comment\n")
     lb.signal(number)
     lb.wait_log(r"info supervisor: configuration 2 is in force: no changes")
     assert kept.get("/").status == 200  # the same connection
@@ -435,7 +438,8 @@ def test_two_at_once(evlb, sim, load):
     lb = evlb(TWO, sim("a", "b"))
     children = lb.children()
     with load(lb.url()):
-        for _ in range(20):
+        for n in range(20):
+            lb.write_config(TWO + f"\n    # {n}\n")
             lb.signal(signal.SIGHUP)
             lb.signal(signal.SIGUSR2)
         lb.wait_log("configuration 2 is in force")

@@ -22,11 +22,11 @@ struct recorded {
     struct buf bytes;
 };
 
-static void record(struct recorded *r)
+static void record_from(struct recorded *r, const struct memory_file *from, const char *const *vars)
 {
     struct findings f;
     memset(r, 0, sizeof(*r));
-    r->memory = (struct memory){files, env};
+    r->memory = (struct memory){from, vars};
     r->source = memory_source(&r->memory, "evlb.yaml", NULL);
     r->bundle = bundle_new();
     struct config_source recording = bundle_record(r->bundle, &r->source);
@@ -40,6 +40,11 @@ static void record(struct recorded *r)
     r->config->frontends[0].index = 5;
     r->config->frontends[0].listens[1].number = 77;
     assert_true(bundle_write(r->bundle, &r->source, r->config, BUNDLE_FOR_WORKERS, &r->bytes));
+}
+
+static void record(struct recorded *r)
+{
+    record_from(r, files, env);
 }
 
 static void forget(struct recorded *r)
@@ -181,6 +186,32 @@ static void keeps_text_and_overlay(void **state)
     bundle_free(b);
 }
 
+// As a reload asks: another answer, another question, or one more is another recording.
+static void knows_what_has_changed(void **state)
+{
+    (void)state;
+    static const char *const other_env[] = {"PORT", "8080", "HOST", "10.0.0.7", NULL};
+    struct memory_file other_files[ARRAY_LEN(files)];
+    struct recorded a, b;
+    record(&a);
+    record(&b);
+    assert_true(bundle_same(a.bundle, b.bundle));
+    forget(&b);
+    record_from(&b, files, other_env);
+    assert_false(bundle_same(a.bundle, b.bundle));
+    forget(&b);
+    for (size_t i = 0; files[i].path != NULL; i++) {
+        memcpy(other_files, files, sizeof(files));
+        bool yaml = str_ends(str_of(files[i].path), STR(".yaml"));
+        other_files[i].text =
+            yaml ? arena_printf(a.config->arena, "%s# more\n", files[i].text) : "10.0.0.8\n";
+        record_from(&b, other_files, env);
+        assert_false(bundle_same(a.bundle, b.bundle));
+        forget(&b);
+    }
+    forget(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +220,7 @@ int main(void)
         cmocka_unit_test(survives_any_flipped_byte),
         cmocka_unit_test(reads_every_file_once),
         cmocka_unit_test(keeps_text_and_overlay),
+        cmocka_unit_test(knows_what_has_changed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,8 +57,25 @@ static void cut_to_width(void **state)
     table_count(&t, 22);
     expect_printed(&t, 14,
                    "NAME         N\n"
-                   "a-very-lo~   1\n"
+                   "a-ve~ndeed   1\n"
                    "short       22\n");
+}
+
+// Names that begin alike stay apart; a sentence loses its end.
+static void cut_in_the_middle(void **state)
+{
+    static const char *const heads[] = {"SERVER", "ADDRESS", "WHY"};
+    struct table t = {.arena = *state, .heads = heads, .columns = 3};
+    table_cell(&t, "production-checkout/a");
+    table_cell(&t, "127.0.0.1:21801");
+    table_cell(&t, "connection refused");
+    table_cell(&t, "production-checkout/b");
+    table_cell(&t, "127.0.0.1:21802");
+    table_cell(&t, "no answer within 2 s");
+    expect_printed(&t, 34,
+                   "SERVER      ADDRESS     WHY\n"
+                   "prod~out/a  127.~21801  connectio~\n"
+                   "prod~out/b  127.~21802  no answer~\n");
 }
 
 static void controls_are_cleaned(void **state)
@@ -108,6 +125,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(columns, make_arena, free_arena),
         cmocka_unit_test_setup_teardown(cut_to_width, make_arena, free_arena),
+        cmocka_unit_test_setup_teardown(cut_in_the_middle, make_arena, free_arena),
         cmocka_unit_test_setup_teardown(controls_are_cleaned, make_arena, free_arena),
         cmocka_unit_test_setup_teardown(counts, make_arena, free_arena),
         cmocka_unit_test_setup_teardown(durations, make_arena, free_arena),

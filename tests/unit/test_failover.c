@@ -244,10 +244,12 @@ static void looks_again_when_the_first_is_ripe(void **state)
 static void every_reason_has_its_own_text(void **state)
 {
     (void)state;
-    for (int a = FAILOVER_FIRST; a <= FAILOVER_NO_SERVER; a++)
-        for (int b = FAILOVER_FIRST; b < a; b++)
-            assert_string_not_equal(failover_reason_text((enum failover_reason)a),
-                                    failover_reason_text((enum failover_reason)b));
+    for (enum failover_reason a = FAILOVER_FIRST; a <= FAILOVER_NO_SERVER; a++)
+        for (enum failover_reason b = FAILOVER_FIRST; b < a; b++)
+            assert_string_not_equal(failover_reason_text(a, FAILBACK_AUTO),
+                                    failover_reason_text(b, FAILBACK_AUTO));
+    assert_non_null(
+        strstr(failover_reason_text(FAILOVER_KEPT, FAILBACK_MANUAL), "evlb ctl backend switch"));
 }
 
 static void a_backend_without_servers_has_none(void **state)

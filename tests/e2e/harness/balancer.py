@@ -128,10 +128,13 @@ class Evlb:
         self.process.send_signal(number)
 
     def reload(self, config=None, fails=False, timeout=20.0, **named):
-        """HUP, after a new text when there is one; waits for its end and returns what the
-        supervisor logged meanwhile."""
+        """HUP, after a new text when there is one, else after another comment: a file that is as
+        before is passed over. Waits for its end, returns what the supervisor logged meanwhile."""
         if config is not None:
             self.write_config(config, **named)
+        elif self.config_file.is_file():
+            with open(self.config_file, "a") as file:
+                file.write("# once more\n")
         if fails:
             self.allow_log(r" error supervisor: ")
         before = len(self.log())
