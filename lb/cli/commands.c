@@ -83,7 +83,8 @@ const struct cli_command cli_commands[] = {
      "say what a reload with this file would change",
      "Reads FILE (else -c, else $EVLB_CONFIG, else /etc/evlb/evlb.yaml) and compares\n"
      "it with what the running evlb does: + added, - removed, ~ changed, ! needs a\n"
-     "restart. Changes nothing. Servers added or removed at run time are differences.\n"
+     "restart. Changes nothing. Servers added or removed at run time stay, as they\n"
+     "would in a reload.\n"
      "Exit status: 0 no difference, 1 differences, 2 usage or invalid file, 5 evlb\n"
      "does not answer."},
     {"healthcheck", "", 0, CONFIG | SOCKET | FLAG_BIT(FLAG_VERBOSE), COMMAND_SHOWN, cmd_healthcheck, NULL,

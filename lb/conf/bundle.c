@@ -15,6 +15,7 @@
 
 static const char magic[] = "evlb bundle 1\n";
 
+#define NO_BUNDLE "it is no bundle of this version"
 #define ERROR_MASK 0xFFFFu // no errno is larger
 
 enum entry_kind { ENTRY_FILE = 1, ENTRY_GLOB, ENTRY_ENV, ENTRY_SECRET };
@@ -447,12 +448,27 @@ static struct config *load_source(const struct config_source *source, char why[B
     return config;
 }
 
+struct config *bundle_load_over(struct str bytes, struct str overlay, char why[BUNDLE_WHY])
+{
+    struct reader r = {.at = bytes.p, .end = bytes.p + bytes.len};
+    struct arena *a = arena_new();
+    struct config_source source;
+    struct config *config = NULL;
+    (void)str_copy(STR(NO_BUNDLE), why, BUNDLE_WHY);
+    if (read_source(&r, a, &source)) {
+        source.overlay = overlay;
+        config = load_source(&source, why);
+    }
+    arena_free(a);
+    return config;
+}
+
 struct config *bundle_load(struct str bytes, char why[BUNDLE_WHY])
 {
     struct reader r = {.at = bytes.p, .end = bytes.p + bytes.len};
     struct arena *a = arena_new();
     struct config_source source;
-    (void)str_copy(STR("it is no bundle of this version"), why, BUNDLE_WHY);
+    (void)str_copy(STR(NO_BUNDLE), why, BUNDLE_WHY);
     struct config *config = read_source(&r, a, &source) ? load_source(&source, why) : NULL;
     if (config != NULL) {
         visit_numbers(config, read_number, &r);

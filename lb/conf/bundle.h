@@ -38,5 +38,8 @@ bool bundle_write(struct bundle *b, const struct config_source *source, struct c
 // The configuration that was recorded, with its slots. NULL: the bytes are no bundle of this
 // version, or it does not load; why, in one line.
 struct config *bundle_load(struct str bytes, char why[BUNDLE_WHY]) MUST_CHECK;
+// The same with another overlay over it, and without slots: to be compared, not to be used.
+struct config *bundle_load_over(struct str bytes, struct str overlay,
+                                char why[BUNDLE_WHY]) MUST_CHECK;
 
 #endif

@@ -87,12 +87,13 @@ static uint16_t put_plan(const struct admin_view *v, struct admin_call *c, const
     return admin_done(c, &j);
 }
 
-// The body is a bundle (conf/bundle.h): the files as the one who asks has read them.
+// The body is a bundle (conf/bundle.h): the files as the one who asks has read them. Servers added
+// and removed at run time stand over them, as they would after a reload.
 uint16_t admin_post_plan(const struct admin_view *v, struct admin_call *c)
 {
     char why[BUNDLE_WHY];
     c->deed[0] = '\0'; // nothing is changed
-    struct config *to = bundle_load(c->body, why);
+    struct config *to = bundle_load_over(c->body, v->config->overlay, why);
     if (to == NULL)
         return admin_refuse(c, 400, "bad-bundle",
                             "the body is no configuration that this version can load: %s", why);

@@ -249,7 +249,7 @@ def test_reload_says_what_it_did(evlb, sim, ctl):
     assert lb.get().status == 200
 
 
-def test_diff(evlb, sim, run_evlb, tmp_path):
+def test_diff(evlb, sim, ctl, run_evlb, tmp_path):
     lb = evlb(TWO, sim("a", "b"))
     diff = lambda path: run_evlb("diff", path, "--socket", lb.socket)
     assert diff(lb.config_file).status == 0
@@ -258,6 +258,10 @@ def test_diff(evlb, sim, run_evlb, tmp_path):
     r = diff(other)
     assert r.status == 1 and "- server app/b" in r.out and "+ server app/c" in r.out
     assert server(lb, "app/b")["state"] == "up"  # nothing was changed
+    assert ctl(lb, "server add app/z 127.0.0.1:9").status == 0
+    assert ctl(lb, "server remove app/a").status == 0
+    r = diff(lb.config_file)  # a reload would leave them as they are
+    assert (r.status, r.out.strip()) == (0, "no changes")
     other.write_text("listen: x\n")
     r = diff(other)
     assert r.status == 2 and "other.yaml:1:9: error" in r.err

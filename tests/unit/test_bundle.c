@@ -93,6 +93,26 @@ static void plays_what_was_recorded(void **state)
     forget(&r);
 }
 
+static void plays_under_another_overlay(void **state)
+{
+    (void)state;
+    struct recorded r;
+    char why[BUNDLE_WHY];
+    record(&r);
+    struct str bytes = {buf_head(&r.bytes), buf_len(&r.bytes)};
+    struct config *c = bundle_load_over(bytes, STR("remove app/b\nadd app/z 10.0.0.3:80\n"), why);
+    assert_non_null(c);
+    assert_int_equal(c->n_servers, 3);
+    assert_string_equal(c->servers[1].name.p, "z");
+    arena_free(c->arena);
+    assert_null(bundle_load_over(bytes, STR("nonsense"), why));
+    assert_non_null(strstr(why, "neither 'add' nor 'remove'"));
+    bytes.len /= 2;
+    assert_null(bundle_load_over(bytes, STR(""), why));
+    assert_string_equal(why, "it is no bundle of this version");
+    forget(&r);
+}
+
 static void refuses_bytes_that_are_no_bundle(void **state)
 {
     (void)state;
@@ -216,6 +236,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plays_what_was_recorded),
+        cmocka_unit_test(plays_under_another_overlay),
         cmocka_unit_test(refuses_bytes_that_are_no_bundle),
         cmocka_unit_test(survives_any_flipped_byte),
         cmocka_unit_test(reads_every_file_once),
