@@ -46,6 +46,7 @@ static bind_fn *const binders[VALUE_TYPES] = {
     [VALUE_FIELD] = bind_one_field,
     [VALUE_FIELDS] = bind_field_map,
     [VALUE_CERTS] = bind_certs,
+    [VALUE_TICKET_KEYS] = bind_ticket_keys,
     // include is read by include.c; `expect` of a check by bind_health.c; listen, servers, routes
     // and the sections as a whole by bind_front.c and bind_back.c
 };

@@ -85,7 +85,7 @@ bind_fn bind_path, bind_account, bind_nets, bind_access_log, bind_headers;
 bind_fn bind_listen_address, bind_hosts, bind_paths, bind_alpn, bind_redirect;
 bind_fn bind_backend_name, bind_server_address, bind_hash_on, bind_retry_on;
 bind_fn bind_ip, bind_dns_servers, bind_method, bind_target, bind_line, bind_one_field,
-    bind_field_map, bind_certs;
+    bind_field_map, bind_certs, bind_ticket_keys;
 
 // The slot of a row in its target.
 #define SLOT_OF(type, row, target) ((type *)(void *)((char *)(target) + (row)->offset))

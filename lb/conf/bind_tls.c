@@ -174,3 +174,19 @@ void bind_certs(struct binder *b, const struct row *row, struct node *n, void *t
     *SLOT_OF(const struct certificate *, row, target) = c.items;
     *COUNT_OF(row, target) = c.n;
 }
+
+void bind_ticket_keys(struct binder *b, const struct row *row, struct node *n, void *target)
+{
+    struct tickets *tickets = target;
+    struct str s;
+    if (!bind_text(b, row, n, &s))
+        return;
+    const char *path = include_beside(b->arena, n->at.file, s);
+    int r = memchr(s.p, '\0', s.len) != NULL ? -EINVAL : read_secret(b, path, &tickets->keys);
+    tickets->keys_file = str_of(path);
+    tickets->mark = node_mark(n);
+    if (r == 0)
+        return;
+    struct finding *x = bind_bad(b, row, n, "tls.tickets", "'%s': %s", path, strerror(-r));
+    FIX(b, x, "name a file that evlb may read");
+}

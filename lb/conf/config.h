@@ -291,6 +291,14 @@ struct dns {
     uint32_t timeout_ms;
 };
 
+// Keys of TLS session tickets: one set for all frontends.
+struct tickets {
+    uint32_t rotate_ms;   // a key of our own is in use so long; the two before it are still taken
+    struct str keys_file; // where they come from; empty: our own
+    struct str keys;      // its content; empty in control
+    struct conf_mark mark;
+};
+
 struct config {
     struct arena *arena; // owns everything here
     struct frontend *frontends;
@@ -301,6 +309,7 @@ struct config {
     uint32_t max_connections; // of the whole process tree; 0: derived from RLIMIT_NOFILE
     uint32_t shutdown_ms;     // how long a graceful stop may take
     struct dns dns;
+    struct tickets tickets;
     struct str user, group;  // empty: stay who we are
     struct str admin_socket; // unix socket path; empty: the default
     enum log_level log_level;

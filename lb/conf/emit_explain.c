@@ -440,6 +440,7 @@ static void put_root(struct writer *w, const struct root *r)
     put(w, origin_of(w, shutdown), "timeout: {shutdown: %s}",
         value_text(w, row, &r->timeout, shutdown));
     put_nested(w, schema_row(&object_root, STR("dns")), r, MODE_HTTP);
+    put_nested(w, schema_row(&object_root, STR("tickets")), r, MODE_HTTP);
     put_log(w, r);
     if (r->config.admin_socket.len > 0)
         put_nested(w, schema_row(&object_root, STR("admin")), r, MODE_HTTP);

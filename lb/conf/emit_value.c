@@ -101,6 +101,7 @@ const char *emit_value(struct arena *a, const struct row *row, const void *targe
     case VALUE_METHOD:
     case VALUE_TARGET:
     case VALUE_LINE:
+    case VALUE_TICKET_KEYS: // the path
         s = READ(struct str, row, target);
         if (s.len > 0 && (row->flags & ROW_SECRET) != 0)
             return EMIT_SECRET;

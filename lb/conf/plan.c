@@ -151,6 +151,11 @@ static bool same_certs(const struct tls *a, const struct tls *b)
     return same;
 }
 
+static bool same_ticket_keys(const struct tickets *a, const struct tickets *b)
+{
+    return str_eq(a->keys_file, b->keys_file) && str_eq(a->keys, b->keys);
+}
+
 static bool same_value(const struct row *row, const void *a, const void *b)
 {
     switch (row->type) {
@@ -183,6 +188,8 @@ static bool same_value(const struct row *row, const void *a, const void *b)
         return same_fields(row, a, b);
     case VALUE_CERTS:
         return same_certs(a, b);
+    case VALUE_TICKET_KEYS:
+        return same_ticket_keys(a, b);
     case VALUE_EXPECT:
         return same_expectation(a, b);
     case VALUE_HEADERS:
@@ -220,7 +227,8 @@ static const char *value_text(struct arena *a, const struct row *row, const void
 {
     if ((row->flags & ROW_SECRET) != 0)
         return NULL;
-    if (row->type == VALUE_CERTS) // the same files may have changed
+    if (row->type == VALUE_CERTS ||
+        row->type == VALUE_TICKET_KEYS) // the same files may have changed
         return NULL;
     if (row->type == VALUE_SERVER_ADDRESS)
         return server_address_text(a, target);

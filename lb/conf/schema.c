@@ -69,6 +69,7 @@ const struct value_kind value_kinds[VALUE_TYPES] = {
     [VALUE_FIELD] = {"field", "\"NAME: VALUE\", or NAME alone", "{\"type\": \"string\", \"minLength\": 1}"},
     [VALUE_EXPECT] = {"expectation", "statuses (200, 200-399, [200, 204]), a text, or a role (writable, replica, any): as the type of check needs it",
         "{\"anyOf\": [{\"type\": [\"string\", \"integer\"]}, {\"type\": \"array\", \"minItems\": 1, \"items\": {\"type\": [\"string\", \"integer\"]}}]}"},
+    [VALUE_TICKET_KEYS] = {"path", "the path of a file", "{\"type\": \"string\", \"minLength\": 1}"},
     [VALUE_CERTS] = {"certificates", "a file, a directory, or a list of these",
         "{\"anyOf\": [{\"type\": \"string\", \"minLength\": 1}, {\"type\": \"array\", \"minItems\": 1, \"items\": {\"type\": \"string\", \"minLength\": 1}}]}"},
     [VALUE_INCLUDE] = {"files", "a path or pattern relative to this file, or a list of these",
@@ -169,6 +170,8 @@ static const struct row root_rows[] = {
      .doc = "The control socket."},
     {"dns", OBJECT(object_dns, offsetof(struct root, config.dns)), SINCE, .example = "{servers: [10.0.0.53]}",
      .doc = "How the names of servers are resolved."},
+    {"tickets", OBJECT(object_tickets, offsetof(struct root, config.tickets)), SINCE, .example = "{rotate: 6h}",
+     .doc = "The keys of TLS session tickets, by which clients resume sessions: one set for all frontends."},
     PLANNED("metrics", "Metrics over HTTP."),
     PLANNED("cluster", "Several balancers that stand in for each other."),
 };
@@ -332,6 +335,17 @@ static const struct row admin_rows[] = {
     PLANNED("users", "Who may write over TCP."),
     PLANNED("token", "A token that may write over TCP."),
 };
+static const struct row ticket_rows[] = {
+    {"rotate", DURATION(struct tickets, rotate_ms), .fallback = "12h", LIMITS(1000, 7 * DAY_MS), SINCE,
+     .example = "6h", .doc = "How long a key is in use; tickets of the two keys before it are still taken. "
+            "Without meaning where the keys come from a file."},
+    {"keys", .type = VALUE_TICKET_KEYS, SLOT(struct tickets, keys_file, struct str), SINCE,
+     .example = "/run/evlb/tickets.keys",
+     .doc = "A file with keys that several balancers share, in the format of HAProxy's tls-ticket-keys: 80 "
+            "bytes in base64 per line. The last three are taken; the last but one is in use, so that a new "
+            "one can be added everywhere before any balancer uses it. Left out: evlb makes its own. A path "
+            "is relative to this file."},
+};
 static const struct row dns_rows[] = {
     {"servers", .type = VALUE_DNS_SERVERS, SLOT(struct dns, servers, const struct addr *),
      COUNT(struct dns, n_servers), SINCE, .example = "[10.0.0.53, \"[::1]:5353\"]",
@@ -375,6 +389,8 @@ const struct object object_admin = {"admin", "'admin'", "admin", ROWS(admin_rows
     .doc = "The control socket."};
 const struct object object_dns = {"dns", "'dns'", "dns", ROWS(dns_rows), .size = sizeof(struct dns),
     .doc = "How the names of servers are resolved."};
+const struct object object_tickets = {"tickets", "'tickets'", "tickets", ROWS(ticket_rows), .size = sizeof(struct tickets),
+    .doc = "Session tickets of TLS."};
 const struct object object_limits = {"limits", "'limits'", "limits", ROWS(limit_rows), .size = sizeof(struct http_limits),
     .doc = "At the top level, in `defaults` or in a frontend."};
 const struct object object_timeouts = {"timeout", "'timeout'", "timeout", ROWS(timeout_rows), .size = sizeof(struct root_timeouts),
@@ -392,7 +408,7 @@ const struct object *const schema_objects[] = {
     &object_route, &object_timeouts_frontend, &object_backend,
     &object_server, &object_server_defaults, &object_hash, &object_health,
     &object_passive, &object_timeouts_backend, &object_headers, &object_header_ops, &object_log,
-    &object_access, &object_admin, &object_dns, NULL,
+    &object_access, &object_admin, &object_dns, &object_tickets, NULL,
 };
 // clang-format on
 

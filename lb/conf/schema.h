@@ -44,6 +44,7 @@ enum value_type {
     VALUE_FIELD,       // "NAME: VALUE"
     VALUE_EXPECT,      // statuses, a text or a role: bind_health.c
     VALUE_CERTS,       // list of files and directories
+    VALUE_TICKET_KEYS, // a file
     VALUE_INCLUDE,
     VALUE_FRONTENDS,
     VALUE_BACKENDS,
@@ -151,7 +152,7 @@ extern const struct object object_hash, object_headers, object_header_ops, objec
 extern const struct object object_access, object_admin, object_limits, object_frontend_limit;
 extern const struct object object_timeouts, object_timeouts_defaults, object_timeouts_frontend;
 extern const struct object object_timeouts_backend, object_health, object_passive, object_dns,
-    object_tls, object_hsts;
+    object_tls, object_hsts, object_tickets;
 
 // All of them, the top level first; NULL at the end.
 extern const struct object *const schema_objects[];

@@ -7,8 +7,9 @@
 
 #include <stdatomic.h>
 
-#include "base/base.h"
+#include "base/str.h"
 
+#define TICKET_WHY_MAX 160
 #define TICKET_KEYS 3 // the one in use, and the two before it, whose tickets are still taken
 
 struct ticket_key {
@@ -23,6 +24,14 @@ struct tls_tickets {
 
 // A new key in front of the others. False: no random bytes; nothing has changed.
 bool tls_tickets_rotate(struct tls_tickets *t) MUST_CHECK;
+// Reads the lines of a key file: 80 bytes in base64 each, name, AES key, HMAC key (as HAProxy's
+// tls-ticket-keys). Of the last three the middle one becomes the one in use; of two the first. Gaps
+// are filled with random keys. False: `why`.
+bool tls_tickets_read(struct str lines, struct ticket_key out[TICKET_KEYS],
+                      char why[TICKET_WHY_MAX]) MUST_CHECK;
+// Puts these in place of all.
+void tls_tickets_set(struct tls_tickets *t, const struct ticket_key keys[TICKET_KEYS]);
+void tls_ticket_keys_forget(struct ticket_key keys[TICKET_KEYS]);
 // Fills all of them. False: as above.
 bool tls_tickets_init(struct tls_tickets *t) MUST_CHECK;
 // A copy of the key in use (`name` NULL) or of the one with that name. Returns its age: 0, 1 or 2;

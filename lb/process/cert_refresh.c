@@ -18,6 +18,7 @@
 #include "base/map.h"
 #include "io/loop.h"
 #include "io/tls.h"
+#include "io/tls_tickets.h"
 #include "process/certificates.h"
 
 #define ROUNDS_MAX 4
@@ -156,6 +157,15 @@ static void judge(void *ctx, const struct certificate *c)
     keep_pair(r, c, why);
 }
 
+static void judge_tickets(struct refresh *r, const struct tickets *t)
+{
+    struct ticket_key keys[TICKET_KEYS];
+    char why[TICKET_WHY_MAX];
+    if (t->keys_file.len > 0 && !tls_tickets_read(t->keys, keys, why))
+        (void)keep(r, t->keys_file.p, why);
+    tls_ticket_keys_forget(keys);
+}
+
 static void drop(struct refreshed *out)
 {
     if (out->config != NULL) {
@@ -198,8 +208,10 @@ static bool load_rounds(struct refresh *r, struct findings *f)
         begin_again(f);
         kept = r->kept.count;
         fine = load(r, f);
-        if (fine)
+        if (fine) {
             certificates_each(r->out->config, judge, r);
+            judge_tickets(r, &r->out->config->tickets);
+        }
     } while (r->kept.count > kept && ++round < ROUNDS_MAX);
     if (!fine)
         return false;
@@ -260,6 +272,14 @@ static void tell_gone(struct refresh *r)
     }
 }
 
+static void tell_tickets(struct refresh *r, const struct tickets *old, const struct tickets *now)
+{
+    if (str_eq(old->keys, now->keys))
+        return;
+    add_line(r, '~', now->keys_file.p, "other ticket keys");
+    r->out->changed++;
+}
+
 static void tell_kept(struct refresh *r)
 {
     for (size_t i = 0; i < r->kept.cap; i++) {
@@ -289,5 +309,6 @@ void certificates_refresh(const struct config_source *source, const struct bundl
     }
     certificates_each(out->config, tell_now, &r);
     tell_gone(&r);
+    tell_tickets(&r, &old->tickets, &out->config->tickets);
     tell_kept(&r);
 }

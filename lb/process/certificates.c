@@ -7,6 +7,7 @@
 
 #include "conf/diag.h"
 #include "io/loop.h"
+#include "process/tickets.h"
 #include "proxy/tls_listen.h"
 
 struct report {
@@ -84,7 +85,7 @@ bool certificates_check(const struct config *c, struct findings *f)
     uint32_t errors = f->errors;
     for (uint32_t i = 0; i < c->n_frontends; i++)
         check_frontend(&r, &c->frontends[i]);
-    return f->errors == errors;
+    return tickets_check(c, f) && f->errors == errors;
 }
 
 struct config *certificates_load(const struct config_source *source, struct findings *f)
@@ -137,6 +138,7 @@ static void forget_tls(const struct tls *tls)
 
 void certificates_forget(struct config *c)
 {
+    forget(c->tickets.keys);
     for (uint32_t i = 0; i < c->n_frontends; i++) {
         forget_tls(&c->frontends[i].tls);
         for (uint32_t k = 0; k < c->frontends[i].n_listens; k++)

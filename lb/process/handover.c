@@ -67,8 +67,10 @@ static int write_inherited(const struct tree *t)
 {
     struct buf text = {0};
     int fd = -ENOMEM;
-    if (inherited_write(t->config, t->shared->board, &text))
+    if (inherited_write(t->config, t->shared->board, t->shared->tickets, &text))
         fd = channel_text((struct str){buf_head(&text), buf_len(&text)});
+    if (text.base != NULL)
+        explicit_bzero(buf_head(&text), buf_len(&text)); // keys
     buf_release(&text);
     return fd;
 }

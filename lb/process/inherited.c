@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "conf/address.h"
@@ -19,6 +20,7 @@
 #include "io/channel.h"
 
 #define FIRST_LINE "evlb 1"
+#define TICKET "ticket"
 #define WEIGHT_WORDS 257u // 1 + 256, see board.h
 
 // Words of a server that travel as they are.
@@ -117,10 +119,25 @@ static bool put_server(const struct server *s, const struct board *board, struct
            put(out, "\n");
 }
 
-bool inherited_write(const struct config *config, const struct board *board, struct buf *out)
+static bool put_tickets(const struct tls_tickets *t, struct buf *out)
+{
+    char text[BASE64_LEN(sizeof(t->keys[0]))];
+    bool fine = true;
+    for (int i = 0; t != NULL && i < TICKET_KEYS; i++) {
+        size_t n = base64_encode(&t->keys[i], sizeof(t->keys[i]), text);
+        fine = fine && buf_append(out, TICKET, sizeof(TICKET) - 1) && buf_append(out, " ", 1) &&
+               buf_append(out, text, n) && buf_append(out, "\n", 1);
+    }
+    explicit_bzero(text, sizeof(text));
+    return fine;
+}
+
+bool inherited_write(const struct config *config, const struct board *board,
+                     const struct tls_tickets *tickets, struct buf *out)
 {
     struct arena *a = arena_new();
-    bool fine = put(out, FIRST_LINE "\n") && put_overlay(config->overlay, out);
+    bool fine =
+        put(out, FIRST_LINE "\n") && put_tickets(tickets, out) && put_overlay(config->overlay, out);
     for (uint32_t i = 0; i < config->n_backends && fine; i++) {
         const struct backend *b = &config->backends[i];
         fine = put(out, "backend %.*s switched=%u\n", STR_FMT(b->name),
@@ -178,6 +195,20 @@ struct str inherited_overlay(struct str text, struct arena *a)
         out[n++] = '\n';
     }
     return (struct str){out, n};
+}
+
+bool inherited_tickets(struct str text, struct ticket_key keys[TICKET_KEYS])
+{
+    int n = 0;
+    while (text.p != NULL && n < TICKET_KEYS) {
+        struct str line = str_cut(&text, '\n');
+        size_t bytes;
+        if (takes(&line, STR(TICKET)) &&
+            base64_decode(line, (uint8_t *)&keys[n], sizeof(keys[n]), &bytes) &&
+            bytes == sizeof(keys[n]))
+            n++;
+    }
+    return n == TICKET_KEYS;
 }
 
 static void set_address(struct board *board, uint32_t slot, struct str text)

@@ -23,6 +23,7 @@
 #include "process/certs_json.h"
 #include "process/notify.h"
 #include "process/requests.h"
+#include "process/tickets.h"
 
 #define TAKE_MS 5000u
 #define REQUESTS_MAX 32 // that wait for one reload
@@ -274,6 +275,7 @@ static void put_in_force(struct reload *r, struct loading *l)
     requests_log_level(t, old->log_level != t->config->log_level ? t->config->log_level
                                                                  : log_get_level());
     note_in_table(t);
+    tickets_changed(t, old);
     certificates_forget(old);
     arena_free(old->arena);
 }

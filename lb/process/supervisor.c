@@ -31,7 +31,6 @@
 #include "base/panic.h"
 #include "io/loop.h"
 #include "io/tls.h"
-#include "io/tls_tickets.h"
 #include "process/access_file.h"
 #include "process/admin_socket.h"
 #include "process/certificates.h"
@@ -42,6 +41,7 @@
 #include "process/requests.h"
 #include "process/sanitizer.h"
 #include "process/service.h"
+#include "process/tickets.h"
 #include "process/title.h"
 #include "process/tree.h"
 #include "process/upgrade.h"
@@ -49,7 +49,6 @@
 #define DRAIN_GRACE_MS 2000u // beyond timeout.shutdown: workers end by themselves
 #define STOP_GRACE_MS 1000u  // between MSG_STOP and SIGKILL
 #define FLUSH_MS 2000u       // for the logger's last lines
-#define TICKET_MS 43200000u  // a ticket key is in use so long; the two before it are still taken
 #define NAMES_MS 5000u       // how long a start waits for name servers
 #define NEVER UINT64_MAX
 
@@ -68,7 +67,6 @@ struct supervisor {
     enum phase phase;
     bool deadline_drain;  // TERM or INT was seen: another one means now
     uint64_t deadline_ms; // of the phase; NEVER: none
-    uint64_t rotate_ms;   // when the next ticket key is due
     int status;
 };
 
@@ -274,7 +272,7 @@ static int timeout_ms(const struct supervisor *s, uint64_t now_ms)
     next = MIN_OF(next, MIN_OF(requests_next_ms(t->requests), handover_next_ms(t->handover)));
     if (s->phase == PHASE_RUNNING)
         next = MIN_OF(next, MIN_OF(reload_next_ms(t->reload), replace_next_ms(t)));
-    next = MIN_OF(next, MIN_OF(service_next_ms(), MAX_OF(s->rotate_ms, now_ms)));
+    next = MIN_OF(next, MIN_OF(service_next_ms(), tickets_next_ms(t)));
     if (next == NEVER)
         return -1;
     return next > now_ms ? (int)MIN_OF(next - now_ms, 60000) : 0;
@@ -301,21 +299,10 @@ static void wait_and_hear(struct supervisor *s, struct pollfd *p)
         begin_draining(s, MAX_OF(t->config->shutdown_ms, 1), clock_monotonic_ms());
 }
 
-static void rotate_tickets(struct supervisor *s, uint64_t now_ms)
-{
-    if (s->rotate_ms == 0)
-        s->rotate_ms = now_ms + TICKET_MS;
-    if (now_ms < s->rotate_ms || s->tree.shared->tickets == NULL)
-        return;
-    if (!tls_tickets_rotate(s->tree.shared->tickets))
-        log_warning("no random bytes for a new ticket key: the old one stays");
-    s->rotate_ms = now_ms + TICKET_MS;
-}
-
 static void turn(struct supervisor *s, uint64_t now_ms)
 {
     struct tree *t = &s->tree;
-    rotate_tickets(s, now_ms);
+    tickets_turn(t, now_ms);
     if (now_ms >= s->deadline_ms)
         on_deadline(s, now_ms);
     requests_turn(t->requests, now_ms);
@@ -418,6 +405,7 @@ static bool make_shared(struct tree *t, struct str inherited)
     bool fits = slots_assign(t->slots, t->config, t->generation, &why);
     lb_assert(fits); // the board was made for it
     inherited_apply(inherited, t->config, t->shared->board);
+    tickets_begin(t, inherited);
     channel_text_done(inherited); // no child is to have it
     return true;
 }

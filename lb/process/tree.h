@@ -64,7 +64,8 @@ struct tree {
     struct reload *reload;
     struct requests *requests;
     struct handover *handover;
-    bool handed_over; // a new binary has our sockets
+    uint64_t ticket_ms; // when the ticket key in use was made
+    bool handed_over;   // a new binary has our sockets
     pid_t supervisor;
     int null_fd;     // /dev/null
     int log_pipe[2]; // descriptor 2 of the children -> logger

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: MIT
 """Certificates of a running evlb: listed, replaced, watched, with OCSP answers; ticket keys."""
+import base64
 import datetime
 import json
 import os
+import pathlib
 import re
+import signal
+import ssl
 import threading
 import time
 
 import pytest
 
-from harness import tls
+from harness import tls, tools
 
 WEB = """
     workers: 2
@@ -293,3 +297,155 @@ def test_an_ocsp_answer_that_expires_is_not_given_any_more(evlb, sim, ca, tmp_pa
     assert "OCSP Response Status: successful" in stapled(lb, ca)
     time.sleep(max(0.0, end.timestamp() - time.time()) + 0.1)
     assert "no response sent" in stapled(lb, ca)
+
+
+# ---- resumption ----
+
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+class Client:
+    """Resumes its session again and again, as browsers do: always with the latest ticket."""
+
+    def __init__(self, ca, version):
+        self.context = tls.context(ca, maximum_version=version)
+        self.session = None
+        self.made = self.resumed = 0
+
+    def go(self, lb, n=1, keep=False):
+        """n connections; how many of them were resumed. `keep`: with the ticket that it has."""
+        before = self.resumed
+        for _ in range(n):
+            with tls.connect(lb.port, "a.test", self.context, self.session) as s:
+                tls.get(s)
+                self.resumed += s.session_reused
+                self.made += 1
+                if not keep:
+                    self.session = s.session
+        return self.resumed - before
+
+
+@pytest.fixture(params=VERSIONS, ids=["1.2", "1.3"])
+def client(ca, request):
+    return Client(ca, request.param)
+
+
+def test_resumption_over_workers_and_reloads(evlb, sim, ca, site, ctl, client):
+    lb = evlb(WEB, sim("a"), tls=site)
+    assert client.go(lb) == 0
+    for _ in range(13):
+        client.go(lb, 40)
+        ca.make(site, "a.test")
+        lb.reload() if client.made % 80 else ctl(lb, "certs", "reload")
+    assert client.resumed > 0.99 * (client.made - 1) and client.resumed > 500
+    served = [w["counters"] for w in lb.ask("/v1/workers")["workers"]]
+    assert len(served) == 2
+    counters = lb.status()["frontends"][0]["counters"]
+    assert counters["tls_resumed"] == client.resumed
+
+
+def test_resumption_after_an_upgrade(evlb, sim, site, ctl, client):
+    lb = evlb(WEB, sim("a"), tls=site)
+    old = lb.pid
+    lb.skip_check("descriptors")  # of the old process, which is gone
+    assert client.go(lb) == 0
+    assert ctl(lb, "upgrade").status == 0
+    lb.process.wait(20)
+    new = lb.status()["pid"]
+    try:
+        assert new != old
+        assert client.go(lb, 20) == 20
+    finally:
+        os.kill(new, signal.SIGTERM)
+        tools.wait_for("the new process ends", lambda: not pathlib.Path(f"/proc/{new}").exists(), 20)
+
+
+def test_a_new_start_resumes_nothing(evlb, sim, site, client):
+    lb = evlb(WEB, sim("a"), tls=site)
+    assert client.go(lb, 2) == 1
+    lb.stop()
+    lb.start()
+    assert client.go(lb, 2) == 1
+
+
+def test_ticket_keys_are_renewed(evlb, sim, site, client):
+    """A ticket is taken while its key is the one in use or one of the two before it."""
+    lb = evlb("tickets: {rotate: 3s}\n" + WEB.replace("\n    ", "\n"), sim("a"), tls=site)
+    client.go(lb)
+    begin = time.monotonic()
+    time.sleep(3.2)
+    assert client.go(lb, keep=True) == 1  # one or two rotations old
+    time.sleep(max(0.0, begin + 9.5 - time.monotonic()))
+    assert client.go(lb, keep=True) == 0  # three at least
+    assert client.go(lb, 2) == 1
+
+
+# ---- keys in a file ----
+
+def key_line():
+    return base64.b64encode(os.urandom(80)).decode() + "\n"
+
+
+SHARED = "tickets: {keys: $keys}\n" + WEB.replace("\n    ", "\n")
+
+
+def test_balancers_share_ticket_keys(evlb, sim, site, tmp_path, client):
+    keys = tmp_path / "tickets.keys"
+    put(keys, key_line() + key_line() + key_line())
+    s = sim("a")
+    one, two = (evlb(SHARED, s, tls=site, keys=keys) for _ in range(2))
+    assert client.go(one) == 0
+    for lb in (two, one, two):
+        assert client.go(lb, 5) == 5
+    two.stop()
+    two.start()
+    assert client.go(two) == 1
+
+
+def test_a_key_that_is_added_is_taken_before_it_is_used(evlb, sim, ca, site, tmp_path, ctl):
+    keys = tmp_path / "tickets.keys"
+    lines = [key_line() for _ in range(6)]
+    put(keys, "".join(lines[:3]))
+    s = sim("a")
+    one, two = (evlb(SHARED, s, tls=site, keys=keys) for _ in range(2))
+    clients = [Client(ca, version) for version in VERSIONS for _ in range(2)]
+    for n in range(3, 6):  # one goes first, its tickets are good at the other one
+        put(keys, "".join(lines[:n + 1]))
+        r = ctl(one, "certs", "reload")
+        assert (r.status, r.out) == (0, f"~ {keys}: other ticket keys\n")
+        for c in clients[:2]:
+            c.go(one)
+            assert c.go(two) == 1
+        assert ctl(two, "certs", "reload").status == 0
+    old = clients[3]
+    old.go(one)  # by lines[4]
+    put(keys, "".join(lines) + key_line())
+    assert ctl(one, "certs", "reload").status == 0
+    assert old.go(one, keep=True) == 1
+    put(keys, keys.read_text() + key_line())
+    assert ctl(one, "certs", "reload").status == 0
+    assert old.go(one, keep=True) == 0
+
+
+def test_a_bad_key_file(evlb, sim, ca, site, tmp_path, ctl, run_evlb):
+    keys = tmp_path / "tickets.keys"
+    put(keys, key_line())
+    lb = evlb(SHARED, sim("a"), tls=site, keys=keys)
+    c = Client(ca, ssl.TLSVersion.TLSv1_3)
+    assert c.go(lb, 2) == 1
+    put(keys, key_line() + "AAAA\n")
+    ca.make(site, "a.test")
+    r = ctl(lb, "certs", "reload")
+    assert r.status == 1 and "site.pem: replaced" in r.out
+    assert f"! {keys}: stays as it was: line 2 is a key of 3 bytes; 80 are needed" in r.out
+    assert c.go(lb, 2) == 2
+    r = run_evlb("check", "-c", lb.config_file)
+    assert r.status == 1 and "line 2 is a key of 3 bytes" in r.out and "yaml:1:" in r.out, r.out
+    keys.unlink()
+    r = run_evlb("check", "-c", lb.config_file)
+    assert r.status == 1 and "No such file" in r.out
+    assert ctl(lb, "certs", "reload").status == 1
+    lb.reload(WEB)  # keys of its own from now on; those of the file are taken for a while
+    assert c.go(lb, 2) == 2
+    r = run_evlb("explain", "-c", lb.config_file)
+    assert re.search("^tickets:\n  rotate: 12h  ", r.out, re.M)

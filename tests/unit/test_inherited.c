@@ -75,6 +75,8 @@ static struct board_cursor *cursor_of(const struct life *l, const char *name)
 #define AB "      a: 10.0.0.1:80\n      b: {address: 10.0.0.2:80, weight: 3}\n"
 #define NAMED "      n: {address: \"app.internal:80\"}\n"
 
+static struct tls_tickets old_tickets;
+
 // a in maintenance, b with another weight and down, n resolved, c added.
 static struct buf left_by_old(void)
 {
@@ -82,6 +84,7 @@ static struct buf left_by_old(void)
     struct board_server *a = words_of(&old, "a"), *b = words_of(&old, "b");
     struct addr found;
     struct buf text = {0};
+    assert_true(tls_tickets_init(&old_tickets));
     atomic_store(&a->state, SERVER_MAINT);
     atomic_store(&a->admin, ADMIN_MAINT);
     atomic_store(&a->admin_until_ms, 123456789012);
@@ -94,9 +97,21 @@ static struct buf left_by_old(void)
     board_addr_write(old.board, (uint32_t)(words_of(&old, "n") - old.board->server), &found);
     atomic_store(&words_of(&old, "c")->standby, 1);
     atomic_store(&cursor_of(&old, "app")->switched, 1);
-    assert_true(inherited_write(old.config, old.board, &text));
+    assert_true(inherited_write(old.config, old.board, &old_tickets, &text));
     end(&old);
     return text;
+}
+
+static void ticket_keys_go_over(void **state)
+{
+    (void)state;
+    struct buf text = left_by_old();
+    struct ticket_key keys[TICKET_KEYS];
+    assert_true(inherited_tickets((struct str){buf_head(&text), buf_len(&text)}, keys));
+    assert_memory_equal(keys, old_tickets.keys, sizeof(keys));
+    assert_false(inherited_tickets(STR("evlb 1\nticket AAAA\nticket x\n"), keys));
+    assert_false(inherited_tickets(STR_NONE, keys));
+    buf_release(&text);
 }
 
 static void states_and_servers_go_over(void **state)
@@ -195,6 +210,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(states_and_servers_go_over),
+        cmocka_unit_test(ticket_keys_go_over),
         cmocka_unit_test(what_the_file_has_changed_is_the_files),
         cmocka_unit_test(nonsense_changes_nothing),
         cmocka_unit_test(only_our_version_is_read),

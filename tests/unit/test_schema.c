@@ -39,6 +39,7 @@ static const struct place {
     {&object_health, "listen: 80\nservers: [10.0.0.1:80]\nhealth: {%s}\n"},
     {&object_passive, "listen: 80\nservers: [10.0.0.1:80]\npassive: {%s}\n"},
     {&object_dns, "listen: 80\nservers: [10.0.0.1:80]\ndns: {%s}\n"},
+    {&object_tickets, "listen: 80\nservers: [10.0.0.1:80]\ntickets: {%s}\n"},
     {&object_admin, "listen: 80\nservers: [10.0.0.1:80]\nadmin: {%s}\n"},
 };
 
@@ -144,9 +145,9 @@ static void test_words(void **state)
 static bool is_about_others(const char *ids)
 {
     static const char *const about_others[] = {
-        "config.missing ", "config.ref ",           "config.hash ",    "config.accept-proxy ",
-        "config.route ",   "config.include ",       "config.health ",  "config.duplicate ",
-        "config.mode ",    "config.interpolation ", "tls.certificate "};
+        "config.missing ", "config.ref ",           "config.hash ",     "config.accept-proxy ",
+        "config.route ",   "config.include ",       "config.health ",   "config.duplicate ",
+        "config.mode ",    "config.interpolation ", "tls.certificate ", "tls.tickets "};
     while (ids[0] != '\0') {
         size_t i = 0;
         while (i < ARRAY_LEN(about_others) &&
