@@ -95,6 +95,7 @@ def context(authority=None, **options):
         c.check_hostname, c.verify_mode = False, ssl.CERT_NONE
     for name, value in options.items():
         setattr(c, name, value)
+    c.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # an end without close_notify is an error
     return c
 
 
@@ -124,3 +125,84 @@ def get(s, path="/", host="x", headers=""):
 def names(s):
     """The DNS names of the certificate that the server has shown (a verifying context)."""
     return {value for kind, value in s.getpeercert()["subjectAltName"] if kind == "DNS"}
+
+
+class Wire:
+    """A TLS connection whose bytes on the wire are in the test's hands; the handshake is done."""
+
+    def __init__(self, port, ctx=None, name="a.test", timeout=10):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.received = bytearray()  # all records that came
+        self.tls = (ctx or context()).wrap_bio(self._in, self._out, server_hostname=name)
+        self._turn(self.tls.do_handshake)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def _turn(self, action):
+        while True:
+            try:
+                return action()
+            except ssl.SSLWantReadError:
+                self.send_raw(self._out.read())
+                data = self.socket.recv(65536)
+                self.received += data
+                if data:
+                    self._in.write(data)
+                else:
+                    self._in.write_eof()
+            finally:
+                self.send_raw(self._out.read())
+
+    def seal(self, data):
+        """The records that carry `data`; they must be sent before any others."""
+        self.tls.write(data)
+        return self._out.read()
+
+    def goodbye(self):
+        """close_notify, as a record."""
+        try:
+            self.tls.unwrap()
+        except ssl.SSLWantReadError:
+            pass
+        return self._out.read()
+
+    def send_raw(self, data):
+        if data:
+            self.socket.sendall(data)
+
+    def send(self, data):
+        self.send_raw(self.seal(data))
+
+    def read(self, size=65536):
+        """b"" at close_notify; ssl.SSLEOFError at an end without it."""
+        try:
+            return self._turn(lambda: self.tls.read(size))
+        except ssl.SSLZeroReturnError:
+            return b""
+
+    def read_exactly(self, size):
+        data = b""
+        while len(data) < size:
+            more = self.read(size - len(data))
+            assert more, f"the end came after {data[:200]!r}"
+            data += more
+        return data
+
+    def read_to_end(self):
+        """-> (all data, how it ended: "close_notify" and then FIN, or "cut")"""
+        data = b""
+        try:
+            while more := self.read():
+                data += more
+            return data, "close_notify" if self.socket.recv(1) == b"" else "more"
+        except (ssl.SSLError, ConnectionError):
+            return data, "cut"
+
+    def fin(self):
+        self.socket.shutdown(socket.SHUT_WR)
