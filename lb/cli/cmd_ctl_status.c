@@ -117,12 +117,31 @@ static void print_servers(struct arena *a, const struct json_value *status)
     table_print(&t, stdout, TABLE_WIDTH);
 }
 
-static void add_why(struct table *t, const char *object, const char *why)
+#define NOTE_WIDTH 39 // longer names are cut; reasons are wrapped
+
+// What is left for reasons beside the names.
+static size_t why_width(const struct json_value *status)
 {
-    if (why == NULL)
-        return;
-    table_cell(t, "%s", object);
-    table_cell(t, "%s", why);
+    size_t longest = 0;
+    JSON_EACH(b, json_get(status, "backends"))
+    {
+        size_t backend = json_get_text(b, "name").len;
+        longest = MAX_OF(longest, backend);
+        JSON_EACH(s, json_get(b, "servers"))
+        {
+            longest = MAX_OF(longest, backend + 1 + json_get_text(s, "name").len);
+        }
+    }
+    return TABLE_WIDTH - 2 - MIN_OF(longest, NOTE_WIDTH);
+}
+
+static void add_why(struct table *t, const char *object, const char *why, size_t width)
+{
+    for (struct str rest = str_of(why); rest.p != NULL; object = "") {
+        struct str line = str_wrap(&rest, width);
+        table_cell(t, "%s", object);
+        table_cell(t, "%.*s", STR_FMT(line));
+    }
 }
 
 // What is not as it should be, and why: nothing when all is well.
@@ -130,17 +149,19 @@ static void print_reasons(struct arena *a, const struct json_value *status)
 {
     static const char *const heads[] = {"NOTE", "WHY"};
     struct table t = {.arena = a, .heads = heads, .columns = ARRAY_LEN(heads)};
+    size_t width = why_width(status);
     JSON_EACH(b, json_get(status, "backends"))
     {
         struct str backend = json_get_text(b, "name"), reason = json_get_text(b, "reason");
         if (!ctl_first_choice_works(b))
             add_why(&t, arena_strdup(a, backend),
-                    arena_printf(a, "working: %s: %.*s", ctl_working_since(a, b), STR_FMT(reason)));
+                    arena_printf(a, "working: %s: %.*s", ctl_working_since(a, b), STR_FMT(reason)),
+                    width);
         JSON_EACH(s, json_get(b, "servers"))
         {
             struct str name = json_get_text(s, "name");
             add_why(&t, arena_printf(a, "%.*s/%.*s", STR_FMT(backend), STR_FMT(name)),
-                    ctl_server_why(a, s));
+                    ctl_server_why(a, s), width);
         }
     }
     if (t.count == 0)

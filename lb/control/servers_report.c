@@ -64,20 +64,15 @@ static void describe_working(struct backend_entry *b, char out[SENTENCE])
     b->told = active;
 }
 
-// A server came back, and who took over its work keeps it until somebody says otherwise.
-static void describe_kept(const struct servers *s, const struct backend_entry *b,
+// A server that came back while another one keeps its work, until somebody says otherwise.
+static void describe_kept(const struct backend_track *b, const struct server_track *t,
                           char out[SENTENCE])
 {
-    const struct backend *backend = b->track.backend;
-    bool kept = b->track.reason == FAILOVER_KEPT && backend->failback == FAILBACK_MANUAL;
-    bool back = false;
-    for (uint32_t i = 0; i < backend->n_servers; i++) {
-        const struct server_entry *e = s->server[backend->servers[i].index];
-        back = back || (e->turned && server_state_usable(e->track.state));
-    }
-    if (kept && back)
-        snprintf(out, SENTENCE, "it stands by until 'evlb ctl backend switch %s SERVER'",
-                 backend->name.p);
+    bool kept = b->reason == FAILOVER_KEPT && b->backend->failback == FAILBACK_MANUAL;
+    out[0] = '\0';
+    if (kept && server_state_usable(t->state))
+        snprintf(out, SENTENCE, "it stands by until 'evlb ctl backend switch %s %s'",
+                 b->backend->name.p, t->server->name.p);
 }
 
 // One line for the log unless there were too many lately.
@@ -121,8 +116,6 @@ void servers_report(struct servers *s, struct backend_entry *b, const char *why)
     bool switched = working[0] != '\0';
     if (switched)
         b->track.switched_wall_ms = clock_wall_ms();
-    else
-        describe_kept(s, b, working);
     for (uint32_t i = 0; i < backend->n_servers; i++)
         turned += s->server[backend->servers[i].index]->turned;
     for (uint32_t i = 0, left = turned; i < backend->n_servers && left > 0; i++) {
@@ -130,7 +123,10 @@ void servers_report(struct servers *s, struct backend_entry *b, const char *why)
         if (!e->turned)
             continue;
         e->turned = false;
-        report_server(s, &e->track, --left == 0 ? working : "");
+        left--;
+        if (!switched)
+            describe_kept(&b->track, &e->track, working);
+        report_server(s, &e->track, switched && left > 0 ? "" : working);
     }
     if (!switched)
         return;

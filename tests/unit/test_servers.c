@@ -442,6 +442,8 @@ static void test_manual_failback(void **state_)
     struct fixture *f = open_fixture(PASSIVE("failback: manual\n"));
     refuse(f, 0, 1);
     pass(f, 0, 2);
+    assert_non_null(
+        strstr(f->logged, "; it stands by until 'evlb ctl backend switch default a'\n"));
     advance(f, 100000);
     assert_string_equal(working(f), "b");
     (void)told(f);
