@@ -17,6 +17,7 @@ static const char *const advice[END_COUNT] = {
     [END_BAD_REQUEST_BODY] = "Look at the client: its chunks or its Content-Length are wrong.",
     [END_BAD_PROXY_HEADER] = "The listener has accept-proxy: every client must send a PROXY header and be in trusted-proxies.",
     [END_TLS_FAILED] = "The client does not trust the certificate, asks for a name of none (strict-sni), or shares no version or cipher with this frontend; the line's detail says which.",
+    [END_CLIENT_CERT] = "client-ca says whose certificates are accepted here; the line's detail says what was wrong with this one.",
     [END_TLS_TIMEOUT] = "A client that connects and says nothing, or stops half way: a port check, a bad network, an attack. timeout.tls-handshake bounds it.",
     [END_CLIENT_CLOSED_IDLE] = "Nothing: browsers open connections ahead of need, and port checks do the same.",
     [END_CLIENT_CLOSED_REQUEST] = "Nothing if rare; many of them: a network fault or a scanner.",

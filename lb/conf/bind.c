@@ -47,6 +47,7 @@ static bind_fn *const binders[VALUE_TYPES] = {
     [VALUE_FIELDS] = bind_field_map,
     [VALUE_CERTS] = bind_certs,
     [VALUE_TICKET_KEYS] = bind_ticket_keys,
+    [VALUE_PEM_FILE] = bind_pem_file,
     // include is read by include.c; `expect` of a check by bind_health.c; listen, servers, routes
     // and the sections as a whole by bind_front.c and bind_back.c
 };
@@ -359,6 +360,8 @@ static void bind_nested(struct binder *b, const struct row *row, const struct ch
     void *slot = scratch ? arena_alloc(b->arena, o->size) : (char *)target + row->offset;
     if (o == &object_health)
         bind_health(b, &inner, slot);
+    else if (o == &object_tls)
+        bind_tls(b, &inner, slot);
     else
         bind_object(b, o, &inner, slot);
 }

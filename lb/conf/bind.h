@@ -85,12 +85,14 @@ bind_fn bind_path, bind_account, bind_nets, bind_access_log, bind_headers;
 bind_fn bind_listen_address, bind_hosts, bind_paths, bind_alpn, bind_redirect;
 bind_fn bind_backend_name, bind_server_address, bind_hash_on, bind_retry_on;
 bind_fn bind_ip, bind_dns_servers, bind_method, bind_target, bind_line, bind_one_field,
-    bind_field_map, bind_certs, bind_ticket_keys;
+    bind_field_map, bind_certs, bind_ticket_keys, bind_pem_file;
 
 // The slot of a row in its target.
 #define SLOT_OF(type, row, target) ((type *)(void *)((char *)(target) + (row)->offset))
 #define COUNT_OF(row, target) ((uint32_t *)(void *)((char *)(target) + (row)->count_offset))
 
+// A `tls` section of clients.
+void bind_tls(struct binder *b, const struct chain *c, struct tls *tls);
 void bind_backends(struct binder *b);
 void bind_frontends(struct binder *b);
 struct chain bind_chain(const struct binder *b, struct node *own, struct span at);

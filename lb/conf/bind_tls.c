@@ -190,3 +190,38 @@ void bind_ticket_keys(struct binder *b, const struct row *row, struct node *n, v
     struct finding *x = bind_bad(b, row, n, "tls.tickets", "'%s': %s", path, strerror(-r));
     FIX(b, x, "name a file that evlb may read");
 }
+
+void bind_pem_file(struct binder *b, const struct row *row, struct node *n, void *target)
+{
+    struct pem_file *pem = SLOT_OF(struct pem_file, row, target);
+    struct str s;
+    if (!bind_text(b, row, n, &s))
+        return;
+    const char *path = include_beside(b->arena, n->at.file, s);
+    int r = memchr(s.p, '\0', s.len) != NULL
+                ? -ENOENT
+                : b->source->read_file(b->source->ctx, path, b->arena, &pem->bytes);
+    if (r == 0) {
+        pem->file = path;
+        pem->mark = node_mark(n);
+        return;
+    }
+    struct finding *x = bind_bad(b, row, n, "tls.certificate", "'%s': %s", path, strerror(-r));
+    FIX(b, x, "name a PEM file that evlb may read");
+}
+
+// What says how clients are to be believed says nothing without whom.
+void bind_tls(struct binder *b, const struct chain *c, struct tls *tls)
+{
+    static const char *const keys[] = {"client-verify", "client-crl"};
+    bind_object(b, &object_tls, c, tls);
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        struct node *n = c->own->kind == NODE_MAP ? node_get(c->own, keys[i]) : NULL;
+        if (n == NULL || n->poisoned || node_get(c->own, "client-ca") != NULL)
+            continue;
+        struct finding *x =
+            bind_bad(b, schema_row(&object_tls, str_of(keys[i])), n, "config.missing",
+                     "'%s' without 'client-ca': nobody is asked", keys[i]);
+        FIX(b, x, "add client-ca: FILE, with who signs the certificates of your clients");
+    }
+}

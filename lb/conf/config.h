@@ -29,7 +29,7 @@ enum on_server_down { SERVER_DOWN_KEEP, SERVER_DOWN_CLOSE };
 enum resolve { RESOLVE_FIRST, RESOLVE_ALL };
 enum tls_min { TLS_MIN_1_2, TLS_MIN_1_3 };
 enum tls_profile { TLS_INTERMEDIATE, TLS_MODERN };
-enum client_verify { CLIENT_VERIFY_OFF, CLIENT_VERIFY_OPTIONAL, CLIENT_VERIFY_REQUIRED };
+enum client_verify { CLIENT_VERIFY_REQUIRED, CLIENT_VERIFY_OPTIONAL };
 enum route_tls { ROUTE_TERMINATE, ROUTE_PASSTHROUGH };
 
 // What else than a failed connection is tried again, beside what is always safe: bits.
@@ -229,9 +229,9 @@ struct tls {
     bool strict_sni;            // clients that name no host of a certificate are refused
     struct str ciphers, groups; // of OpenSSL; empty: those of the profile
     bool watch;                 // certificates are read anew when their files change
-    enum client_verify client_verify;
-    struct pem_file client_ca;  // who may have signed clients' certificates
+    struct pem_file client_ca;  // who may have signed clients' certificates; none: not asked for
     struct pem_file client_crl; // those that were taken back
+    enum client_verify client_verify; // where client_ca is given
     struct conf_mark mark;
 };
 

@@ -116,6 +116,9 @@ const char *emit_value(struct arena *a, const struct row *row, const void *targe
         return dns_servers_text(a, target);
     case VALUE_CERTS:
         return certs_text(a, target);
+    case VALUE_PEM_FILE:
+        s = str_of(READ(struct pem_file, row, target).file);
+        return s.len > 0 ? emit_scalar(a, s) : NULL;
     case VALUE_FIELD:
         return field_text(a, &READ(struct field_pair, row, target));
     case VALUE_FIELDS:

@@ -156,6 +156,13 @@ static bool same_ticket_keys(const struct tickets *a, const struct tickets *b)
     return str_eq(a->keys_file, b->keys_file) && str_eq(a->keys, b->keys);
 }
 
+static bool same_file(const struct pem_file *a, const struct pem_file *b)
+{
+    bool same_name =
+        a->file == b->file || (a->file != NULL && b->file != NULL && strcmp(a->file, b->file) == 0);
+    return same_name && str_eq(a->bytes, b->bytes);
+}
+
 static bool same_value(const struct row *row, const void *a, const void *b)
 {
     switch (row->type) {
@@ -190,6 +197,8 @@ static bool same_value(const struct row *row, const void *a, const void *b)
         return same_certs(a, b);
     case VALUE_TICKET_KEYS:
         return same_ticket_keys(a, b);
+    case VALUE_PEM_FILE:
+        return same_file(&READ(struct pem_file, row, a), &READ(struct pem_file, row, b));
     case VALUE_EXPECT:
         return same_expectation(a, b);
     case VALUE_HEADERS:
@@ -227,8 +236,8 @@ static const char *value_text(struct arena *a, const struct row *row, const void
 {
     if ((row->flags & ROW_SECRET) != 0)
         return NULL;
-    if (row->type == VALUE_CERTS ||
-        row->type == VALUE_TICKET_KEYS) // the same files may have changed
+    if (row->type == VALUE_CERTS || row->type == VALUE_TICKET_KEYS ||
+        row->type == VALUE_PEM_FILE) // the same files may have changed
         return NULL;
     if (row->type == VALUE_SERVER_ADDRESS)
         return server_address_text(a, target);

@@ -72,6 +72,7 @@ const struct value_kind value_kinds[VALUE_TYPES] = {
     [VALUE_TICKET_KEYS] = {"path", "the path of a file", "{\"type\": \"string\", \"minLength\": 1}"},
     [VALUE_CERTS] = {"certificates", "a file, a directory, or a list of these",
         "{\"anyOf\": [{\"type\": \"string\", \"minLength\": 1}, {\"type\": \"array\", \"minItems\": 1, \"items\": {\"type\": \"string\", \"minLength\": 1}}]}"},
+    [VALUE_PEM_FILE] = {"file", "a PEM file", "{\"type\": \"string\", \"minLength\": 1}"},
     [VALUE_INCLUDE] = {"files", "a path or pattern relative to this file, or a list of these",
         "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"items\": {\"type\": \"string\"}}]}"},
     [VALUE_FRONTENDS] = {"frontends", "a map of names to frontends",
@@ -260,6 +261,18 @@ static const struct row tls_rows[] = {
      .doc = "A list of OpenSSL's names in place of the profile's. Those of TLS 1.3 begin with TLS_."},
     {"groups", .type = VALUE_LINE, SLOT(struct tls, groups, struct str), SINCE,
      .example = "X25519:P-256", .doc = "The groups of key exchange, in place of the profile's."},
+    {"client-ca", .type = VALUE_PEM_FILE, SLOT(struct tls, client_ca, struct pem_file), SINCE,
+     .example = "/etc/evlb/clients-ca.pem",
+     .doc = "Clients show a certificate, signed by one of the authorities in this PEM file (or by "
+            "one that these have signed)."},
+    {"client-verify", ENUM(struct tls, client_verify, client_verify, client_verify_words),
+     .fallback = "required", SINCE, .example = "optional",
+     .doc = "required: who shows no certificate is refused. optional: gets in without; one that is "
+            "not valid is refused all the same. Belongs to client-ca."},
+    {"client-crl", .type = VALUE_PEM_FILE, SLOT(struct tls, client_crl, struct pem_file), SINCE,
+     .example = "/etc/evlb/clients.crl",
+     .doc = "Revocation lists in PEM format. The one of who signed the client's certificate must be "
+            "there and in force, or the client is refused. Belongs to client-ca."},
 };
 
 static const struct row hsts_rows[] = {

@@ -45,6 +45,7 @@ enum value_type {
     VALUE_EXPECT,      // statuses, a text or a role: bind_health.c
     VALUE_CERTS,       // list of files and directories
     VALUE_TICKET_KEYS, // a file
+    VALUE_PEM_FILE,    // a file that is no secret
     VALUE_INCLUDE,
     VALUE_FRONTENDS,
     VALUE_BACKENDS,

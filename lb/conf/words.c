@@ -17,6 +17,7 @@ const char *const health_type_words[] = {
     "off", "tcp", "http", "send-expect", "mysql", "postgres", "redis", "smtp", NULL};
 const char *const tls_min_words[] = {"1.2", "1.3", NULL};
 const char *const route_tls_words[] = {"terminate", "passthrough", NULL};
+const char *const client_verify_words[] = {"required", "optional", NULL};
 const char *const tls_profile_words[] = {"intermediate", "modern", NULL};
 const char *const role_words[] = {"any", "writable", "replica", NULL};
 const char *const hash_on_words[] = {"client", "path", "uri", "header", "cookie", NULL};

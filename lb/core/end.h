@@ -22,6 +22,7 @@
     X(BAD_PROXY_HEADER,      "bad-proxy-header",      "PR", 0,   "no valid PROXY header from a trusted peer") \
     X(TLS_FAILED,            "tls-failed",            "PR", 0,   "the TLS handshake with the client failed") \
     X(TLS_TIMEOUT,           "tls-timeout",           "cR", 0,   "the TLS handshake took longer than timeout.tls-handshake") \
+    X(CLIENT_CERT,           "client-certificate",    "PR", 0,   "the client has shown no certificate, or none that is accepted") \
     X(CLIENT_CLOSED_IDLE,    "client-closed-idle",    "CR", 0,   "the client left without a request") \
     X(CLIENT_CLOSED_REQUEST, "client-closed-request", "CR", 0,   "the client left in the middle of its request head") \
     X(CLIENT_CLOSED_CONNECT, "client-closed-connect", "CC", 0,   "the client left before a server was connected") \

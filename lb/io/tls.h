@@ -18,17 +18,26 @@
 struct tls_tickets;
 struct tls_server;
 
+// Clients that have to show who they are.
+struct tls_client_auth {
+    const char *ca_file, *crl_file; // for messages; NULL: none
+    struct str ca;                  // PEM: who may have signed their certificates
+    struct str crl;                 // PEM: revocation lists
+    bool optional;                  // one without a certificate gets in, too
+};
+
 struct tls_settings {
     const struct pem_pair *certs; // at least one; the first is the default
     uint32_t n_certs;
-    bool modern;                       // TLS 1.3 alone
-    bool min_1_3;                      // the same by itself
-    bool strict_sni;                   // no name, or an unknown one, is refused
-    bool http;                         // ALPN is answered: http/1.1
-    const char *ciphers;               // OpenSSL's lists; empty: those of the profile
-    const char *groups;                //
-    struct str context;                // sessions are resumed where this is the same
-    const struct tls_tickets *tickets; // NULL: no resumption
+    bool modern;                           // TLS 1.3 alone
+    bool min_1_3;                          // the same by itself
+    bool strict_sni;                       // no name, or an unknown one, is refused
+    bool http;                             // ALPN is answered: http/1.1
+    const char *ciphers;                   // OpenSSL's lists; empty: those of the profile
+    const char *groups;                    //
+    const struct tls_client_auth *clients; // NULL: they are not asked
+    struct str context;                    // sessions are resumed where this is the same
+    const struct tls_tickets *tickets;     // NULL: no resumption
 };
 
 // Before the first fork, and before anything else here: reads OpenSSL's own files, which workers
@@ -42,6 +51,14 @@ bool tls_pem_doubts(const struct pem_pair *pem, int64_t now, char why[TLS_WHY_MA
 // Whether there is an OCSP answer beside it that is not given to clients, and why.
 bool tls_pem_staple_doubts(const struct pem_pair *pem, int64_t now,
                            char why[TLS_WHY_MAX]) MUST_CHECK;
+// Whether authorities can be used.
+bool tls_authorities_check(const char *file, struct str pem, char why[TLS_WHY_MAX]) MUST_CHECK;
+// Whether authorities and revocation lists can be used; if not, `why` names file and reason.
+bool tls_client_auth_check(const struct tls_client_auth *a, char why[TLS_WHY_MAX]) MUST_CHECK;
+// What is suspicious about those that can, at `now`: calls `each` with every such thing. `crl`: it
+// is about a revocation list.
+void tls_client_auth_doubts(const struct tls_client_auth *a, int64_t now,
+                            void (*each)(void *ctx, bool crl, const char *why), void *ctx);
 // NULL: `why` (TLS_WHY_MAX bytes) says what is wrong. Has one holder.
 struct tls_server *tls_server_new(const struct tls_settings *s, char *why) MUST_CHECK;
 struct tls_server *tls_server_hold(struct tls_server *t);
@@ -63,13 +80,26 @@ bool tls_attach(struct conn *c, struct tls_server *t, struct str first) MUST_CHE
 enum io tls_handshake(struct conn *c) MUST_CHECK;
 // Bytes that the client has sent so far, as they were on the wire.
 uint64_t tls_bytes_received(const struct conn *c);
-// After a failed handshake: why, in words that live as long as the process.
+// After a failed handshake: why, in words that live as long as the connection.
 const char *tls_failure(const struct conn *c);
+// Whether it failed because the client has shown no certificate, or none that is accepted.
+bool tls_client_refused(const struct conn *c);
+// Whether clients are asked for certificates here.
+bool tls_asks_client(const struct conn *c);
 
-// What was agreed, for the log. Texts are empty when there is nothing to say.
+// The certificate of a client, verified: printable ASCII that lives as long as the connection.
+struct tls_peer {
+    struct str subject, issuer; // RFC 2253: "CN=ops,O=Example"; long ones are cut and end in "..."
+    struct str serial;          // hexadecimal
+    struct str fingerprint;     // SHA-256 of the whole, hexadecimal
+    struct str not_after;       // RFC 3339
+};
+
+// What was agreed, for the log and for routes. Texts are empty when there is nothing to say.
 struct tls_facts {
     const char *version, *cipher;
     struct str sni, alpn;
+    const struct tls_peer *peer; // NULL: the client has shown no certificate
     bool resumed;
 };
 // version NULL: the connection is not TLS.

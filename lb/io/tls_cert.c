@@ -173,6 +173,42 @@ void tls_cert_free(struct tls_cert *c)
     *c = (struct tls_cert){0};
 }
 
+// ---- authorities ------------------------------------------------------------------------------
+
+X509_STORE *tls_authorities_load(const char *file, struct str pem, char why[TLS_WHY_MAX])
+{
+    X509_STORE *store = X509_STORE_new();
+    BIO *in = open_text(pem);
+    bool asked, fine = store != NULL && in != NULL;
+    uint32_t n = 0;
+    ERR_clear_error();
+    for (X509 *x; fine && (x = PEM_read_bio_X509_AUX(in, NULL, no_password, &asked)) != NULL; n++) {
+        fine = X509_STORE_add_cert(store, x) == 1;
+        X509_free(x);
+    }
+    BIO_free(in);
+    bool ended = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+    if (fine && ended && n > 0) {
+        ERR_clear_error();
+        return store;
+    }
+    X509_STORE_free(store);
+    if (!fine)
+        (void)fail(why, "out of memory");
+    else if (!ended)
+        (void)fail(why, "'%s' holds a certificate that cannot be read: %s", file, reason());
+    else
+        (void)fail(why, "'%s' holds no certificate in PEM format", file);
+    return NULL;
+}
+
+bool tls_authorities_check(const char *file, struct str pem, char why[TLS_WHY_MAX])
+{
+    X509_STORE *store = tls_authorities_load(file, pem, why);
+    X509_STORE_free(store);
+    return store != NULL;
+}
+
 // ---- names ------------------------------------------------------------------------------------
 
 static bool is_host_name(struct str s)

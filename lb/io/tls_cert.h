@@ -32,4 +32,8 @@ void tls_cert_free(struct tls_cert *c);
 // "*.".
 void tls_cert_names(const struct tls_cert *c, void (*each)(void *ctx, struct str name), void *ctx);
 
+// All certificates of a PEM text, to be believed. NULL: `why`, with the file's name.
+X509_STORE *tls_authorities_load(const char *file, struct str pem,
+                                 char why[TLS_WHY_MAX]) MUST_CHECK;
+
 #endif

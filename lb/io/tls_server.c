@@ -6,9 +6,12 @@
 //   identity = an ECDSA certificate, an RSA one, or both under one SSL_CTX: OpenSSL takes the one
 //              that the client can check
 //
-// Every connection begins with the context of the default identity; the SNI callback changes it.
+// Every connection begins with the context of the default identity; on_hello() changes it, before
+// OpenSSL looks at a session: so that one of another identity is not resumed (with TLS 1.3 the
+// callback for the name comes too late for that: nginx CVE-2025-23419).
 // Sessions are kept by clients alone, in tickets (tls_tickets.h).
-// Invariant: all contexts of a server differ in their certificates only.
+// Invariant: all contexts of a server differ in their certificates and in the context of their
+// sessions only.
 // OpenSSL first: its headers use names that base/base.h bans
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -17,9 +20,11 @@
 
 #include "io/tls_server.h"
 
+#include "base/digest.h"
 #include "base/map.h"
 #include "io/loop.h"
 #include "io/tls_cert.h"
+#include "io/tls_client_auth.h"
 #include "io/tls_tickets.h"
 
 #define CIPHERS                                                                                    \
@@ -46,6 +51,8 @@ struct tls_server {
     struct map names; // wildcards without their "*"
     struct identity *identities, *first;
     const struct tls_tickets *tickets;
+    X509_STORE *clients;                 // who may sign their certificates; NULL: nobody is asked
+    uint8_t auth_digest[SHA256_BYTES];   // of all that decides which client gets in
     const struct tls_settings *settings; // only while it is built
 };
 
@@ -59,16 +66,16 @@ void tls_init(void)
 
 // ---- names ------------------------------------------------------------------------------------
 
-static struct identity *find_name(const struct tls_server *t, const char *name)
+static struct identity *find_name(const struct tls_server *t, struct str name)
 {
     char lower[256];
-    size_t n = strlen(name);
-    if (n > 0 && name[n - 1] == '.')
+    size_t n = name.len;
+    if (n > 0 && name.p[n - 1] == '.')
         n--;
     if (n == 0 || n >= sizeof(lower))
         return NULL;
     for (size_t i = 0; i < n; i++)
-        lower[i] = ascii_lower(name[i]);
+        lower[i] = ascii_lower(name.p[i]);
     struct identity *found = map_get(&t->names, (struct str){lower, n});
     const char *dot = memchr(lower, '.', n);
     if (found != NULL || dot == NULL || dot == lower)
@@ -76,22 +83,40 @@ static struct identity *find_name(const struct tls_server *t, const char *name)
     return map_get(&t->names, str_from(dot, lower + n));
 }
 
-// Chooses the certificate. Called by OpenSSL once per ClientHello, with or without a name.
+// The host name of a server_name extension (RFC 6066 section 3); empty when it is not of that form:
+// then OpenSSL refuses it.
+static struct str name_in(const unsigned char *p, size_t n)
+{
+    if (n < 5 || p[2] != TLSEXT_NAMETYPE_host_name || (size_t)(p[3] << 8 | p[4]) > n - 5)
+        return STR_NONE;
+    return (struct str){(const char *)p + 5, (size_t)(p[3] << 8 | p[4])};
+}
+
+// Chooses the certificate. Called by OpenSSL when it has read a ClientHello.
+static int on_hello(SSL *ssl, int *alert, void *arg)
+{
+    const struct tls_server *t = arg;
+    const unsigned char *bytes;
+    size_t n;
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &bytes, &n) != 1)
+        return SSL_CLIENT_HELLO_SUCCESS;
+    const struct identity *found = find_name(t, name_in(bytes, n));
+    if (found == NULL || found->ctx == SSL_get_SSL_CTX(ssl) ||
+        SSL_set_SSL_CTX(ssl, found->ctx) != NULL)
+        return SSL_CLIENT_HELLO_SUCCESS;
+    *alert = SSL_AD_INTERNAL_ERROR;
+    return SSL_CLIENT_HELLO_ERROR;
+}
+
+// Whether the name is one of ours. Called once per ClientHello, with or without a name.
 static int on_server_name(SSL *ssl, int *alert, void *arg)
 {
     const struct tls_server *t = arg;
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    const struct identity *found = name != NULL ? find_name(t, name) : NULL;
-    if (found == NULL && t->strict_sni) {
-        *alert = SSL_AD_UNRECOGNIZED_NAME;
-        return SSL_TLSEXT_ERR_ALERT_FATAL;
-    }
-    if (found != NULL && found->ctx != SSL_get_SSL_CTX(ssl) &&
-        SSL_set_SSL_CTX(ssl, found->ctx) == NULL) {
-        *alert = SSL_AD_INTERNAL_ERROR;
-        return SSL_TLSEXT_ERR_ALERT_FATAL;
-    }
-    return found != NULL ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+    if (find_name(t, str_of(name)) != NULL)
+        return SSL_TLSEXT_ERR_OK;
+    *alert = SSL_AD_UNRECOGNIZED_NAME;
+    return t->strict_sni ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
 }
 
 // RFC 7301 section 3.2: a client that speaks nothing of ours is refused.
@@ -196,6 +221,7 @@ static void set_behaviour(SSL_CTX *ctx, struct tls_server *t)
                               SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_read_ahead(ctx, 1);
     SSL_CTX_set_app_data(ctx, t);
+    SSL_CTX_set_client_hello_cb(ctx, on_hello, t);
     SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
     SSL_CTX_set_tlsext_servername_arg(ctx, t);
     if (t->settings->http)
@@ -208,12 +234,31 @@ static void set_behaviour(SSL_CTX *ctx, struct tls_server *t)
         SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
 }
 
-static bool set_context(SSL_CTX *ctx, struct str context)
+static void hash_text(void *ctx, struct str text)
+{
+    (void)EVP_DigestUpdate(ctx, text.p, text.len);
+    (void)EVP_DigestUpdate(ctx, "", 1); // none of them has a NUL
+}
+
+// A session is resumed where the same server (the frontend's name, the names of the certificates,
+// not the certificates: these are renewed) asks its clients the same.
+static bool set_context(const struct identity *i, const struct tls_server *t)
 {
     unsigned char id[EVP_MAX_MD_SIZE];
-    unsigned n;
-    return EVP_Digest(context.p, context.len, id, &n, EVP_sha256(), NULL) == 1 &&
-           SSL_CTX_set_session_id_context(ctx, id, MIN_OF(n, SSL_MAX_SID_CTX_LENGTH)) == 1;
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    bool fine = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
+    if (fine) {
+        hash_text(md, t->settings->context);
+        for (int k = 0; k < KEY_KINDS; k++) {
+            hash_text(md, STR("certificate"));
+            if (i->certs[k] != NULL)
+                tls_cert_names(i->certs[k], hash_text, md);
+        }
+        (void)EVP_DigestUpdate(md, t->auth_digest, sizeof(t->auth_digest));
+        fine = EVP_DigestFinal_ex(md, id, NULL) == 1;
+    }
+    EVP_MD_CTX_free(md);
+    return fine && SSL_CTX_set_session_id_context(i->ctx, id, SSL_MAX_SID_CTX_LENGTH) == 1;
 }
 
 static bool use_cert(SSL_CTX *ctx, const struct tls_cert *c)
@@ -231,8 +276,10 @@ static const char *set_up(struct identity *i, struct tls_server *t)
     (void)SSL_CTX_set_tlsext_status_cb(i->ctx, on_status);
     (void)SSL_CTX_set_tlsext_status_arg(i->ctx, i);
     int min = s->modern || s->min_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
-    if (SSL_CTX_set_min_proto_version(i->ctx, min) != 1 || !set_context(i->ctx, s->context))
+    if (SSL_CTX_set_min_proto_version(i->ctx, min) != 1 || !set_context(i, t))
         return "this OpenSSL does not serve the version";
+    if (t->clients != NULL && !client_auth_use(i->ctx, t->clients, s->clients->optional))
+        return "out of memory";
     if (!set_ciphers(i->ctx, t->arena, CIPHERS) ||
         (s->ciphers[0] != '\0' && !set_ciphers(i->ctx, t->arena, s->ciphers)))
         return "'ciphers' names none that OpenSSL knows";
@@ -310,11 +357,29 @@ static const char *settle_all(struct tls_server *t, struct identity *first)
     return why;
 }
 
+static bool ask_clients(struct tls_server *t, char *why)
+{
+    const struct tls_client_auth *a = t->settings->clients;
+    uint8_t files[SHA256_BYTES];
+    if (a == NULL)
+        return true;
+    t->clients = client_auth_store(a, why);
+    if (t->clients == NULL)
+        return false;
+    const uint64_t form[] = {a->ca.len, a->optional};
+    (void)snprintf(why, TLS_WHY_MAX, "out of memory");
+    return digest_sha256(a->ca, a->crl, files) &&
+           digest_sha256((struct str){(const char *)files, sizeof(files)},
+                         (struct str){(const char *)form, sizeof(form)}, t->auth_digest);
+}
+
 // NULL, or why not.
 static const char *build(struct tls_server *t, char *why)
 {
     const struct tls_settings *s = t->settings;
     struct identity *first = NULL;
+    if (!ask_clients(t, why))
+        return why;
     for (; t->n_certs < s->n_certs; t->n_certs++) {
         struct collecting c = {t, &t->certs[t->n_certs], NULL};
         if (!tls_cert_load(&s->certs[t->n_certs], &t->certs[t->n_certs], why))
@@ -370,6 +435,7 @@ void tls_server_drop(struct tls_server *t)
         SSL_CTX_free(i->ctx);
     for (uint32_t i = 0; i < t->n_certs; i++)
         tls_cert_free(&t->certs[i]);
+    X509_STORE_free(t->clients);
     arena_free(t->arena);
 }
 

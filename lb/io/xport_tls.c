@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 
+#include "io/tls_client_auth.h"
 #include "io/tls_server.h"
 
 #include "base/pool.h"
@@ -28,12 +29,15 @@ struct tls_conn {
     struct tls_wire wire;
     struct tls_server *server;
     struct loop *loop;     // that watches; NULL: none yet
+    struct tls_peer *peer; // the client's certificate; NULL: none
     const char *failure;   // of the handshake
+    char *unbelieved;      // what is wrong with the client's certificate; NULL: nothing
     uint32_t burst;        // sent since the client was last heard
     uint32_t retry;        // length of the record that was begun; 0: none
     enum io end;           // how its direction has ended; IO_OK: it has not
     uint8_t raw;           // what the loop reports
     bool established;      // the handshake is over
+    bool refused;          // it failed for lack of a certificate that is accepted
     bool read_wants_write; // in the way of reading: the socket takes nothing
     bool write_wants_read; // in the way of writing: something must come first
 };
@@ -168,6 +172,8 @@ static enum io tls_recv(struct conn *c, void *to, size_t size, size_t *got)
 {
     struct tls_conn *t = c->tls;
     enum io r = t->end;
+    if (r == IO_ERR && !t->established) // no TLS any more: for who throws away what still comes
+        return transport_plain.recv(c, to, size, got);
     *got = 0;
     c->pending = false;
     begin_call(c, false);
@@ -272,6 +278,8 @@ static void tls_close(struct conn *c, struct loop *l, bool reset)
         (void)say_goodbye(c);
     SSL_free(t->ssl);
     tls_server_drop(t->server);
+    free(t->peer);
+    free(t->unbelieved);
     pool_put(&tls_conns, t);
     c->tls = NULL;
     transport_plain.close(c, l, reset);
@@ -301,6 +309,7 @@ bool tls_attach(struct conn *c, struct tls_server *server, struct str first)
         return false;
     }
     SSL_set_accept_state(t->ssl);
+    client_auth_note_into(t->ssl, &t->unbelieved);
     t->server = tls_server_hold(server);
     t->raw = c->watched;
     c->tls = t;
@@ -309,18 +318,29 @@ bool tls_attach(struct conn *c, struct tls_server *server, struct str first)
     return true;
 }
 
+// A client that has shown a certificate without our being able to say which one is none of ours.
+static enum io established(struct conn *c)
+{
+    struct tls_conn *t = c->tls;
+    X509 *x = tls_asks_client(c) ? SSL_get0_peer_certificate(t->ssl) : NULL;
+    if (x != NULL && (t->peer = tls_peer_new(x)) == NULL) {
+        t->failure = "out of memory";
+        t->end = IO_ERR;
+        return IO_ERR;
+    }
+    t->established = true;
+    c->ready = t->wire.drained && !SSL_has_pending(t->ssl) ? CONN_WRITE : CONN_READ | CONN_WRITE;
+    return IO_OK;
+}
+
 enum io tls_handshake(struct conn *c)
 {
     struct tls_conn *t = c->tls;
     begin_call(c, false);
     t->wire.drained = !(c->ready & CONN_READ);
     int result = SSL_do_handshake(t->ssl);
-    if (result == 1) {
-        t->established = true;
-        c->ready =
-            t->wire.drained && !SSL_has_pending(t->ssl) ? CONN_WRITE : CONN_READ | CONN_WRITE;
-        return IO_OK;
-    }
+    if (result == 1)
+        return established(c);
     enum io r = failed(c, result, false);
     if (r == IO_AGAIN) {
         lb_assert(t->wire.first.len == 0); // it reads all there is before it waits
@@ -328,7 +348,10 @@ enum io tls_handshake(struct conn *c)
         return r;
     }
     const char *reason = ERR_reason_error_string(ERR_peek_error());
-    t->failure = reason != NULL ? reason : "the connection broke";
+    t->failure = t->unbelieved != NULL ? t->unbelieved
+                 : reason != NULL      ? reason
+                                       : "the connection broke";
+    t->refused = client_auth_refused();
     t->end = IO_ERR;
     return IO_ERR;
 }
@@ -341,6 +364,16 @@ uint64_t tls_bytes_received(const struct conn *c)
 const char *tls_failure(const struct conn *c)
 {
     return c->tls->failure;
+}
+
+bool tls_client_refused(const struct conn *c)
+{
+    return c->tls->refused;
+}
+
+bool tls_asks_client(const struct conn *c)
+{
+    return c->tls != NULL && SSL_get_verify_mode(c->tls->ssl) != SSL_VERIFY_NONE;
 }
 
 struct tls_facts tls_facts(const struct conn *c)
@@ -357,6 +390,7 @@ struct tls_facts tls_facts(const struct conn *c)
         .cipher = SSL_get_cipher_name(ssl),
         .sni = sni != NULL ? str_of(sni) : STR_NONE,
         .alpn = {(const char *)alpn, n},
+        .peer = c->tls->peer,
         .resumed = SSL_session_reused(ssl) == 1,
     };
 }

@@ -51,6 +51,33 @@ static bool check_cert(struct report *r, const struct certificate *c)
     return true;
 }
 
+struct client_report {
+    struct report *report;
+    const struct tls *tls;
+};
+
+static void doubt_client_auth(void *ctx, bool crl, const char *why)
+{
+    const struct client_report *c = ctx;
+    say(c->report, SEVERITY_WARNING, crl ? &c->tls->client_crl.mark : &c->tls->client_ca.mark, why);
+}
+
+// First without the revocation lists: then what is wrong is known to be wrong with the authorities.
+static bool check_client_auth(struct report *r, const struct tls *tls)
+{
+    char why[TLS_WHY_MAX];
+    struct client_report c = {r, tls};
+    struct tls_client_auth all = tls_listen_clients(tls), ca = all;
+    ca.crl_file = NULL;
+    bool fine = tls_client_auth_check(&ca, why);
+    if (!fine || !tls_client_auth_check(&all, why)) {
+        say(r, SEVERITY_ERROR, fine ? &tls->client_crl.mark : &tls->client_ca.mark, why);
+        return false;
+    }
+    tls_client_auth_doubts(&all, clock_wall_ms() / 1000, doubt_client_auth, &c);
+    return true;
+}
+
 static void check_whole(struct report *r, const struct frontend *f, const struct tls *tls)
 {
     char why[TLS_WHY_MAX];
@@ -66,6 +93,8 @@ static void check_tls(struct report *r, const struct frontend *f, const struct t
     bool fine = true;
     for (uint32_t i = 0; i < tls->n_certs; i++)
         fine = check_cert(r, &tls->certs[i]) && fine;
+    if (tls->client_ca.file != NULL)
+        fine = check_client_auth(r, tls) && fine;
     if (fine && tls->n_certs > 0)
         check_whole(r, f, tls);
 }

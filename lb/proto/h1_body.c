@@ -173,7 +173,7 @@ static bool may_be_trailer(struct str name)
         if (str_caseeq(name, forbidden[i]))
             return false;
     }
-    return true;
+    return http_field_id(name) != FIELD_X_CLIENT_CERT;
 }
 
 // A whole line stands at c->read: `line` bytes.

@@ -7,6 +7,8 @@
 
 #include "proto/chars.h"
 
+#define CLIENT_CERT "x-client-cert"
+
 // clang-format off
 static const struct http_error_info errors[HTTP_ERROR_COUNT] = {
     [HTTP_OK] = {200, "ok", "nothing is wrong"},
@@ -128,7 +130,25 @@ static enum http_field_id seven_letters(const char *p)
     }
 }
 
-enum http_field_id http_field_id(struct str name)
+// Many servers make the same variable of whatever is no letter or digit (RFC 3875 section 4.1.18).
+static bool separates(char c)
+{
+    char lower = ascii_lower(c);
+    return !is_digit(c) && (lower < 'a' || lower > 'z');
+}
+
+// `name` is at least as long.
+static bool is_client_cert(struct str name)
+{
+    static const struct str known = {CLIENT_CERT, sizeof(CLIENT_CERT) - 1};
+    for (size_t i = 0; i < known.len; i++) {
+        if (known.p[i] == '-' ? !separates(name.p[i]) : ascii_lower(name.p[i]) != known.p[i])
+            return false;
+    }
+    return name.len == known.len || separates(name.p[known.len]);
+}
+
+static inline enum http_field_id one_of_known(struct str name)
 {
     const char *p = name.p;
     switch (name.len) {
@@ -164,6 +184,15 @@ enum http_field_id http_field_id(struct str name)
     default:
         return FIELD_OTHER;
     }
+}
+
+enum http_field_id http_field_id(struct str name)
+{
+    enum http_field_id id = one_of_known(name);
+    if (id == FIELD_OTHER && name.len >= sizeof(CLIENT_CERT) - 1 && (name.p[0] | 0x20) == 'x' &&
+        is_client_cert(name))
+        return FIELD_X_CLIENT_CERT;
+    return id;
 }
 
 const struct http_field *http_field_find(const struct http_head *h, enum http_field_id id)

@@ -54,10 +54,12 @@ enum http_field_id {
     FIELD_SERVER,
     FIELD_DATE,
     FIELD_SET_COOKIE,
+    FIELD_X_CLIENT_CERT, // X-Client-Cert and all that begin so: X-Client-Cert-Subject, ...
     FIELD_ID_COUNT
 };
 
-// Case-insensitive look-up by name.
+// Case-insensitive look-up by name. Of FIELD_X_CLIENT_CERT also what servers take for the same:
+// X_Client_Cert_Subject.
 enum http_field_id http_field_id(struct str name);
 
 struct http_field {

@@ -25,11 +25,12 @@ enum {
     DETAIL_MAX = 192,
     TLS_MAX = 64,
     SNI_MAX = 256,
+    SUBJECT_MAX = 512,
     KEYS_AND_NUMBERS = 1024,
 };
 _Static_assert(CLIENT_MAX + 3 * NAME_MAX_BYTES + PROTO_MAX + METHOD_MAX + HOST_MAX +
                        PATH_MAX_BYTES + AGENT_MAX + REFERER_MAX + ID_MAX + DETAIL_MAX + SNI_MAX +
-                       3 * TLS_MAX + KEYS_AND_NUMBERS <
+                       SUBJECT_MAX + 3 * TLS_MAX + KEYS_AND_NUMBERS <
                    ACCESS_LINE_MAX,
                "every line fits");
 
@@ -147,9 +148,11 @@ static char *put_tls(char *at, const struct tls_facts *tls)
     at = put_text(PUT(at, ",\"tls_cipher\":"), str_of(tls->cipher), TLS_MAX);
     at = put_text(PUT(at, ",\"sni\":"), tls->sni, SNI_MAX);
     at = put_text(PUT(at, ",\"alpn\":"), tls->alpn, TLS_MAX);
-    if (tls->version == NULL)
-        return PUT(at, ",\"tls_resumed\":null");
-    return tls->resumed ? PUT(at, ",\"tls_resumed\":true") : PUT(at, ",\"tls_resumed\":false");
+    at = tls->version == NULL ? PUT(at, ",\"tls_resumed\":null")
+         : tls->resumed       ? PUT(at, ",\"tls_resumed\":true")
+                              : PUT(at, ",\"tls_resumed\":false");
+    return put_text(PUT(at, ",\"client_cert\":"), tls->peer != NULL ? tls->peer->subject : STR_NONE,
+                    SUBJECT_MAX);
 }
 
 static char *put_timers(char *at, const struct access_record *r)

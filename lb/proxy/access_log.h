@@ -34,7 +34,7 @@ static inline int32_t access_span(uint64_t from, uint64_t to)
 }
 
 // The longest line; longer texts are cut (and end in "...").
-#define ACCESS_LINE_MAX 8192
+#define ACCESS_LINE_MAX 9216
 
 // Formats one line, newline included. Returns its length. Pure.
 size_t access_log_format(const struct access_record *r, char out[ACCESS_LINE_MAX]);

@@ -171,7 +171,8 @@ static void write_line(const struct session *s, enum end_cause cause, uint16_t s
 static void account(struct session *s, enum end_cause cause, uint16_t status, const char *why)
 {
     struct frontend_counters *c = counters(s);
-    c->n[FRONTEND_TLS_FAILURES] += cause == END_TLS_FAILED || cause == END_TLS_TIMEOUT;
+    c->n[FRONTEND_TLS_FAILURES] +=
+        cause == END_TLS_FAILED || cause == END_TLS_TIMEOUT || cause == END_CLIENT_CERT;
     c->ends[cause]++;
     log_debug("frontend '%s': %s: %s", s->listener->frontend->name.p, end_info(cause)->sentence,
               why != NULL ? why : "");
@@ -404,6 +405,15 @@ static enum step done(struct session *s)
     return STEP_END;
 }
 
+// Its request may be on the way already: our alert must not be lost by a reset.
+static enum step refuse(struct session *s)
+{
+    account(s, END_CLIENT_CERT, 0, tls_failure(&s->client));
+    handshake_leave(s);
+    session_linger(s);
+    return STEP_END;
+}
+
 static enum step st_shake(struct session *s)
 {
     switch (tls_handshake(&s->client)) {
@@ -417,5 +427,7 @@ static enum step st_shake(struct session *s)
     case IO_ERR:
         break;
     }
+    if (tls_client_refused(&s->client))
+        return refuse(s);
     return fail(s, END_TLS_FAILED, tls_failure(&s->client));
 }

@@ -4,7 +4,8 @@
 //
 // Away go: Connection and every field it names (but never one that frames, routes or identifies),
 // Keep-Alive, Proxy-Connection, TE (but for trailers), Upgrade unless tunnelled, and, when the peer
-// is not trusted, what it says about who it is. Added: X-Forwarded-*, X-Request-ID, traceparent.
+// is not trusted, what it says about who it is. Added: X-Forwarded-*, X-Client-Cert-*,
+// X-Request-ID, traceparent.
 #include "proxy/http_fwd.h"
 
 #include "base/addr.h"
@@ -83,6 +84,7 @@ static bool is_protected(enum http_field_id id)
     case FIELD_X_FORWARDED_PROTO:
     case FIELD_X_REAL_IP:
     case FIELD_FORWARDED:
+    case FIELD_X_CLIENT_CERT:
     case FIELD_AUTHORIZATION:
     case FIELD_COOKIE:
         return true;
@@ -135,7 +137,7 @@ struct request_writer {
     const struct http_head *h;
     struct h1_out *o;
     bool trusted;
-    bool has_request_id, has_trace, has_proto, has_host;
+    bool has_request_id, has_trace, has_proto, has_host, has_client_cert;
     bool absolute; // the target carries the authority that replaces Host
     bool rules;    // the configuration sets or removes fields
 };
@@ -172,6 +174,9 @@ static bool take_request_field(struct request_writer *r, const struct http_field
         return r->trusted;
     case FIELD_X_FORWARDED_HOST:
         r->has_host = r->trusted;
+        return r->trusted;
+    case FIELD_X_CLIENT_CERT:
+        r->has_client_cert |= r->trusted;
         return r->trusted;
     case FIELD_X_REAL_IP:
     case FIELD_FORWARDED:
@@ -234,6 +239,30 @@ static void add_forwarded_for(struct request_writer *r)
     }
     h1_out_copy(r->o, (struct str){ip, n});
     h1_out_copy(r->o, STR("\r\n"));
+}
+
+static void add_own(struct request_writer *r, struct str name, struct str value)
+{
+    if (ours_to_write(r, name))
+        h1_out_field(r->o, name, value);
+}
+
+// Where clients are asked for certificates. What a trusted proxy says of its client is about
+// another certificate: then it says all.
+static void add_client_cert(struct request_writer *r)
+{
+    const struct conn *client = &r->x->s->client;
+    if (r->has_client_cert || !tls_asks_client(client))
+        return;
+    const struct tls_peer *peer = tls_facts(client).peer;
+    add_own(r, STR("X-Client-Cert-Verified"), peer != NULL ? STR("success") : STR("none"));
+    if (peer == NULL)
+        return;
+    add_own(r, STR("X-Client-Cert-Subject"), peer->subject);
+    add_own(r, STR("X-Client-Cert-Issuer"), peer->issuer);
+    add_own(r, STR("X-Client-Cert-Serial"), peer->serial);
+    add_own(r, STR("X-Client-Cert-Fingerprint"), peer->fingerprint);
+    add_own(r, STR("X-Client-Cert-Not-After"), peer->not_after);
 }
 
 static size_t hex(uint64_t v, char *out)
@@ -327,6 +356,7 @@ bool http_fwd_request(struct exchange *x, const struct http_head *h)
                                                     : STR("X-Forwarded-Proto: http\r\n"));
     if (!r.has_host && h->authority.len > 0 && ours_to_write(&r, STR("X-Forwarded-Host")))
         h1_out_field(r.o, STR("X-Forwarded-Host"), h->authority);
+    add_client_cert(&r);
     add_ids(&r);
     add_ops(r.o, f->request, f->n_request);
     add_ops(r.o, b->request, b->n_request);

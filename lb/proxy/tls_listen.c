@@ -3,12 +3,24 @@
 // find out whether it can be built. Pure but for OpenSSL.
 #include "proxy/tls_listen.h"
 
+struct tls_client_auth tls_listen_clients(const struct tls *tls)
+{
+    return (struct tls_client_auth){
+        .ca_file = tls->client_ca.file,
+        .crl_file = tls->client_crl.file,
+        .ca = tls->client_ca.bytes,
+        .crl = tls->client_crl.bytes,
+        .optional = tls->client_verify == CLIENT_VERIFY_OPTIONAL,
+    };
+}
+
 struct tls_server *tls_listen_new(const struct tls *tls, const struct frontend *f,
                                   const struct tls_tickets *tickets, char *why)
 {
     struct pem_pair *certs = xcalloc(tls->n_certs, sizeof(*certs));
     for (uint32_t i = 0; i < tls->n_certs; i++)
         certs[i] = tls->certs[i].pem;
+    const struct tls_client_auth clients = tls_listen_clients(tls);
     const struct tls_settings settings = {
         .certs = certs,
         .n_certs = tls->n_certs,
@@ -18,6 +30,7 @@ struct tls_server *tls_listen_new(const struct tls *tls, const struct frontend *
         .http = f->mode == MODE_HTTP,
         .ciphers = tls->ciphers.len > 0 ? tls->ciphers.p : "",
         .groups = tls->groups.len > 0 ? tls->groups.p : "",
+        .clients = tls->client_ca.file != NULL ? &clients : NULL,
         .context = f->name,
         .tickets = tickets,
     };

@@ -10,5 +10,7 @@
 // wrong. `tickets` NULL: sessions are not resumed.
 struct tls_server *tls_listen_new(const struct tls *tls, const struct frontend *f,
                                   const struct tls_tickets *tickets, char *why) MUST_CHECK;
+// What it says about clients, where client_ca is given.
+struct tls_client_auth tls_listen_clients(const struct tls *tls);
 
 #endif

@@ -10,7 +10,7 @@ from harness.wire import ONE, TCP, full_backlog, pattern, post, request
 
 KEYS = {"ts", "client", "frontend", "backend", "server", "method", "host", "path", "status",
         "bytes_in", "bytes_out", "proto", "retries", "request_id", "ua", "referer", "tls",
-        "tls_cipher", "sni", "alpn", "tls_resumed", "t_idle", "t_request", "t_queue", "t_connect",
+        "tls_cipher", "sni", "alpn", "tls_resumed", "client_cert", "t_idle", "t_request", "t_queue", "t_connect",
         "t_response", "t_data", "t_total", "term", "end", "detail"}
 SHORT = "timeout: {connect: 300ms, server: 300ms, request: 300ms, client: 300ms}\n"
 

@@ -12,6 +12,8 @@
 static const union ip_addr client_v4 = {
     .v4 = {.sin_family = AF_INET, .sin_addr = {.s_addr = 0x0100007f}}};
 
+static const struct tls_peer client_cert = {.subject = STR("CN=\\\"x\\\"\\0A,O=y")};
+
 static struct access_record record(void)
 {
     return (struct access_record){
@@ -26,7 +28,8 @@ static struct access_record record(void)
         .path = STR("/a?b=c"),
         .user_agent = STR("curl/8"),
         .referer = STR("https://example.com/"),
-        .tls = {"TLSv1.3", "TLS_AES_128_GCM_SHA256", STR("www.example.com"), STR("http/1.1"), true},
+        .tls = {"TLSv1.3", "TLS_AES_128_GCM_SHA256", STR("www.example.com"), STR("http/1.1"),
+                &client_cert, true},
         .request_id = STR("0123abcd"),
         .status = 200,
         .bytes_in = 100,
@@ -74,7 +77,8 @@ static void test_whole_line(void **state)
         "\"proto\":\"HTTP/1.1\",\"retries\":1,\"request_id\":\"0123abcd\","
         "\"ua\":\"curl/8\",\"referer\":\"https://example.com/\","
         "\"tls\":\"TLSv1.3\",\"tls_cipher\":\"TLS_AES_128_GCM_SHA256\","
-        "\"sni\":\"www.example.com\",\"alpn\":\"http/1.1\",\"tls_resumed\":true,\"t_idle\":0,"
+        "\"sni\":\"www.example.com\",\"alpn\":\"http/1.1\","
+        "\"tls_resumed\":true,\"client_cert\":\"CN=\\\\\\\"x\\\\\\\"\\\\0A,O=y\",\"t_idle\":0,"
         "\"t_request\":1,\"t_queue\":2,\"t_connect\":3,\"t_response\":4,"
         "\"t_data\":5,\"t_total\":2147483647,\"term\":\"--\",\"end\":\"ok\",\"detail\":null}\n");
 }
@@ -100,7 +104,8 @@ static void test_nothing_reached(void **state)
                    "\"proto\":\"tcp\",\"retries\":0,\"request_id\":null,\"ua\":null,"
                    "\"referer\":null,"
                    "\"tls\":null,\"tls_cipher\":null,\"sni\":null,\"alpn\":null,"
-                   "\"tls_resumed\":null,\"t_idle\":null,\"t_request\":null,\"t_queue\":null,"
+                   "\"tls_resumed\":null,\"client_cert\":null,\"t_idle\":null,\"t_request\":null,"
+                   "\"t_queue\":null,"
                    "\"t_connect\":null,\"t_response\":null,\"t_data\":null,\"t_total\":0,"
                    "\"term\":\"SC\",\"end\":\"no-server\",\"detail\":\"none is up\"}\n");
 }
@@ -166,12 +171,15 @@ static void test_longest(void **state)
     struct access_record r = record();
     r.frontend = r.backend = r.server = r.method = r.host = r.path = text;
     r.user_agent = r.referer = r.request_id = r.tls.sni = r.tls.alpn = text;
+    const struct tls_peer long_peer = {.subject = text};
+    r.tls.peer = &long_peer;
     r.bytes_in = UINT64_MAX;
     r.retries = UINT32_MAX;
     r.ended_ms = INT64_MAX / 4;
     r.t_idle_ms = r.t_request_ms = r.t_queue_ms = r.t_connect_ms = INT32_MAX;
     assert_true(contains(&r, "\\u0001...\",\"status\":200,"));
-    assert_true(contains(&r, "\\u0001...\",\"tls_resumed\":true,\"t_idle\":2147483647"));
+    assert_true(contains(&r, "\\u0001...\",\"tls_resumed\":true,\"client_cert\":\"\\u0001"));
+    assert_true(contains(&r, "\\u0001...\",\"t_idle\":2147483647"));
     char out[ACCESS_LINE_MAX];
     assert_true(access_log_format(&r, out) < ACCESS_LINE_MAX);
 }

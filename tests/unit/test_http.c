@@ -46,7 +46,7 @@ static const struct {
 static void test_field_ids(void **state)
 {
     (void)state;
-    assert_int_equal(ARRAY_LEN(known), FIELD_ID_COUNT - 1);
+    assert_int_equal(ARRAY_LEN(known), FIELD_ID_COUNT - 2); // and a family, below
     for (size_t i = 0; i < ARRAY_LEN(known); i++) {
         char name[40];
         size_t n = strlen(known[i].name);
@@ -65,6 +65,23 @@ static void test_field_ids(void **state)
         assert_int_equal(http_field_id(str_of(name)), FIELD_OTHER);
     }
     assert_int_equal(http_field_id(STR_NONE), FIELD_OTHER);
+}
+
+// A whole family, in whatever spelling a server could take for it.
+static void test_client_cert_fields(void **state)
+{
+    (void)state;
+    static const char *const members[] = {
+        "X-Client-Cert",         "x-client-cert-subject", "X-CLIENT-CERT-VERIFIED",
+        "X_Client_Cert_Subject", "x-client_cert-x",       "X-Client-Cert_Issuer",
+        "X.Client!Cert.Serial",  "X-Client-Cert-",        "X-Client-Cert-12"};
+    static const char *const others[] = {
+        "X-Client-Certs",   "X-Client-Cer",       "X-Client-Certificate", "XX-Client-Cert",
+        "XClient-Cert-xxx", "X-Client-Cert1-abc", "Client-Cert-Subject",  "X-Clients-Cert-x"};
+    for (size_t i = 0; i < ARRAY_LEN(members); i++)
+        assert_int_equal(http_field_id(str_of(members[i])), FIELD_X_CLIENT_CERT);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        assert_int_equal(http_field_id(str_of(others[i])), FIELD_OTHER);
 }
 
 static void test_errors(void **state)
@@ -160,10 +177,10 @@ static void test_hex(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_field_ids),  cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_idempotent), cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_tokens),     cmocka_unit_test(test_scanners),
-        cmocka_unit_test(test_hex),
+        cmocka_unit_test(test_field_ids), cmocka_unit_test(test_client_cert_fields),
+        cmocka_unit_test(test_errors),    cmocka_unit_test(test_idempotent),
+        cmocka_unit_test(test_lists),     cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_scanners),  cmocka_unit_test(test_hex),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
