@@ -13,6 +13,7 @@ static const char *const advice[END_COUNT] = {
     [END_REDIRECTED] = "Nothing: a route says redirect.",
     [END_DENIED] = "Nothing if the route is meant; 'evlb explain route URL' names it.",
     [END_NO_ROUTE] = "Add a last route without conditions, or look up the request with 'evlb explain route URL'.",
+    [END_MISDIRECTED] = "The client asked on a connection to another name; browsers try again on a new one. A client that sends no name (SNI), or never the one of its Host, cannot be served.",
     [END_BAD_REQUEST] = "Look at the client: what it sent is no HTTP, or could be read in two ways.",
     [END_BAD_REQUEST_BODY] = "Look at the client: its chunks or its Content-Length are wrong.",
     [END_BAD_PROXY_HEADER] = "The listener has accept-proxy: every client must send a PROXY header and be in trusted-proxies.",

@@ -17,6 +17,7 @@
     X(REDIRECTED,            "redirected",            "LR", 0,   "answered here with a redirect") \
     X(DENIED,                "denied",                "PR", 403, "refused by a route with deny") \
     X(NO_ROUTE,              "no-route",              "PR", 404, "no route of the frontend matches") \
+    X(MISDIRECTED,           "misdirected",           "PR", 421, "TLS of this host is passed through, not served on this connection") \
     X(BAD_REQUEST,           "bad-request",           "PR", 400, "the request breaks HTTP's rules") \
     X(BAD_REQUEST_BODY,      "bad-request-body",      "PD", 400, "the request body breaks HTTP's framing") \
     X(BAD_PROXY_HEADER,      "bad-proxy-header",      "PR", 0,   "no valid PROXY header from a trusted peer") \

@@ -25,6 +25,14 @@ bool route_needs_path(const struct frontend *f)
     return false;
 }
 
+bool route_needs_alpn(const struct frontend *f)
+{
+    for (uint32_t i = 0; i < f->n_routes; i++)
+        if (f->routes[i].n_alpns > 0)
+            return true;
+    return false;
+}
+
 bool route_needs_hello(const struct frontend *f)
 {
     for (uint32_t i = 0; i < f->n_routes; i++)

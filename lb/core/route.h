@@ -6,9 +6,10 @@
 #include "conf/config.h"
 
 // True when some route of `f` looks at the host or at the path, so that the caller must bring these
-// in normal form (proto/uri.h).
+// in normal form (proto/uri.h), or at the protocol agreed on.
 bool route_needs_host(const struct frontend *f);
 bool route_needs_path(const struct frontend *f);
+bool route_needs_alpn(const struct frontend *f);
 // True when some route of `f`, of mode tcp, looks at what a TLS client asks for.
 bool route_needs_hello(const struct frontend *f);
 // True when some route of `f` passes TLS through.

@@ -2,7 +2,8 @@
 // Before and while TLS is agreed on, top to bottom. Runs in workers; session.c calls it.
 //
 //   WAIT --> PROXY --> HELLO --> TURN --> SHAKE --> (session_serve)
-//      '-----------------^
+//      '-----------------^ |
+//                          '--> (passthrough_take)
 //
 // A client that says nothing costs its session and no more. What it says is read into `in`; what is
 // not complete goes into an `early` of its own size, so that many clients who stop half way cost
@@ -21,6 +22,7 @@
 #include "proto/proxy_hdr.h"
 #include "proxy/access_log.h"
 #include "proxy/handshake_queue.h"
+#include "proxy/passthrough.h"
 #include "proxy/reply.h"
 
 struct early {
@@ -340,7 +342,7 @@ static enum step st_hello(struct session *s)
         r = client_hello_parse(in_bytes(), in.message, &hello);
     switch (r) {
     case HELLO_DONE:
-        return go(s, ST_TURN);
+        return passthrough_take(s, &hello, in_bytes()) ? STEP_END : go(s, ST_TURN);
     case HELLO_MORE:
         return in_len() < CLIENT_HELLO_MAX ? more(s, CLIENT_HELLO_MAX - in_len()) : bad_hello(s);
     case HELLO_NOT_TLS:

@@ -5,9 +5,8 @@
 //   WAIT --> PROXY --> HELLO --> TURN --> SHAKE --> session_serve()
 //      '-----------------^
 //
-// OpenSSL enters with TURN. Before it there are only the client's bytes: st_hello() (handshake.c)
-// has the whole ClientHello, parsed and as it came, and is the place to ask whether a route takes
-// the connection as it is.
+// OpenSSL enters with TURN. Before it there are only the client's bytes; a route may take the
+// connection as it is (passthrough.h).
 #ifndef EVLB_HANDSHAKE_H
 #define EVLB_HANDSHAKE_H
 

@@ -246,14 +246,18 @@ static enum step answer_route(struct exchange *x, const struct http_head *h)
 static enum step st_route(struct exchange *x)
 {
     const struct http_head *h = exchange_head(x);
-    bool bad;
     if (h->method == HTTP_CONNECT)
         return http_refuse(x, 405, END_BAD_REQUEST, "CONNECT is not served here");
-    x->route = http_find_route(x, h, &bad);
-    if (bad)
-        return http_refuse(x, 400, END_BAD_REQUEST, "the host or the path is malformed");
-    if (x->route == NULL)
+    switch (http_find_route(x, h)) {
+    case HTTP_ROUTED:
+        break;
+    case HTTP_ROUTED_NOWHERE:
         return http_refuse(x, 404, END_NO_ROUTE, "nothing is served under this address");
+    case HTTP_ROUTED_BAD:
+        return http_refuse(x, 400, END_BAD_REQUEST, "the host or the path is malformed");
+    case HTTP_ROUTED_MISDIRECTED:
+        return http_refuse(x, 421, END_MISDIRECTED, "this host needs a connection of its own");
+    }
     if (x->route->action != ROUTE_BACKEND)
         return answer_route(x, h);
     x->attempt.backend = x->route->backend;

@@ -51,28 +51,42 @@ static void ask_trusted_proxy(struct exchange *x, const struct http_head *h)
         x->secure = http_proto_is_secure(f->value);
 }
 
-const struct route *http_find_route(struct exchange *x, const struct http_head *h, bool *bad)
+// A connection that asked for this host would have been passed through: whoever serves there is to
+// be asked on one that did. Clients come here with another name's connection when one certificate
+// names both.
+static bool is_misdirected(const struct frontend *f, const struct route_facts *facts)
+{
+    if (!facts->tls || !route_has_passthrough(f))
+        return false;
+    const struct route *r = route_of_hello(f, facts);
+    return r != NULL && r->tls == ROUTE_PASSTHROUGH;
+}
+
+enum http_routed http_find_route(struct exchange *x, const struct http_head *h)
 {
     const struct frontend *f = x->frontend;
     char host[256], path[HTTP_PATH_MAX];
     size_t host_len = 0, path_len = 0;
-    *bad = false;
     ask_trusted_proxy(x, h);
     if (route_needs_host(f) && h->authority.len > 0 &&
         !uri_host(h->authority, host, sizeof(host), &host_len))
-        *bad = true;
+        return HTTP_ROUTED_BAD;
     bool everything = str_eq(h->path, STR("*")); // OPTIONS *: no path, only "/" holds it
     if (everything)
         path[path_len++] = '/';
     else if (route_needs_path(f) && !uri_normalise(h->path, path, sizeof(path), &path_len))
-        *bad = true;
-    if (*bad)
-        return NULL;
+        return HTTP_ROUTED_BAD;
+    const struct str agreed = route_needs_alpn(f) ? tls_facts(&x->s->client).alpn : STR_NONE;
     const struct route_facts facts = {
         .host = {host, host_len},
         .path = {path, path_len},
+        .alpn = &agreed,
+        .n_alpn = agreed.len > 0,
         .tls = conn_is_tls(&x->s->client),
         .secure = x->secure,
     };
-    return route_find(f, &facts);
+    if (is_misdirected(f, &facts))
+        return HTTP_ROUTED_MISDIRECTED;
+    x->route = route_find(f, &facts);
+    return x->route != NULL ? HTTP_ROUTED : HTTP_ROUTED_NOWHERE;
 }

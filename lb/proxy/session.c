@@ -177,7 +177,7 @@ static void on_client(struct conn *c)
         linger_more(s);
     else if (s->handshake != 0)
         handshake_ready(s);
-    else if (s->listener->frontend->mode == MODE_TCP)
+    else if (s->layer4)
         tcp_client_ready(s);
     else
         http_client_ready(s);
@@ -190,7 +190,7 @@ static void on_timer(struct timer *t)
         session_close(s, false);
     else if (s->handshake != 0)
         handshake_timeout(s);
-    else if (s->listener->frontend->mode == MODE_TCP)
+    else if (s->layer4)
         tcp_timeout(s);
     else
         http_timeout(s);
@@ -249,7 +249,7 @@ void session_close_all(struct worker *w)
 {
     while (!list_empty(&w->sessions)) {
         struct session *s = list_entry(w->sessions.next, struct session, node);
-        if (s->work != NULL && s->listener->frontend->mode == MODE_TCP)
+        if (s->work != NULL && s->layer4)
             tcp_abort(s, END_SHUTDOWN);
         else if (s->work != NULL)
             http_abort(s, END_SHUTDOWN);

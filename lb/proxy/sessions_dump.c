@@ -23,7 +23,7 @@ static void describe(const struct session *s, struct session_work *work)
     };
     if (s->work == NULL)
         return;
-    if (s->listener->frontend->mode == MODE_TCP)
+    if (s->layer4)
         tcp_describe(s, work);
     else
         http_describe(s, work);

@@ -55,6 +55,7 @@ static enum step st_queue(struct tcp_session *t);
 static enum step st_connect(struct tcp_session *t);
 static enum step st_relay(struct tcp_session *t);
 static enum step server_down(struct tcp_session *t);
+static enum step take_route(struct tcp_session *t, const struct route *r);
 static void release(struct tcp_session *t, enum end_cause cause);
 static enum step end(struct tcp_session *t, enum end_cause cause);
 
@@ -114,17 +115,19 @@ static void drive(struct tcp_session *t)
         set_timer(t);
 }
 
-void tcp_begin(struct session *s)
+// NULL: out of memory, the session is closed.
+static struct tcp_session *begin(struct session *s)
 {
     struct worker *w = s->w;
     struct tcp_session *t = pool_get_zeroed(&tcp_sessions);
     if (t == NULL) {
         w->count->worker[WORKER_REFUSED_SESSIONS]++;
         session_close(s, true);
-        return;
+        return NULL;
     }
     t->s = s;
     s->work = t;
+    s->layer4 = true;
     w->exchanges++;
     flow_init(&t->up);
     flow_init(&t->down);
@@ -134,7 +137,28 @@ void tcp_begin(struct session *s)
     attempt_begin(&t->attempt, t->generation);
     t->frontend = s->listener->frontend;
     guard(t, t->frontend->timeout.request);
-    drive(t);
+    return t;
+}
+
+void tcp_begin(struct session *s)
+{
+    struct tcp_session *t = begin(s);
+    if (t != NULL)
+        drive(t);
+}
+
+void tcp_begin_with(struct session *s, const struct route *r, const struct client_hello *h,
+                    struct str first)
+{
+    struct tcp_session *t = begin(s);
+    if (t == NULL)
+        return;
+    t->begin_ms = s->since_ms;
+    t->hello = hello_note_new(h);
+    if (t->hello == NULL || !buf_append(&t->up.buf, first.p, first.len))
+        (void)end(t, END_OUT_OF_MEMORY);
+    else if (take_route(t, r) == STEP_GO)
+        drive(t);
 }
 
 void tcp_client_ready(struct session *s)

@@ -3,8 +3,8 @@
 // here belongs to one process and one loop.
 //
 //   listener -> session (one client connection)
-//                 |- mode tcp:  tcp_session  -> relay (two flows)   -> upstream (server connection)
-//                 '- mode http: exchange     -> two flows           -> upstream, or back to
+//                 |- layer 4:   tcp_session  -> relay (two flows)   -> upstream (server connection)
+//                 '- layer 7:   exchange     -> two flows           -> upstream, or back to
 //                 idle_pool
 #ifndef EVLB_WORKER_STATE_H
 #define EVLB_WORKER_STATE_H
@@ -72,6 +72,7 @@ struct session {
     struct grave grave;
     bool proxied;      // the PROXY header has been read, or none is wanted
     uint8_t handshake; // state of TLS being agreed on (handshake.c); 0: it is not
+    bool layer4;       // its work is a tcp_session: mode tcp, or TLS that is passed through
     bool lingering;    // answered; only waits for the client to close
     bool dead;         // closed; waits for the end of the turn
 };

@@ -50,7 +50,7 @@ def test_every_command_of_the_readme_exists(run_evlb):
 
 
 @pytest.mark.parametrize("text", [
-    "frontends: {w: {listen: 80, limit: {}, backend: a}}\nbackends: {a: [10.0.0.1:80]}\n",
+    "frontends: {w: {listen: 80, http2: {}, backend: a}}\nbackends: {a: [10.0.0.1:80]}\n",
     *(f"listen: 80\nservers: [10.0.0.1:80]\n{key}: x\n" for key in ("metrics", "http2", "stick"))])
 def test_what_is_not_there_yet_is_refused_by_name(run_evlb, text):
     r = run_evlb("check", "-c", "-", stdin=text)
