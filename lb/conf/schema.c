@@ -256,6 +256,9 @@ static const struct row tls_rows[] = {
     {"strict-sni", BOOL(struct tls, strict_sni), .fallback = "false", SINCE, .example = "true",
      .doc = "Refuses clients that ask for a name of no certificate, or for none, instead of "
             "showing them the default."},
+    {"watch", BOOL(struct tls, watch), .fallback = "false", SINCE, .example = "true",
+     .doc = "Certificates are read again when their files change, as `evlb ctl certs reload` does: all of "
+            "them, where one `tls` says it."},
     {"ciphers", .type = VALUE_LINE, SLOT(struct tls, ciphers, struct str), SINCE,
      .example = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256",
      .doc = "A list of OpenSSL's names in place of the profile's. Those of TLS 1.3 begin with TLS_."},

@@ -33,6 +33,7 @@
 #include "io/tls.h"
 #include "process/access_file.h"
 #include "process/admin_socket.h"
+#include "process/cert_watch.h"
 #include "process/certificates.h"
 #include "process/handover.h"
 #include "process/inherited.h"
@@ -270,8 +271,10 @@ static int timeout_ms(const struct supervisor *s, uint64_t now_ms)
     const struct tree *t = &s->tree;
     uint64_t next = MIN_OF(children_next_start_ms(t), s->deadline_ms);
     next = MIN_OF(next, MIN_OF(requests_next_ms(t->requests), handover_next_ms(t->handover)));
-    if (s->phase == PHASE_RUNNING)
+    if (s->phase == PHASE_RUNNING) {
         next = MIN_OF(next, MIN_OF(reload_next_ms(t->reload), replace_next_ms(t)));
+        next = MIN_OF(next, cert_watch_next_ms(t->cert_watch));
+    }
     next = MIN_OF(next, MIN_OF(service_next_ms(), tickets_next_ms(t)));
     if (next == NEVER)
         return -1;
@@ -308,6 +311,7 @@ static void turn(struct supervisor *s, uint64_t now_ms)
     requests_turn(t->requests, now_ms);
     handover_turn(t->handover, now_ms);
     if (s->phase == PHASE_RUNNING) {
+        cert_watch_turn(t->cert_watch, now_ms);
         reload_turn(t->reload, now_ms);
         replace_turn(t, now_ms);
     }
@@ -448,6 +452,7 @@ static enum supervisor_status set_up(struct tree *t, const struct supervisor_opt
     }
     t->reload = reload_new(t, options);
     t->requests = requests_new(t);
+    t->cert_watch = cert_watch_new(t);
     children_init(t);
     if (has_names(t->config))
         children_hold_workers(t, clock_monotonic_ms() + NAMES_MS);
@@ -474,6 +479,7 @@ static void tear_down(struct tree *t)
     close_fd(t->null_fd);
     children_free(t);
     requests_free(t->requests);
+    cert_watch_free(t->cert_watch);
     reload_free(t->reload);
     handover_free(t->handover);
     slots_free(t->slots);

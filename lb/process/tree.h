@@ -46,6 +46,7 @@ struct child {
 };
 
 struct bundle;
+struct cert_watch;
 struct handover;
 struct reload;
 struct requests;
@@ -63,6 +64,7 @@ struct tree {
     uint32_t n_children;
     struct reload *reload;
     struct requests *requests;
+    struct cert_watch *cert_watch;
     struct handover *handover;
     uint64_t ticket_ms; // when the ticket key in use was made
     bool handed_over;   // a new binary has our sockets

@@ -41,7 +41,7 @@ def serial(file):
 
 def shown(lb, ca, name="a.test"):
     """The serial number of the certificate that a new handshake gets."""
-    with tls.connect(lb.port, name, tls.context(ca)) as s:
+    with tls.connect(lb.port, name, tls.context(ca, check_hostname=False)) as s:
         return s.getpeercert()["serialNumber"]
 
 
@@ -220,6 +220,136 @@ def test_ocsp_answers_are_read_again(evlb, sim, ca, site, tmp_path, ctl):
     (tmp_path / "site.ocsp").unlink()
     assert ctl(lb, "certs", "reload").status == 0
     assert "no response sent" in stapled(lb, ca)
+
+
+# ---- watch ----
+
+def wait_shown(lb, ca, file, name="a.test"):
+    tools.wait_for(f"{file} is shown", lambda: shown(lb, ca, name) == serial(file), 15)
+
+
+def watching(certs):
+    return f"{{certs: {certs}, watch: true}}"
+
+
+def test_watch_takes_a_file_that_was_replaced(evlb, sim, ca, site, ctl):
+    lb = evlb(WEB, sim("a"), tls=watching(site))
+    lb.write_config("nonsense: 1\n")  # certificates alone are read
+    for _ in range(2):
+        ca.make(site, "a.test")
+        wait_shown(lb, ca, site)
+    assert lb.status()["generation"] == 3
+    os.utime(site)
+    time.sleep(3)
+    assert lb.status()["generation"] == 3 and "failed" not in lb.log()
+
+
+def test_watch_follows_the_links_of_certbot(evlb, sim, ca, tmp_path):
+    live, archive = tmp_path / "live/a.test", tmp_path / "archive/a.test"
+    def issue(n):
+        ca.make(archive / f"fullchain{n}.pem", "a.test", apart=archive / f"privkey{n}.pem")
+        for name in ("fullchain", "privkey"):
+            (live / "new").symlink_to(f"../../archive/a.test/{name}{n}.pem")
+            os.replace(live / "new", live / f"{name}.pem")
+        return archive / f"fullchain{n}.pem"
+    live.mkdir(parents=True)
+    archive.mkdir(parents=True)
+    issue(1)
+    lb = evlb(WEB, sim("a"), tls=watching(live))
+    wait_shown(lb, ca, issue(2))
+    wait_shown(lb, ca, issue(3))
+    assert "stays as it was" not in lb.log()
+
+
+def test_watch_waits_for_the_other_half(evlb, sim, ca, tmp_path):
+    """The certificate now, its key seconds later, each in several pieces."""
+    cert, key = tmp_path / "site.crt", tmp_path / "site.key"
+    ca.make(cert, "a.test", apart=key)
+    lb = evlb(WEB, sim("a"), tls=watching(cert))
+    old = serial(cert)
+    new = ca.make(tmp_path / "new.crt", "a.test", apart=tmp_path / "new.key")
+    for target, source in ((cert, new), (key, tmp_path / "new.key")):
+        text = source.read_text()
+        with open(target, "w", encoding="ascii") as f:
+            for i in range(0, len(text), 200):
+                f.write(text[i:i + 200])
+                f.flush()
+                time.sleep(0.05)
+        if target == cert:
+            lb.wait_log("site.crt: stays as it was: the key in")
+            assert shown(lb, ca) == old
+            time.sleep(2.5)
+    wait_shown(lb, ca, new)
+    assert lb.log().count("stays as it was") == 1  # once per change
+
+
+def test_watch_survives_a_directory_that_goes_and_comes(evlb, sim, ca, tmp_path):
+    ca.make(tmp_path / "certs/a.pem", "a.test")
+    lb = evlb(WEB, sim("a"), tls=watching(tmp_path / "certs"))
+    (tmp_path / "certs").rename(tmp_path / "away")
+    lb.wait_log("certs: stays as it was: No such file")
+    assert shown(lb, ca) == serial(tmp_path / "away/a.pem")
+    ca.make(tmp_path / "certs/a.pem", "a.test")
+    wait_shown(lb, ca, tmp_path / "certs/a.pem")
+    ca.make(tmp_path / "certs/b.pem", "b.test")
+    wait_shown(lb, ca, tmp_path / "certs/b.pem", "b.test")
+
+
+def test_watch_takes_a_new_file_that_becomes_good(evlb, sim, ca, tmp_path):
+    ca.make(tmp_path / "certs/a.pem", "a.test")
+    lb = evlb(WEB, sim("a"), tls=watching(tmp_path / "certs"))
+    good = ca.make(tmp_path / "b.pem", "b.test")
+    (tmp_path / "certs/b.pem").write_text(pair(good)[0])
+    lb.wait_log("b.pem: not used: there is no key")
+    (tmp_path / "certs/b.pem").write_text(good.read_text())  # in its place
+    wait_shown(lb, ca, good, "b.test")
+
+
+def test_nothing_is_watched_unless_it_is_asked_for(evlb, sim, ca, site):
+    lb = evlb(WEB, sim("a"), tls=site)
+    old = serial(site)
+    ca.make(site, "a.test")
+    time.sleep(3)
+    assert shown(lb, ca) == old
+
+
+# ---- under load ----
+
+def test_fifty_certificates_under_load(evlb, sim, ca, site, ctl):
+    """By the command, by a reload, by the watch: no handshake and no request fails, and who comes
+    after the command gets the new one."""
+    lb = evlb(WEB, sim("a"), tls=watching(site))
+    stop, failures, seen = threading.Event(), [], set()
+    def work():
+        context = tls.context(ca)
+        while not stop.is_set():
+            try:
+                with tls.connect(lb.port, "a.test", context) as s:
+                    for _ in range(3):
+                        assert tls.get(s)[0].startswith("HTTP/1.1 200")
+                    seen.add(s.getpeercert()["serialNumber"])
+            except (OSError, AssertionError) as e:
+                failures.append(repr(e))
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for t in threads:
+        t.start()
+    try:
+        for i in range(50):
+            ca.make(site, "a.test")
+            if i % 10 == 9:
+                wait_shown(lb, ca, site)
+            elif i % 2:
+                lb.reload()
+            else:
+                r = ctl(lb, "certs", "reload")
+                assert r.status == 0, r  # perhaps the watch was first
+            assert shown(lb, ca) == serial(site)
+    finally:
+        stop.set()
+        for t in threads:
+            t.join()
+    assert failures == [] and len(seen) > 25
+    assert {line["end"] for line in lb.access_log() if line["tls"]} == {"ok"}
 
 
 # ---- OCSP ----
