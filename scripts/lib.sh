@@ -12,7 +12,7 @@ PACKAGES_DEMO="curl"
 PACKAGES_TEST="clang llvm libclang-rt-dev clang-format clang-tidy ccache libcmocka-dev python3
     python3-pytest python3-pytest-xdist python3-pytest-timeout curl wrk openssl git shellcheck
     scdoc man-db procps systemd mariadb-server postgresql redis-server testssl.sh
-    sslscan"
+    sslscan pebble dehydrated"
 PACKAGES_BENCH="python3 wrk nginx-light haproxy strace openssl"
 export PACKAGES_BUILD PACKAGES_DEMO PACKAGES_TEST PACKAGES_BENCH
 

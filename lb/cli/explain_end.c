@@ -10,6 +10,8 @@
 // clang-format off
 static const char *const advice[END_COUNT] = {
     [END_OK] = "Nothing: all went well.",
+    [END_ACME_ANSWERED] = "Nothing: an ACME client has put a file into acme.webroot.",
+    [END_ACME_BUSY] = "Too many challenges at a time (somebody guesses?), or the disk with acme.webroot is slow.",
     [END_REDIRECTED] = "Nothing: a route says redirect.",
     [END_DENIED] = "Nothing if the route is meant; 'evlb explain route URL' names it.",
     [END_NO_ROUTE] = "Add a last route without conditions, or look up the request with 'evlb explain route URL'.",

@@ -11,6 +11,7 @@
 #include "cli/source.h"
 #include "conf/words.h"
 #include "core/route.h"
+#include "proto/acme.h"
 #include "proto/http.h"
 #include "proto/uri.h"
 
@@ -313,9 +314,21 @@ static void print_no_route(const struct verdict *v)
                v->frontend->mode == MODE_TCP ? "the connection is closed" : "answered with 404");
 }
 
+// The file that answers before all routes when it is there; NULL: none could.
+static const char *challenge_file(const struct verdict *v)
+{
+    struct str root = v->frontend->acme.webroot, token = acme_token(v->url.target);
+    if (v->frontend->mode == MODE_TCP || root.len == 0 || token.len == 0)
+        return NULL;
+    return arena_printf(v->arena, "%.*s" ACME_PATH "%.*s", STR_FMT(root), STR_FMT(token));
+}
+
 static void print_route(const struct verdict *v)
 {
     const struct route *r = v->route;
+    const char *file = challenge_file(v);
+    if (file != NULL)
+        printf("acme      %s, if it is there; else:\n", file);
     if (r == NULL) {
         print_no_route(v);
         return;
@@ -414,6 +427,9 @@ static int print_json(const struct verdict *v)
     json_text(&j, "sni", v->sni);
     json_text(&j, "host", v->host);
     json_text(&j, "path", v->path);
+    const char *file = challenge_file(v);
+    if (file != NULL)
+        json_text(&j, "challenge_file", str_of(file));
     if (v->route != NULL)
         put_route(&j, v);
     else

@@ -25,6 +25,7 @@ static bind_fn *const binders[VALUE_TYPES] = {
     [VALUE_FIXED] = bind_fixed,
     [VALUE_TEXT] = bind_plain_text,
     [VALUE_PATH] = bind_path,
+    [VALUE_DIRECTORY] = bind_directory,
     [VALUE_ACCOUNT] = bind_account,
     [VALUE_NETS] = bind_nets,
     [VALUE_LISTEN_ADDRESS] = bind_listen_address,

@@ -81,7 +81,7 @@ void bind_report_unknown(struct binder *b, struct finding *x, const struct forei
 typedef void bind_fn(struct binder *b, const struct row *row, struct node *n, void *target);
 
 bind_fn bind_bool, bind_number, bind_duration, bind_size, bind_enum, bind_fixed, bind_plain_text;
-bind_fn bind_path, bind_account, bind_nets, bind_access_log, bind_headers;
+bind_fn bind_path, bind_directory, bind_account, bind_nets, bind_access_log, bind_headers;
 bind_fn bind_listen_address, bind_hosts, bind_paths, bind_alpn, bind_redirect;
 bind_fn bind_backend_name, bind_server_address, bind_hash_on, bind_retry_on;
 bind_fn bind_ip, bind_dns_servers, bind_method, bind_target, bind_line, bind_one_field,

@@ -291,6 +291,13 @@ void bind_path(struct binder *b, const struct row *row, struct node *n, void *ta
     *SLOT_OF(struct str, row, target) = s;
 }
 
+void bind_directory(struct binder *b, const struct row *row, struct node *n, void *target)
+{
+    struct str s;
+    if (read_path(b, row, n, &s))
+        *SLOT_OF(struct str, row, target) = s;
+}
+
 void bind_account(struct binder *b, const struct row *row, struct node *n, void *target)
 {
     struct str s;

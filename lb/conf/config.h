@@ -262,6 +262,11 @@ struct hsts {
     struct str value; // of the field; empty: none
 };
 
+// Challenges of a certificate authority (RFC 8555 section 8.3) are answered from files.
+struct acme {
+    struct str webroot; // what an ACME client calls so; empty: none
+};
+
 struct frontend {
     struct str name;
     uint32_t index;
@@ -277,6 +282,7 @@ struct frontend {
     uint32_t max_connections; // 0: no limit of its own
     uint32_t max_handshakes;  // TLS handshakes in progress per listen and worker; 0: no limit
     struct hsts hsts;
+    struct acme acme;
     const struct cidr *trusted; // peers whose X-Forwarded-* and PROXY headers are believed
     uint32_t n_trusted;
     struct header_ops headers;

@@ -141,14 +141,25 @@ static void put_health(struct writer *w, const struct health *h)
     w->indent -= 2;
 }
 
+static bool has_values(struct writer *w, const struct object *o, const void *target)
+{
+    const struct bound *bound = bind_origin(&w->l->binder, o, target);
+    for (size_t i = 0; bound != NULL && i < o->n_rows; i++) {
+        if (o->rows[i].type == VALUE_OBJECT ||
+            value_text(w, &o->rows[i], target, bound->from[i]) != NULL)
+            return true;
+    }
+    return false; // not bound: ROW_ABSENT
+}
+
 static void put_nested(struct writer *w, const struct row *row, const void *target, enum mode mode)
 {
     if (row->object == &object_health) {
         put_health(w, (const void *)((const char *)target + row->offset));
         return;
     }
-    if (bind_origin(&w->l->binder, row->object, (const char *)target + row->offset) == NULL)
-        return; // ROW_ABSENT
+    if (!has_values(w, row->object, (const char *)target + row->offset))
+        return;
     put(w, NULL, "%s:", row->key);
     w->indent += 2;
     put_object(w, row->object, (const char *)target + row->offset, mode);

@@ -97,6 +97,7 @@ const char *emit_value(struct arena *a, const struct row *row, const void *targe
         return row->words[0];
     case VALUE_TEXT:
     case VALUE_PATH:
+    case VALUE_DIRECTORY:
     case VALUE_ACCOUNT:
     case VALUE_METHOD:
     case VALUE_TARGET:

@@ -178,6 +178,7 @@ static bool same_value(const struct row *row, const void *a, const void *b)
         return READ(uint32_t, row, a) == READ(uint32_t, row, b);
     case VALUE_TEXT:
     case VALUE_PATH:
+    case VALUE_DIRECTORY:
     case VALUE_ACCOUNT:
     case VALUE_METHOD:
     case VALUE_TARGET:

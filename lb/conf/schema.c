@@ -27,6 +27,7 @@ const struct value_kind value_kinds[VALUE_TYPES] = {
     [VALUE_FIXED] = {"word", "one of the listed words", NULL},
     [VALUE_TEXT] = {"text", "a text", "{\"type\": \"string\"}"},
     [VALUE_PATH] = {"path", "an absolute path", "{\"type\": \"string\", \"pattern\": \"^(/|.*\\\\$\\\\{)\"}"},
+    [VALUE_DIRECTORY] = {"directory", "the absolute path of a directory", "{\"type\": \"string\", \"pattern\": \"^(/|.*\\\\$\\\\{)\"}"},
     [VALUE_ACCOUNT] = {"account", "a name or a number", "{\"type\": [\"string\", \"integer\"], \"minimum\": 0}"},
     [VALUE_NETS] = {"networks", "addresses or networks: 10.0.0.1, 10.0.0.0/8, \"fd00::/8\" (one or a list)",
         "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"items\": {\"type\": \"string\"}}]}"},
@@ -153,6 +154,7 @@ static const struct row root_rows[] = {
     {"timeout", OBJECT(object_timeouts, offsetof(struct root, timeout)), SINCE, .example = "{server: 20s, shutdown: 1m}",
      .doc = "Timeouts of all frontends and backends that do not say otherwise, and of the stop."},
     ROW_LIMITS(struct root, 0),
+    ROW_ACME(struct root, 0),
     ROW_TRUSTED(struct root, 0),
     {"max-connections", U32(struct root, config.max_connections), .fallback = "auto",
      .zero_word = "auto", LIMITS(1, 10000000), SINCE, .example = "50000",
@@ -209,6 +211,7 @@ static const struct row frontend_rows[] = {
      .flags = INHERITED, SINCE, .example = "{client: 1m}",
      .doc = "How long clients may take."},
     ROW_LIMITS(struct frontend, INHERITED),
+    ROW_ACME(struct frontend, INHERITED),
     ROW_HEADERS(struct frontend),
     ROW_TLS(struct frontend_draft, frontend.tls),
     {"hsts", OBJECT(object_hsts, offsetof(struct frontend_draft, frontend.hsts)),
@@ -286,6 +289,14 @@ static const struct row hsts_rows[] = {
      .doc = "Also for all names below the host."},
     {"preload", BOOL(struct hsts, preload), .fallback = "false", SINCE, .example = "true",
      .doc = "The host may be put on the lists that browsers come with. That is hard to undo."},
+};
+
+static const struct row acme_rows[] = {
+    {"webroot", .type = VALUE_DIRECTORY, SLOT(struct acme, webroot, struct str), .flags = INHERITED,
+     SINCE, .example = "/var/lib/evlb/acme",
+     .doc = "Where the ACME client puts the answers, in .well-known/acme-challenge/ below it (certbot's "
+            "--webroot-path, for one). They are read at each challenge; what is not there goes to the "
+            "routes like any other request."},
 };
 
 static const struct row route_rows[] = {
@@ -392,6 +403,8 @@ const struct object object_hsts = {"frontends.*.hsts", "'hsts'", "hsts", ROWS(hs
            "in plain text."};
 const struct object object_frontend_limit = {"frontends.*.limit", "'limit'", "frontend_limit", ROWS(frontend_limit_rows),
     .size = sizeof(struct frontend_draft), .doc = "Of a frontend."};
+const struct object object_acme = {"acme", "'acme'", "acme", ROWS(acme_rows), .size = sizeof(struct acme),
+    .short_key = "webroot", .doc = "At the top level, in `defaults` or in a frontend."};
 const struct object object_headers = {"headers", "'headers'", "headers", ROWS(header_rows), .size = sizeof(struct header_ops),
     .doc = "Of a frontend or a backend. Values may not hold line breaks. Fields that frame the message "
            "(Content-Length, Transfer-Encoding, Connection, ...) belong to evlb."};
@@ -420,7 +433,7 @@ const struct object object_timeouts_backend = {"backends.*.timeout", "'timeout' 
 
 const struct object *const schema_objects[] = {
     &object_root, &object_timeouts, &object_limits, &object_defaults, &object_timeouts_defaults,
-    &object_frontend, &object_listen, &object_tls, &object_hsts, &object_frontend_limit,
+    &object_frontend, &object_listen, &object_tls, &object_hsts, &object_acme, &object_frontend_limit,
     &object_route, &object_timeouts_frontend, &object_backend,
     &object_server, &object_server_defaults, &object_hash, &object_health,
     &object_passive, &object_timeouts_backend, &object_headers, &object_header_ops, &object_log,

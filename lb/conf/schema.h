@@ -16,10 +16,11 @@ enum value_type {
     VALUE_ENUM,     // an enum, by the position in words
     VALUE_FIXED,    // one of words; nothing is stored
     VALUE_TEXT,
-    VALUE_PATH,    // absolute
-    VALUE_ACCOUNT, // user or group
-    VALUE_NETS,    // list of prefixes
-    VALUE_OBJECT,  // a map with the keys of row->object
+    VALUE_PATH,      // absolute, of a socket
+    VALUE_DIRECTORY, // absolute
+    VALUE_ACCOUNT,   // user or group
+    VALUE_NETS,      // list of prefixes
+    VALUE_OBJECT,    // a map with the keys of row->object
     VALUE_LISTENS,
     VALUE_LISTEN_ADDRESS,
     VALUE_SERVERS,
@@ -113,6 +114,7 @@ struct settings {
     struct passive passive;
     struct timeouts timeout;
     struct http_limits limits;
+    struct acme acme;
     const struct cidr *trusted;
     uint32_t n_trusted;
 };
@@ -126,6 +128,7 @@ struct root {
     struct config config;
     struct root_timeouts timeout;
     struct http_limits limits;  // only checked
+    struct acme acme;           // only checked
     const struct cidr *trusted; // only checked
     uint32_t n_trusted;
 };
@@ -153,7 +156,7 @@ extern const struct object object_hash, object_headers, object_header_ops, objec
 extern const struct object object_access, object_admin, object_limits, object_frontend_limit;
 extern const struct object object_timeouts, object_timeouts_defaults, object_timeouts_frontend;
 extern const struct object object_timeouts_backend, object_health, object_passive, object_dns,
-    object_tls, object_hsts, object_tickets;
+    object_tls, object_hsts, object_acme, object_tickets;
 
 // All of them, the top level first; NULL at the end.
 extern const struct object *const schema_objects[];

@@ -178,6 +178,7 @@ static const struct row defaults_rows[] = {
     {"timeout", OBJECT(object_timeouts_defaults, offsetof(struct settings, timeout)), SINCE,
      .example = "{connect: 2s}", .doc = "Timeouts of frontends and backends."},
     ROW_LIMITS(struct settings, 0),
+    ROW_ACME(struct settings, 0),
     ROW_FAILOVER(struct settings),
     ROW_FAILBACK(struct settings),
     ROW_FAILBACK_AFTER(struct settings),

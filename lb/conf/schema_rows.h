@@ -58,6 +58,13 @@
     {"tls", OBJECT(object_tls, offsetof(T, m)), .flags = ROW_ABSENT, SINCE, .example = "/etc/evlb/certs/", \
      .doc = "Clients speak TLS here. A path or a list in place of the map is its `certs`."}
 
+#define ROW_ACME(T, more) \
+    {"acme", OBJECT(object_acme, offsetof(T, acme)), .flags = (more) | ROW_HTTP, SINCE, \
+     .example = "/var/lib/evlb/acme", \
+     .doc = "Answers the challenges of a certificate authority (ACME, HTTP-01), so that it can find " \
+            "out whom a name belongs to: before all routes, redirects included, in plain text and " \
+            "over TLS. A path in place of the map is its `webroot`."}
+
 #define INHERITED (ROW_DEFAULTS | ROW_GLOBAL)
 #define TIMEOUT(k, m, def, more, text) \
     {k, DURATION(struct timeouts, m), .fallback = def, LIMITS(1, 24 * DAY_MS), \

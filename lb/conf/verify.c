@@ -347,8 +347,26 @@ static void verify_log_directory(struct verifier *v)
     FIX(v->b, x, "create it before evlb is started");
 }
 
+static void verify_webroots(struct verifier *v)
+{
+    const struct node *last = NULL; // one that several frontends have from the top level
+    for (uint32_t i = 0; i < v->config->n_frontends; i++) {
+        const struct frontend *f = &v->config->frontends[i];
+        const struct bound *bound = bind_origin(v->b, &object_acme, &v->b->drafts[i].frontend.acme);
+        const struct node *from = bound != NULL ? bound->from[0] : NULL;
+        if (from == last || !is_missing(v, from, SOURCE_DIRECTORY, f->acme.webroot))
+            continue;
+        last = from;
+        struct finding *x =
+            diag_warning(v->b->findings, from->at, "lint.directory",
+                         "this machine has no directory '%.*s'", SHOW(f->acme.webroot));
+        FIX(v->b, x, "create it; nothing is answered from it until then");
+    }
+}
+
 static void verify_machine(struct verifier *v)
 {
+    verify_webroots(v);
     verify_account(v, "user", SOURCE_USER, v->config->user);
     verify_account(v, "group", SOURCE_GROUP, v->config->group);
     verify_log_directory(v);

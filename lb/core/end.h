@@ -15,6 +15,8 @@
 #define END_CAUSES(X) \
     X(OK,                    "ok",                    "--", 0,   "completed") \
     X(REDIRECTED,            "redirected",            "LR", 0,   "answered here with a redirect") \
+    X(ACME_ANSWERED,         "acme-answered",         "LR", 0,   "answered here: a challenge of a certificate authority") \
+    X(ACME_BUSY,             "acme-busy",             "RR", 503, "the answer to a challenge could not be read in time") \
     X(DENIED,                "denied",                "PR", 403, "refused by a route with deny") \
     X(NO_ROUTE,              "no-route",              "PR", 404, "no route of the frontend matches") \
     X(MISDIRECTED,           "misdirected",           "PR", 421, "TLS of this host is passed through, not served on this connection") \

@@ -15,6 +15,8 @@
 //       |--- QUERY (id) ------------------------------------------------->|
 //       |<-- ANSWER (id, text) ------------------------------------------'|
 //       |--- ANSWER (id, worker, text) ----------->|                      |
+//       |<-- CHALLENGE (id, text) ---------------------------------------'|   acme
+//       |--- ANSWER (id, text) ------------------------------------------>|
 #ifndef EVLB_CHANNEL_H
 #define EVLB_CHANNEL_H
 
@@ -22,24 +24,27 @@
 #include "base/str.h"
 
 enum message_type {
-    MSG_READY = 1,  // child: serving
-    MSG_DRAIN,      // supervisor: take no new connections, finish what is there, then exit 0;
-                    // arg = ms until the rest is cut, 0: no limit
-    MSG_STOP,       // supervisor: exit 0 at once
-    MSG_LISTENERS,  // supervisor -> worker: fds[i] is the listening socket with number id[i]; comes
-                    // before the CONFIG that uses it
-    MSG_CONFIG,     // supervisor: arg = generation, fds[0] = a sealed memfd (conf/bundle.h);
-                    // value = max-connections of the process tree, 0: as before
-    MSG_TAKEN,      // child: arg = generation, status 0: it is in force here
-    MSG_RELEASED,   // worker: arg = the oldest generation that something still uses
-    MSG_ASK,        // control -> supervisor: arg = enum ask, request = a number of control's own,
-                    // fds[0] = its text, if any
-    MSG_QUERY,      // control -> supervisor -> each worker: arg = enum query, request as above,
-                    // value = at most so many of each worker
-    MSG_ANSWER,     // the answer to an ASK or QUERY: request, status (0: done), fds[0] = its text,
-                    // if any; arg = the worker, value = how many it has in all; n_more = answers to
-                    // the same request still to come (a worker that dies meanwhile counts as one
-                    // without text)
+    MSG_READY = 1, // child: serving
+    MSG_DRAIN,     // supervisor: take no new connections, finish what is there, then exit 0;
+                   // arg = ms until the rest is cut, 0: no limit
+    MSG_STOP,      // supervisor: exit 0 at once
+    MSG_LISTENERS, // supervisor -> worker: fds[i] is the listening socket with number id[i]; comes
+                   // before the CONFIG that uses it
+    MSG_CONFIG,    // supervisor: arg = generation, fds[0] = a sealed memfd (conf/bundle.h);
+                   // value = max-connections of the process tree, 0: as before
+    MSG_TAKEN,     // child: arg = generation, status 0: it is in force here
+    MSG_RELEASED,  // worker: arg = the oldest generation that something still uses
+    MSG_ASK,       // control -> supervisor: arg = enum ask, request = a number of control's own,
+                   // fds[0] = its text, if any
+    MSG_QUERY,     // control -> supervisor -> each worker: arg = enum query, request as above,
+                   // value = at most so many of each worker
+    MSG_CHALLENGE, // worker -> supervisor: what is the answer to a challenge? request = a number of
+                   // the worker's own, fds[0] = "FRONTEND TOKEN"; the answer's text is that of the
+                   // file, status 1: there is none
+    MSG_ANSWER, // the answer to an ASK, QUERY or CHALLENGE: request, status (0: done), fds[0] = its
+                // text, if any; arg = the worker, value = how many it has in all; n_more = answers
+                // to the same request still to come (a worker that dies meanwhile counts as one
+                // without text)
     MSG_LOG_LEVEL,  // supervisor: arg = enum log_level
     MSG_ACCESS_LOG, // supervisor -> logger: fds[0] = where access lines go from now on; none:
                     // standard error

@@ -2,6 +2,7 @@
 // Requests of control. Runs in the supervisor, called when a child has said something.
 //
 //   control --ASK--> done here -----------------------------ANSWER--> control
+//   worker --CHALLENGE--> done here (challenges.c) ----------ANSWER--> that worker
 //   control --QUERY--> to each worker --ANSWER of each--> passed on, counted down
 //
 // Invariants: every request is answered exactly once, or, a QUERY, once per worker that was asked;
@@ -16,6 +17,7 @@
 #include "io/loop.h"
 #include "process/access_file.h"
 #include "process/certs_json.h"
+#include "process/challenges.h"
 #include "process/handover.h"
 #include "process/reload.h"
 
@@ -33,6 +35,7 @@ struct relay {
 
 struct requests {
     struct tree *tree;
+    uint64_t challenges_quiet_ms; // for challenges_hear()
     struct relay relays[QUERIES_MAX];
 };
 
@@ -254,4 +257,6 @@ void requests_hear(struct requests *r, struct child *c, const struct message *m,
         query(r, m);
     else if (c->kind == CHILD_WORKER && m->type == MSG_ANSWER)
         answer(r, c, m, fds);
+    else if (c->kind == CHILD_WORKER && m->type == MSG_CHALLENGE)
+        challenges_hear(r->tree, c, m, fds, &r->challenges_quiet_ms);
 }

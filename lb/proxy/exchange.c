@@ -7,6 +7,7 @@
 
 #include "base/pool.h"
 #include "proxy/access_log.h"
+#include "proxy/challenge.h"
 
 static struct pool exchanges = POOL("exchanges", struct exchange, 32);
 static struct pool texts = POOL("exchange texts", struct exchange_text, 8);
@@ -44,6 +45,8 @@ static void forget(struct exchange *x)
     if (x->text != NULL)
         pool_put(&texts, x->text);
     x->text = NULL;
+    challenge_forget(x->challenge);
+    x->challenge = NULL;
     flow_release(&x->down);
     buf_release(&x->up.first);
     attempt_forget(&x->attempt, x->w);

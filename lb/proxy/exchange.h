@@ -10,16 +10,17 @@
 #include "proxy/upstream.h"
 
 enum http_state {
-    HS_HEAD,    // reading the request head
-    HS_ROUTE,   // what is to be done with it
-    HS_PICK,    // choosing a server
-    HS_QUEUE,   // waiting for one that has room
-    HS_CONNECT, // waiting for a new server connection
-    HS_SEND,    // writing the head (and what there is of the body)
-    HS_WAIT,    // the rest of the body goes up, the response head is awaited
-    HS_STREAM,  // the response goes down (the request perhaps still up)
-    HS_TUNNEL,  // after 101: bytes both ways
-    HS_REPLY,   // an answer of our own goes down
+    HS_HEAD,      // reading the request head
+    HS_CHALLENGE, // asking for the answer to a challenge of a certificate authority
+    HS_ROUTE,     // what is to be done with it
+    HS_PICK,      // choosing a server
+    HS_QUEUE,     // waiting for one that has room
+    HS_CONNECT,   // waiting for a new server connection
+    HS_SEND,      // writing the head (and what there is of the body)
+    HS_WAIT,      // the rest of the body goes up, the response head is awaited
+    HS_STREAM,    // the response goes down (the request perhaps still up)
+    HS_TUNNEL,    // after 101: bytes both ways
+    HS_REPLY,     // an answer of our own goes down
     HS_COUNT
 };
 
@@ -65,10 +66,11 @@ struct exchange {
     const struct route *route;
     struct attempt attempt;
     struct upstream *server;
-    struct exchange_text *text; // only with an access log
-    uint64_t deadline_ms;       // of the current wait
-    uint64_t client_fin_ms;     // when client_fin was seen
-    uint64_t look_ms;           // when to look at a client that the loop does not watch
+    struct challenge *challenge; // in HS_CHALLENGE alone
+    struct exchange_text *text;  // only with an access log
+    uint64_t deadline_ms;        // of the current wait
+    uint64_t client_fin_ms;      // when client_fin was seen
+    uint64_t look_ms;            // when to look at a client that the loop does not watch
     uint64_t begin_ms, head_ms, pick_ms, claim_ms, connected_ms, sent_ms, response_ms;
     int32_t idle_ms; // waited on the connection for this request
 };

@@ -10,6 +10,7 @@
 //     |        |        ^  |       |          ^       |  |
 //     |        |        |  '-idle connection--'       |  '--101--> TUNNEL --> (close)
 //     |        |        '------- replay --------------'
+//     |--CHALLENGE--> (ROUTE, when there is no answer to it)
 //     '--------'--> REPLY: an answer of our own, from any state before STREAM
 //
 // Events only call drive(); each step first does what I/O it can, then says what it waits for.
@@ -25,6 +26,8 @@
 
 #include "base/log.h"
 #include "io/sock.h"
+#include "proto/acme.h"
+#include "proxy/challenge.h"
 #include "proxy/exchange.h"
 #include "proxy/http_body.h"
 #include "proxy/http_fwd.h"
@@ -37,6 +40,7 @@
 #define STEPS_PER_TURN 256
 
 static enum step st_head(struct exchange *x);
+static enum step st_challenge(struct exchange *x);
 static enum step st_route(struct exchange *x);
 static enum step st_pick(struct exchange *x);
 static enum step st_queue(struct exchange *x);
@@ -55,8 +59,10 @@ static const struct http_step {
     enum end_cause timeout_client;      // when it was for the client
     enum end_cause client_left;
 } steps[HS_COUNT] = {
-    [HS_HEAD]    = {"reading the request head", st_head,    TO(ROUTE) | TO(REPLY),
+    [HS_HEAD]    = {"reading the request head", st_head,    TO(CHALLENGE) | TO(ROUTE) | TO(REPLY),
                     END_CLIENT_TIMEOUT_REQUEST, END_CLIENT_TIMEOUT_REQUEST, END_CLIENT_CLOSED_REQUEST},
+    [HS_CHALLENGE] = {"waiting for the answer to a challenge", st_challenge, TO(ROUTE) | TO(REPLY),
+                    END_ACME_BUSY,              END_ACME_BUSY,              END_CLIENT_CLOSED_CONNECT},
     [HS_ROUTE]   = {"routing",                  st_route,   TO(PICK) | TO(REPLY),
                     END_INTERNAL,               END_INTERNAL,               END_CLIENT_CLOSED_CONNECT},
     [HS_PICK]    = {"choosing a server",        st_pick,    TO(QUEUE) | TO(CONNECT) | TO(SEND) | TO(REPLY),
@@ -83,6 +89,10 @@ static const struct http_step {
 enum step http_go(struct exchange *x, enum http_state next)
 {
     lb_assert(steps[x->state].next & (1u << next));
+    if (x->state == HS_CHALLENGE) {
+        challenge_forget(x->challenge);
+        x->challenge = NULL;
+    }
     x->state = next;
     return STEP_GO;
 }
@@ -102,7 +112,7 @@ static void drive(struct exchange *x)
     timer_set(&x->w->loop.wheel, &x->s->timer, x->w->loop.now_ms);
 }
 
-static void server_ready(void *holder)
+static void wake(void *holder)
 {
     drive(holder);
 }
@@ -159,6 +169,11 @@ static enum step client_left_in_head(struct exchange *x)
     return STEP_END;
 }
 
+static struct str challenge_token(const struct http_head *h)
+{
+    return h->method == HTTP_GET || h->method == HTTP_HEAD ? acme_token(h->path) : STR_NONE;
+}
+
 static enum step take_head(struct exchange *x)
 {
     const struct http_head *h = &x->w->request_head;
@@ -176,7 +191,8 @@ static enum step take_head(struct exchange *x)
     x->up.done = x->up_body.done;
     x->s->requests++;
     exchange_note_head(x, h);
-    return http_go(x, HS_ROUTE);
+    bool challenge = x->frontend->acme.webroot.len > 0 && challenge_token(h).len > 0;
+    return http_go(x, challenge ? HS_CHALLENGE : HS_ROUTE);
 }
 
 static enum step refuse_head(struct exchange *x, enum http_error error)
@@ -222,6 +238,36 @@ static enum step st_head(struct exchange *x)
             return http_cut(x, END_OUT_OF_MEMORY);
     }
     return wait_for_head(x);
+}
+
+// ---- CHALLENGE
+
+static enum step answer_challenge(struct exchange *x, struct str text)
+{
+    x->client_keeps = x->client_keeps && x->up.done && !session_is_last(x->s);
+    if (http_reply_challenge(x, text) != REPLY_READY)
+        return http_cut(x, END_OUT_OF_MEMORY);
+    return http_go(x, HS_REPLY);
+}
+
+static enum step st_challenge(struct exchange *x)
+{
+    struct str text;
+    if (x->challenge == NULL) {
+        x->challenge = challenge_ask(x->w, x->frontend, challenge_token(exchange_head(x)), x, wake);
+        if (x->challenge == NULL)
+            return http_refuse(x, 503, END_ACME_BUSY, end_info(END_ACME_BUSY)->sentence);
+        return http_wait_for(x, 0, 0, CHALLENGE_MS);
+    }
+    switch (challenge_state(x->challenge, &text)) {
+    case CHALLENGE_WAITS:
+        return http_client_is_there(x) ? http_wait_on(x) : http_cut(x, END_CLIENT_CLOSED_CONNECT);
+    case CHALLENGE_FOUND:
+        return answer_challenge(x, text);
+    case CHALLENGE_MISSING: // somebody behind may have the answer
+        break;
+    }
+    return http_go(x, HS_ROUTE);
 }
 
 // ---- ROUTE
@@ -276,8 +322,8 @@ static enum step st_pick(struct exchange *x)
     int error = 0;
     if (x->pick_ms == 0)
         x->pick_ms = w->loop.now_ms;
-    x->server = http_take_pinned(x, server_ready);
-    switch (a->server != NULL ? ATTEMPT_PICKED : attempt_pick(a, w, x, server_ready)) {
+    x->server = http_take_pinned(x, wake);
+    switch (a->server != NULL ? ATTEMPT_PICKED : attempt_pick(a, w, x, wake)) {
     case ATTEMPT_PICKED:
         break;
     case ATTEMPT_WAITS:
@@ -290,13 +336,13 @@ static enum step st_pick(struct exchange *x)
     if (x->claim_ms == 0)
         x->claim_ms = w->loop.now_ms;
     if (x->server == NULL)
-        x->server = http_take_idle(x, server_ready);
+        x->server = http_take_idle(x, wake);
     x->reused = x->server != NULL;
     if (x->reused) {
         w->count->servers[a->server->index][SERVER_REUSES]++;
         return http_go(x, HS_SEND);
     }
-    x->server = upstream_connect(w, a->server, x, server_ready, true, &error);
+    x->server = upstream_connect(w, a->server, x, wake, true, &error);
     if (x->server != NULL)
         return http_go(x, HS_CONNECT);
     if (sock_failure(error) == SOCK_EXHAUSTED)

@@ -35,6 +35,12 @@ enum reply_result http_reply_redirect(struct exchange *x, const struct http_head
     return write_reply(x, &r, END_REDIRECTED);
 }
 
+enum reply_result http_reply_challenge(struct exchange *x, struct str text)
+{
+    struct reply r = {.status = 200, .text = text};
+    return write_reply(x, &r, END_ACME_ANSWERED);
+}
+
 static bool accepts_json(struct exchange *x)
 {
     const struct http_field *f = NULL;

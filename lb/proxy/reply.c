@@ -10,6 +10,7 @@ static const struct {
     uint16_t status;
     const char *reason;
 } reasons[] = {
+    {200, "OK"},
     {301, "Moved Permanently"},
     {302, "Found"},
     {303, "See Other"},
@@ -45,7 +46,7 @@ const char *reply_reason(uint16_t status)
     return status < 400 ? "Redirection" : status < 500 ? "Client Error" : "Server Error";
 }
 
-static int write_body(const struct reply *r, char *out, size_t size)
+static int write_page(const struct reply *r, char *out, size_t size)
 {
     const char *reason = reply_reason(r->status);
     if (r->json)
@@ -61,15 +62,20 @@ static bool put_field(struct buf *out, const char *name, struct str value)
                               buf_append(out, value.p, value.len) && buf_append(out, "\r\n", 2));
 }
 
-bool reply_write(const struct reply *r, struct buf *out)
+static const char *content_type(const struct reply *r)
 {
-    char body[1024], head[512], seconds[16] = "";
-    int n = write_body(r, body, sizeof(body));
-    lb_assert(n > 0 && (size_t)n < sizeof(body));
+    if (r->text.len > 0) // nobody is to take it for a page, or to keep it
+        return "application/octet-stream\r\nX-Content-Type-Options: nosniff\r\n"
+               "Cache-Control: no-store";
+    return r->json ? "application/json" : "text/html; charset=utf-8";
+}
+
+static bool put_head(struct buf *out, const struct reply *r, size_t body)
+{
+    char head[512], seconds[16] = "";
     int h = snprintf(
-        head, sizeof(head), "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s%s",
-        r->status, reply_reason(r->status),
-        r->json ? "application/json" : "text/html; charset=utf-8", n,
+        head, sizeof(head), "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s%s",
+        r->status, reply_reason(r->status), content_type(r), body,
         r->status == 405 ? "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n" : "",
         r->close         ? "Connection: close\r\n"
         : r->http10_keep ? "Connection: keep-alive\r\n"
@@ -77,8 +83,19 @@ bool reply_write(const struct reply *r, struct buf *out)
     lb_assert(h > 0 && (size_t)h < sizeof(head));
     if (r->retry_after_s > 0)
         snprintf(seconds, sizeof(seconds), "%u", r->retry_after_s);
-    bool ok = buf_append(out, head, (size_t)h) && put_field(out, "Location: ", r->location) &&
-              put_field(out, "Retry-After: ", str_of(seconds)) &&
-              put_field(out, "Strict-Transport-Security: ", r->hsts);
-    return ok && buf_append(out, "\r\n", 2) && (r->head_only || buf_append(out, body, (size_t)n));
+    return buf_append(out, head, (size_t)h) && put_field(out, "Location: ", r->location) &&
+           put_field(out, "Retry-After: ", str_of(seconds)) &&
+           put_field(out, "Strict-Transport-Security: ", r->hsts) && buf_append(out, "\r\n", 2);
+}
+
+bool reply_write(const struct reply *r, struct buf *out)
+{
+    char page[1024];
+    struct str body = r->text;
+    if (body.len == 0) {
+        int n = write_page(r, page, sizeof(page));
+        lb_assert(n > 0 && (size_t)n < sizeof(page));
+        body = (struct str){page, (size_t)n};
+    }
+    return put_head(out, r, body.len) && (r->head_only || buf_append(out, body.p, body.len));
 }

@@ -11,6 +11,7 @@ struct reply {
     struct str location;    // of a redirect; empty: none
     struct str hsts;        // Strict-Transport-Security; empty: none
     uint32_t retry_after_s; // 0: not said
+    struct str text;        // the body as it stands, of no type; empty: a page of ours
     const char *sentence;   // what went wrong, for people
     bool json;              // the client accepts JSON rather than HTML
     bool close;             // the client connection ends after this

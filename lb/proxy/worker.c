@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "io/channel.h"
 #include "io/sock.h"
+#include "proxy/challenge.h"
 #include "proxy/generation.h"
 #include "proxy/handshake_queue.h"
 #include "proxy/listener.h"
@@ -74,6 +75,9 @@ static bool hear(struct worker *w, const struct message *m, const int *fds)
         return true;
     case MSG_LOG_LEVEL:
         log_set_level((enum log_level)MIN_OF(m->arg, (uint32_t)LOG_DEBUG));
+        return true;
+    case MSG_ANSWER:
+        challenge_answered(w, m, fds);
         return true;
     case MSG_QUERY:
         sessions_answer(w, m, w->channel.fd);
@@ -168,6 +172,7 @@ void worker_init(struct worker *w, const struct worker_setup *setup, struct ev_l
     list_init(&w->sessions);
     list_init(&w->listeners);
     list_init(&w->sockets);
+    list_init(&w->challenges);
     timer_init(&w->drain_timer, on_drain_over);
     ev_io_init(&w->channel, on_channel, setup->channel_fd, EV_READ);
     w->wake_fds = setup->wake_fds;

@@ -148,6 +148,8 @@ struct worker {
     int (*dial)(struct worker *w, const struct addr *to, bool has_data);
     const struct transport *transport;
     const struct tls_tickets *tickets; // NULL: none
+    struct list challenges; // of a certificate authority, that the supervisor was asked about
+    uint32_t n_challenges, last_challenge;
     ev_io channel;
     ev_io wake;          // the board has news
     const int *wake_fds; // of all workers; NULL: none

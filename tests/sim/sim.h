@@ -154,6 +154,10 @@ uint32_t sim_reload(struct sim *t, const char *yaml) MUST_CHECK;
 // (UINT32_MAX: nothing); a socket that listens.
 int sim_bundle(struct sim *t, const char *yaml, struct config **config) MUST_CHECK;
 uint32_t sim_tell(struct sim *t, const struct message *m, const int *fds);
+// The worker has a supervisor to ask, which is the test. What it asks about a challenge next:
+// returns the number of the question, and its text; 0: nothing.
+void sim_channel(struct sim *t);
+uint32_t sim_asked(struct sim *t, char text[256]);
 int sim_listen(void);
 // The oldest generation in use, as the worker has told; how many there are; how many arenas.
 uint32_t sim_released(struct sim *t);

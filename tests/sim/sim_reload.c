@@ -78,7 +78,7 @@ void sim_assign_slots(struct sim *t, struct config *c)
 
 // ---- the channel
 
-static void open_channel(struct sim *t)
+void sim_channel(struct sim *t)
 {
     int ends[2];
     if (t->channel >= 0)
@@ -131,9 +131,27 @@ uint32_t sim_released(struct sim *t)
 
 uint32_t sim_tell(struct sim *t, const struct message *m, const int *fds)
 {
-    open_channel(t);
+    sim_channel(t);
     assert_int_equal(channel_send(t->channel, m, fds), 0);
     return talk(t);
+}
+
+uint32_t sim_asked(struct sim *t, char text[256])
+{
+    struct message m;
+    int fds[CHANNEL_FDS_MAX], r = channel_receive(t->channel, &m, fds);
+    struct str question;
+    if (r == 0)
+        return 0;
+    assert_int_equal(r, 1);
+    assert_int_equal(m.type, MSG_CHALLENGE);
+    assert_int_equal(m.n_fds, 1);
+    assert_true(channel_text_map(fds[0], &question));
+    assert_in_range(question.len, 1, 255);
+    memcpy(text, question.p, question.len);
+    text[question.len] = '\0';
+    channel_text_done(question);
+    return m.request;
 }
 
 // A socket that listens, somewhere.
@@ -190,7 +208,7 @@ uint32_t sim_reload(struct sim *t, const char *yaml)
 {
     uint64_t mallocs = sim_mallocs(0); // here they do not count
     struct config *c;
-    open_channel(t);
+    sim_channel(t);
     int fd = sim_bundle(t, yaml, &c);
     send_sockets(t, c);
     arena_free(c->arena);

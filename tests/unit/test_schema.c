@@ -22,6 +22,7 @@ static const struct place {
     {&object_tls,
      "frontends: {f: {listen: 80, backend: b, tls: {%s}}}\nbackends: {b: [10.0.0.1:80]}\n"},
     {&object_frontend_limit, "listen: 80\nservers: [10.0.0.1:80]\nlimit: {%s}\n"},
+    {&object_acme, "listen: 80\nservers: [10.0.0.1:80]\nacme: {%s}\n"},
     {&object_hsts, "listen: 80\nservers: [10.0.0.1:80]\nhsts: {%s}\n"},
     {&object_route, "listen: 80\nroutes: {%s}\nbackends: {app: [10.0.0.1:80]}\n"},
     {&object_timeouts_frontend,
