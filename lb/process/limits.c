@@ -56,7 +56,12 @@ struct limits limits_find(const struct config *config)
     struct limits l = {.workers = config->workers, .open_files = raise_open_files()};
     if (l.workers == 0)
         l.workers = count_cores();
-    l.workers = MIN_OF(l.workers, WORKERS_MAX);
+    uint32_t sockets = listeners_handed_over(config), wanted = l.workers;
+    l.workers = MIN_OF(MAX_OF(wanted, sockets), WORKERS_MAX);
+    if (sockets > wanted)
+        log_info("%u workers, as before the upgrade, whose sockets they serve; %u will serve after "
+                 "a restart",
+                 l.workers, wanted);
     l.max_connections = limits_connections(config, &l);
     return l;
 }

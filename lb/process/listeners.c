@@ -29,6 +29,19 @@ uint32_t listeners_count(const struct config *config)
     return n;
 }
 
+uint32_t listeners_handed_over(const struct config *config)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < config->n_frontends; i++) {
+        const struct frontend *f = &config->frontends[i];
+        for (uint32_t k = 0; k < f->n_listens; k++) {
+            uint32_t n = activation_count(&f->listens[k].addr);
+            most = MAX_OF(most, n);
+        }
+    }
+    return most;
+}
+
 // ---- one set ----------------------------------------------------------------------------------
 
 static bool is_unix(const struct addr *a)

@@ -61,6 +61,9 @@ void listeners_close(struct listeners *l);
 // Somebody else has the sockets, too: the files of unix sockets are his from now on.
 void listeners_disown(struct listeners *l);
 
+// The most sockets that were handed over for one address: a worker is needed for each, as what
+// waits in one that is closed is lost. 0: none were.
+uint32_t listeners_handed_over(const struct config *config);
 // Listens over all frontends: the sockets of one worker.
 uint32_t listeners_count(const struct config *config);
 

@@ -182,17 +182,30 @@ static bool is_listening(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening != 0;
 }
 
+static bool is_at(int i, const struct addr *addr)
+{
+    struct addr bound = {.len = sizeof(bound.un)};
+    int fd = FIRST_FD + i;
+    return !notify.taken[i] && is_listening(fd) && getsockname(fd, &bound.sa, &bound.len) == 0 &&
+           addr_eq(&bound, addr);
+}
+
 // The place of one that is bound to this address and was not taken; -1: none.
 static int find_activated_at(const struct addr *addr)
 {
     for (int i = 0; i < notify.n_activated; i++) {
-        struct addr bound = {.len = sizeof(bound.un)};
-        int fd = FIRST_FD + i;
-        if (!notify.taken[i] && is_listening(fd) && getsockname(fd, &bound.sa, &bound.len) == 0 &&
-            addr_eq(&bound, addr))
+        if (is_at(i, addr))
             return i;
     }
     return -1;
+}
+
+uint32_t activation_count(const struct addr *addr)
+{
+    uint32_t n = 0;
+    for (int i = 0; i < notify.n_activated; i++)
+        n += is_at(i, addr);
+    return n;
 }
 
 bool activation_has(const struct addr *addr)

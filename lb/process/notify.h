@@ -32,6 +32,8 @@ void notify_alive(void); // WATCHDOG=1
 
 // Whether activation_take() would find one.
 bool activation_has(const struct addr *addr);
+// How many it would find, one after the other.
+uint32_t activation_count(const struct addr *addr);
 // A listening socket that was handed over and is bound to this address; -1: none. The caller owns
 // it. One address may have several (one per worker): each is given out once.
 int activation_take(const struct addr *addr);

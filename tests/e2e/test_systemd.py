@@ -140,6 +140,29 @@ def test_upgrade_goes_over_to_a_new_process(evlb, sim, run_evlb, load):
         tools.wait_for("the new process ends", lambda: not pathlib.Path(f"/proc/{new}").exists(), 20)
 
 
+def test_an_upgrade_to_fewer_workers_loses_no_connection(evlb, sim, run_evlb, load):
+    """What waits in a socket that nobody serves any more would be lost: they stay as many."""
+    text = "listen: $port\nworkers: %u\nlog: {access: false}\nservers: [$a, $b]\n"
+    lb = evlb(text % 4, sim("a", "b"))
+    old = lb.pid
+    lb.skip_check("descriptors")  # of the old process, which is gone
+    lb.write_config(text % 1)
+    under = load(lb.url("/"), connections=40, headers=["Connection: close"])
+    time.sleep(0.3)
+    assert run_evlb("ctl", "upgrade", "--socket", lb.socket).status == 0
+    wait_for_end(old)
+    new = lb.status()["pid"]
+    try:
+        result = under.stop()
+        assert result["requests"] > 100
+        assert result["errors"] == 0, result
+        lb.wait_log("4 workers, as before the upgrade, whose sockets they serve; 1 will serve after a restart")
+        assert len(lb.status()["workers"]) == 4
+    finally:
+        os.kill(new, signal.SIGTERM)
+        tools.wait_for("the new process ends", lambda: not pathlib.Path(f"/proc/{new}").exists(), 20)
+
+
 def test_an_upgrade_that_fails_changes_nothing(evlb, sim, run_evlb):
     lb = evlb(ONE, sim("a"))
     lb.write_config("listen: nonsense\n")

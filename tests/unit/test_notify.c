@@ -156,7 +156,10 @@ static void take_what_is_ours(void)
     notify_init();
     assert_true(addr_parse_ip(STR("127.0.0.1"), 1, &other));
     assert_int_equal(activation_take(&other), -1);
+    assert_int_equal(activation_count(&other), 0);
+    assert_int_equal(activation_count(&b), 1);
     assert_int_equal(activation_take(&b), 5);
+    assert_int_equal(activation_count(&b), 0);
     assert_int_equal(activation_take(&b), -1);
     assert_int_equal(activation_close_rest(), 2);
     assert_int_equal(activation_take(&a), -1);
