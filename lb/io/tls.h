@@ -90,6 +90,7 @@ bool tls_asks_client(const struct conn *c);
 // The certificate of a client, verified: printable ASCII that lives as long as the connection.
 struct tls_peer {
     struct str subject, issuer; // RFC 2253: "CN=ops,O=Example"; long ones are cut and end in "..."
+    struct str common_name;     // UTF-8 without control characters; empty: none, or several
     struct str serial;          // hexadecimal
     struct str fingerprint;     // SHA-256 of the whole, hexadecimal
     struct str not_after;       // RFC 3339

@@ -12,6 +12,7 @@
 #include "io/tls_client_auth.h"
 
 #define NAME_BYTES_MAX 1024u // longer ones are cut
+#define COMMON_NAME_MAX 256  // RFC 5280 has 64 characters
 #define SERIAL_BYTES_MAX 64  // RFC 5280 has 20
 #define SERIAL_TEXT_MAX (1 + 2 * SERIAL_BYTES_MAX)
 #define TIME_BYTES 21 // "2026-11-21T10:00:00Z" and a NUL
@@ -82,11 +83,29 @@ static struct str put_time(char **at, const ASN1_TIME *when)
     return put;
 }
 
+// The only one: of several it would be unclear which one is meant.
+static struct str put_common_name(char **at, const X509_NAME *name)
+{
+    unsigned char *text = NULL;
+    int i = X509_NAME_get_index_by_NID(name, NID_commonName, -1), n = -1;
+    if (i >= 0 && X509_NAME_get_index_by_NID(name, NID_commonName, i) < 0)
+        n = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, i)));
+    bool fine = n > 0 && n <= COMMON_NAME_MAX;
+    for (int k = 0; fine && k < n; k++)
+        fine = text[k] >= ' ' && text[k] != 0x7f;
+    struct str put = {*at, fine ? (size_t)n : 0};
+    for (size_t k = 0; k < put.len; k++)
+        *(*at)++ = (char)text[k];
+    OPENSSL_free(text);
+    return put;
+}
+
 static struct tls_peer *fill(struct tls_peer *p, const X509 *x, BIO *subject, BIO *issuer)
 {
     char *at = (char *)(p + 1);
     p->subject = put_name(&at, subject);
     p->issuer = put_name(&at, issuer);
+    p->common_name = put_common_name(&at, X509_get_subject_name(x));
     p->serial = put_serial(&at, x);
     p->fingerprint = put_fingerprint(&at, x);
     p->not_after = put_time(&at, X509_get0_notAfter(x));
@@ -101,7 +120,8 @@ struct tls_peer *tls_peer_new(X509 *x)
     if (subject != NULL && issuer != NULL) {
         size_t names = MIN_OF((size_t)BIO_pending(subject), (size_t)NAME_BYTES_MAX) +
                        MIN_OF((size_t)BIO_pending(issuer), (size_t)NAME_BYTES_MAX);
-        p = malloc(sizeof(*p) + names + SERIAL_TEXT_MAX + 2 * EVP_MAX_MD_SIZE + TIME_BYTES);
+        p = malloc(sizeof(*p) + names + COMMON_NAME_MAX + SERIAL_TEXT_MAX + 2 * EVP_MAX_MD_SIZE +
+                   TIME_BYTES);
     }
     if (p != NULL)
         (void)fill(p, x, subject, issuer);

@@ -323,6 +323,8 @@ size_t session_proxy_header(const struct session *s, enum proxy_version v, char 
         .cipher = str_of(facts.cipher),
         .alpn = facts.alpn,
         .authority = facts.sni,
+        .has_certificate = facts.peer != NULL,
+        .client_name = facts.peer != NULL ? facts.peer->common_name : STR_NONE,
     };
     return proxy_hdr_format(2, &s->peer, &local, &tls, out);
 }

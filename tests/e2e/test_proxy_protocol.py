@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import balancer, http, tls as pki, tools, origin as sims
+from harness import balancer, http, pki as clients, tls as pki, tools, origin as sims
 from harness.proxy_header import SIGNATURE, V1, V1_6, tlv, v2
 from harness.wire import request, seen
 
@@ -302,13 +302,15 @@ def test_the_header_goes_to_the_server_of_the_retry(evlb, sim):
 SSL = """
 workers: 1
 frontends:
-  web: {listen: ["127.0.0.1:$port", {address: "127.0.0.1:$port_tls", tls: $tls}], backend: app}
+  web:
+    listen: ["127.0.0.1:$port", {address: "127.0.0.1:$port_tls", tls: {certs: $tls MORE}}]
+    backend: app
   raw: {listen: "127.0.0.1:$port_tcp", tls: $tls, mode: tcp, backend: raw}
 backends:
   app: {send-proxy: VERSION, servers: {a: $server}}
   raw: {mode: tcp, send-proxy: VERSION, servers: {b: $server}}
 """
-ALPN, AUTHORITY, TLS, TLS_VERSION, TLS_CIPHER = 1, 2, 0x20, 0x21, 0x23
+ALPN, AUTHORITY, TLS, TLS_VERSION, TLS_NAME, TLS_CIPHER = 1, 2, 0x20, 0x21, 0x22, 0x23
 
 
 def tlvs(data):
@@ -338,8 +340,8 @@ def told(evlb, tmp_path):
     site = pki.Authority(tmp_path / "ca").make(tmp_path / "site.pem", "a.test")
     server = socket.create_server(("127.0.0.1", 0))
 
-    def start(version):
-        lb = evlb(SSL.replace("VERSION", version), tls=site,
+    def start(version, more=""):
+        lb = evlb(SSL.replace("VERSION", version).replace(" MORE", more), tls=site,
                   server=f"127.0.0.1:{server.getsockname()[1]}")
 
         def accept():
@@ -389,3 +391,19 @@ def test_version_2_alone_has_no_entries(told):
     lb, accept = told("v2")
     with ask_over_tls(lb.ports["port_tls"], ["http/1.1"]):
         assert accept()[1] == {}
+
+
+@pytest.mark.parametrize("subject, name", [
+    ("/CN=ops/O=Example", b"ops"), ("/CN=sm\u00f8r", "sm\u00f8r".encode()), ("/O=Example", None),
+    ("/CN=one/CN=two", None)])
+def test_the_server_is_told_the_clients_certificate(told, tmp_path, subject, name):
+    signer = clients.Signer(tmp_path / "clients", "clients")
+    lb, accept = told("v2-ssl", f", client-ca: {signer.cert}, client-verify: required")
+    certificate = signer.client("client", subject)
+    ctx = pki.context()
+    ctx.load_cert_chain(certificate)
+    with pki.connect(lb.ports["port_tls"], "a.test", ctx) as c:
+        c.sendall(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+        tls = accept()[1][TLS]
+    assert tls[:5] == b"\x07\0\0\0\0"  # shown on this connection, and valid
+    assert tlvs(tls[5:]).get(TLS_NAME) == name
