@@ -41,7 +41,7 @@ struct tls_settings {
 };
 
 // Before the first fork, and before anything else here: reads OpenSSL's own files, which workers
-// cannot.
+// cannot. Only the first call acts.
 void tls_init(void);
 // Whether a certificate and its key can be used; if not, `why` says what is wrong, with the file.
 bool tls_pem_check(const struct pem_pair *pem, char why[TLS_WHY_MAX]) MUST_CHECK;
@@ -78,6 +78,9 @@ bool tls_attach(struct conn *c, struct tls_server *t, struct str first) MUST_CHE
 // Goes on with the handshake; reads the socket only while CONN_READ is ready. IO_AGAIN: when the
 // loop reports something. IO_ERR: it has failed; the peer has been told by an alert.
 enum io tls_handshake(struct conn *c) MUST_CHECK;
+// Nothing is going on and nothing may be for a while: gives back memory until the connection is
+// used again, which needs no further word.
+void tls_rest(struct conn *c);
 // Bytes that the client has sent so far, as they were on the wire.
 uint64_t tls_bytes_received(const struct conn *c);
 // After a failed handshake: why, in words that live as long as the connection.

@@ -25,6 +25,7 @@
 #include "io/loop.h"
 #include "io/tls_cert.h"
 #include "io/tls_client_auth.h"
+#include "io/tls_memory.h"
 #include "io/tls_tickets.h"
 
 #define CIPHERS                                                                                    \
@@ -58,6 +59,7 @@ struct tls_server {
 
 void tls_init(void)
 {
+    tls_memory_init();
     (void)OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS |
                                OPENSSL_INIT_LOAD_CONFIG,
                            NULL);
@@ -439,7 +441,7 @@ void tls_server_drop(struct tls_server *t)
     arena_free(t->arena);
 }
 
-SSL *tls_server_ssl(struct tls_server *t)
+SSL *tls_server_ssl(struct tls_server *t, bool *foldable)
 {
-    return SSL_new(t->first->ctx);
+    return tls_memory_new(t->first->ctx, foldable);
 }

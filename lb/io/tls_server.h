@@ -7,7 +7,7 @@
 
 #include "io/tls.h"
 
-// A new connection's half of OpenSSL; NULL: out of memory.
-SSL *tls_server_ssl(struct tls_server *t) MUST_CHECK;
+// A new connection's half of OpenSSL; NULL: out of memory. `foldable`: as in tls_memory.h.
+SSL *tls_server_ssl(struct tls_server *t, bool *foldable) MUST_CHECK;
 
 #endif

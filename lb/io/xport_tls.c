@@ -9,7 +9,8 @@
 // Small records at the beginning of an answer let the client use its first bytes early; bulk goes
 // in records of 16 KiB.
 // Invariants: OpenSSL's queue of errors is cleared before each of its calls that may fail; a record
-// that was begun (`retry`) is offered again with the same bytes: owners keep what was not sent.
+// that was begun (`retry`) is offered again with the same bytes: owners keep what was not sent;
+// `ssl` is not looked at while it is folded: wake() comes first.
 // OpenSSL first: its headers use names that base/base.h bans
 #include <errno.h>
 #include <openssl/err.h>
@@ -18,6 +19,7 @@
 #include "io/tls_server.h"
 
 #include "base/pool.h"
+#include "io/tls_memory.h"
 #include "io/tls_wire.h"
 
 #define RECORD_BYTES 16384u
@@ -26,6 +28,7 @@
 
 struct tls_conn {
     SSL *ssl;
+    struct folded *folded; // where `ssl` is meanwhile; NULL: where it belongs
     struct tls_wire wire;
     struct tls_server *server;
     struct loop *loop;     // that watches; NULL: none yet
@@ -38,11 +41,37 @@ struct tls_conn {
     uint8_t raw;           // what the loop reports
     bool established;      // the handshake is over
     bool refused;          // it failed for lack of a certificate that is accepted
+    bool foldable;         // tls_memory.h
     bool read_wants_write; // in the way of reading: the socket takes nothing
     bool write_wants_read; // in the way of writing: something must come first
 };
 
 static struct pool tls_conns = POOL("tls connections", struct tls_conn, 64);
+
+// ---- rest -------------------------------------------------------------------------------------
+
+static void wake(struct tls_conn *t)
+{
+    if (t->folded == NULL)
+        return;
+    tls_unfold(t->ssl, t->folded);
+    t->folded = NULL;
+}
+
+void tls_rest(struct conn *c)
+{
+    struct tls_conn *t = c->tls;
+    if (t->foldable && t->established && t->folded == NULL)
+        t->folded = tls_fold(t->ssl);
+}
+
+static void free_ssl(struct tls_conn *t)
+{
+    if (t->foldable)
+        tls_memory_free(t->ssl);
+    else
+        SSL_free(t->ssl);
+}
 
 // ---- the end ----------------------------------------------------------------------------------
 
@@ -50,6 +79,7 @@ static struct pool tls_conns = POOL("tls connections", struct tls_conn, 64);
 static bool say_goodbye(struct conn *c)
 {
     struct tls_conn *t = c->tls;
+    wake(t);
     if (!t->established || t->retry > 0 || t->end == IO_ERR)
         return true; // there is none to send
     ERR_clear_error();
@@ -158,6 +188,7 @@ static enum io failed(struct conn *c, int result, bool writing)
 static void begin_call(struct conn *c, bool writing)
 {
     struct tls_conn *t = c->tls;
+    wake(t);
     ERR_clear_error();
     t->wire.error = 0;
     if (writing)
@@ -276,7 +307,8 @@ static void tls_close(struct conn *c, struct loop *l, bool reset)
     c->watched = 0;
     if (!reset && !c->finished)
         (void)say_goodbye(c);
-    SSL_free(t->ssl);
+    wake(t);
+    free_ssl(t);
     tls_server_drop(t->server);
     free(t->peer);
     free(t->unbelieved);
@@ -300,10 +332,10 @@ bool tls_attach(struct conn *c, struct tls_server *server, struct str first)
     struct tls_conn *t = pool_get_zeroed(&tls_conns);
     if (t == NULL)
         return false;
-    t->ssl = tls_server_ssl(server);
+    t->ssl = tls_server_ssl(server, &t->foldable);
     t->wire = (struct tls_wire){.fd = c->watcher.fd, .first = first};
     if (!connect_wire(t)) {
-        SSL_free(t->ssl);
+        free_ssl(t);
         pool_put(&tls_conns, t);
         ERR_clear_error();
         return false;
@@ -373,13 +405,17 @@ bool tls_client_refused(const struct conn *c)
 
 bool tls_asks_client(const struct conn *c)
 {
-    return c->tls != NULL && SSL_get_verify_mode(c->tls->ssl) != SSL_VERIFY_NONE;
+    if (c->tls == NULL)
+        return false;
+    wake(c->tls);
+    return SSL_get_verify_mode(c->tls->ssl) != SSL_VERIFY_NONE;
 }
 
 struct tls_facts tls_facts(const struct conn *c)
 {
     if (c->tls == NULL)
         return (struct tls_facts){0};
+    wake(c->tls);
     const SSL *ssl = c->tls->ssl;
     const unsigned char *alpn;
     unsigned n;

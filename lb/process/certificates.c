@@ -7,6 +7,7 @@
 
 #include "conf/diag.h"
 #include "io/loop.h"
+#include "io/tls.h"
 #include "process/tickets.h"
 #include "proxy/tls_listen.h"
 
@@ -119,6 +120,7 @@ bool certificates_check(const struct config *c, struct findings *f)
 
 struct config *certificates_load(const struct config_source *source, struct findings *f)
 {
+    tls_init();
     struct config *c = config_load(source, f);
     if (c == NULL || certificates_check(c, f))
         return c;

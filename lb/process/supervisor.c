@@ -30,7 +30,6 @@
 #include "base/log.h"
 #include "base/panic.h"
 #include "io/loop.h"
-#include "io/tls.h"
 #include "process/access_file.h"
 #include "process/admin_socket.h"
 #include "process/cert_watch.h"
@@ -434,7 +433,6 @@ static void close_unwanted(void)
 
 static enum supervisor_status set_up(struct tree *t, const struct supervisor_options *options)
 {
-    tls_init();
     if (!open_standard(t))
         return SUPERVISOR_SYSTEM;
     if (!find_user(t))

@@ -17,6 +17,7 @@
 #include "proxy/upstream.h"
 
 #define FRESH_MS 1000u // a client this young is about to send its request
+#define REST_MS 500u   // idle for so long, it may be so for longer
 #define LINGER_MS 2000u
 #define LINGER_BYTES (256u * 1024)
 
@@ -135,9 +136,23 @@ void session_idle(struct session *s)
         return;
     }
     s->since_ms = s->w->loop.now_ms;
-    timer_set(&s->w->loop.wheel, &s->timer,
-              s->since_ms + s->listener->frontend->timeout.keep_alive);
+    uint32_t ms = s->listener->frontend->timeout.keep_alive;
+    if (conn_is_tls(&s->client))
+        ms = MIN_OF(ms, REST_MS);
+    timer_set(&s->w->loop.wheel, &s->timer, s->since_ms + ms);
     conn_want(&s->client, &s->w->loop, CONN_READ);
+}
+
+// An idle TLS connection rests for what is left of timeout.keep-alive. False: nothing is left.
+static bool rest(struct session *s)
+{
+    uint64_t end_ms = s->since_ms + s->listener->frontend->timeout.keep_alive;
+    if (s->work != NULL || !conn_is_tls(&s->client) || session_is_last(s) ||
+        s->w->loop.now_ms >= end_ms)
+        return false;
+    tls_rest(&s->client);
+    timer_set(&s->w->loop.wheel, &s->timer, end_ms);
+    return true;
 }
 
 static void linger_more(struct session *s)
@@ -192,7 +207,7 @@ static void on_timer(struct timer *t)
         handshake_timeout(s);
     else if (s->layer4)
         tcp_timeout(s);
-    else
+    else if (!rest(s))
         http_timeout(s);
 }
 

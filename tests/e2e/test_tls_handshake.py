@@ -425,3 +425,32 @@ def test_thousands_that_stop_half_way(web, ca):
     late = [line for line in lb.wait_access(n) if line["end"] == "tls-timeout"]
     assert {line["detail"] for line in late} == {"the client has sent nothing",
                                                  "the ClientHello did not end"}
+
+
+def test_idle_clients_are_small_and_wake_up(web, ca):
+    """At most 12,000 bytes each (here with some room), and after their rest they go on as before."""
+    lb = web()
+    worker = lb.workers()[0]
+    ctx, clients = tls.context(ca), []
+    def more(n):
+        for _ in range(n):
+            s = tls.connect(lb.port, "a.test", ctx)
+            tls.get(s)
+            clients.append(s)
+        time.sleep(1.2)
+    more(200)
+    growth = Growth(worker)
+    more(300)
+    growth.look()
+    assert growth.stayed_under(300 * 13)
+    for s in clients:
+        assert tls.get(s, "/?size=3000")[1]
+    time.sleep(1.2)
+    lb.reload()
+    for s in clients[:250]:
+        s.suppress_ragged_eofs = False
+        s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        while s.recv(65536):  # an end without close_notify would raise
+            pass
+    for s in clients[250:]:
+        s.close()

@@ -246,9 +246,58 @@ static void test_a_hello_that_was_read_before(void **state)
     }
 }
 
+// What a connection does after a rest is what it does without: each thing first.
+static void receive(struct fixture *f)
+{
+    char bytes[100] = {0};
+    size_t got;
+    assert_int_equal(SSL_write(f->client, bytes, sizeof(bytes)), sizeof(bytes));
+    f->conn.ready |= CONN_READ;
+    assert_int_equal(conn_recv(&f->conn, bytes, sizeof(bytes), &got), IO_OK);
+    assert_int_equal(got, sizeof(bytes));
+}
+
+static void transmit(struct fixture *f)
+{
+    char bytes[100] = {0};
+    const struct iovec iov = {bytes, sizeof(bytes)};
+    size_t sent;
+    assert_int_equal(conn_sendv(&f->conn, &iov, 1, &sent), IO_OK);
+    assert_int_equal(SSL_read(f->client, bytes, sizeof(bytes)), sizeof(bytes));
+}
+
+static void look(struct fixture *f)
+{
+    f->conn.ready |= CONN_READ;
+    assert_int_equal(conn_peek(&f->conn), IO_AGAIN);
+    const struct tls_facts facts = tls_facts(&f->conn);
+    assert_string_equal(facts.version, "TLSv1.3");
+}
+
+static void test_after_a_rest(void **state)
+{
+    struct fixture *f = *state;
+    void (*const deeds[])(struct fixture *) = {receive, transmit, look};
+    for (size_t i = 0; i < ARRAY_LEN(deeds); i++) {
+        tls_rest(&f->conn);
+        tls_rest(&f->conn); // once is enough
+        deeds[i](f);
+        transmit(f);
+        receive(f);
+    }
+    char byte;
+    tls_rest(&f->conn);
+    conn_finish(&f->conn);
+    assert_int_equal(SSL_read(f->client, &byte, 1), 0);
+    assert_int_equal(SSL_get_error(f->client, 0), SSL_ERROR_ZERO_RETURN); // close_notify
+    tls_rest(&f->conn);                                                   // and closed asleep
+}
+
 int main(void)
 {
+    tls_init();
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_after_a_rest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_record_in_two_reads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_hello_that_was_read_before, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_pending_bytes_are_announced, set_up, tear_down),
