@@ -73,7 +73,7 @@ static const struct handshake_step {
 static enum step go(struct session *s, enum handshake_state next)
 {
     lb_assert(steps[s->handshake].next & (1u << next));
-    s->handshake = next;
+    s->handshake = (uint8_t)next;
     return STEP_GO;
 }
 
