@@ -32,7 +32,9 @@ struct tls_settings {
     bool modern;                           // TLS 1.3 alone
     bool min_1_3;                          // the same by itself
     bool strict_sni;                       // no name, or an unknown one, is refused
-    bool http;                             // ALPN is answered: http/1.1
+    bool http;                             // ALPN is answered: http/1.1, or the client is refused
+    const struct str *alpn;                // without `http`: what is agreed on with clients that
+    uint32_t n_alpn;                       // offer it, best first; others go on without
     const char *ciphers;                   // OpenSSL's lists; empty: those of the profile
     const char *groups;                    //
     const struct tls_client_auth *clients; // NULL: they are not asked

@@ -47,6 +47,8 @@ struct tls_server {
     struct arena *arena;
     uint32_t refs;
     bool strict_sni;
+    bool alpn_needed;
+    struct str alpn; // as it is written on the wire; empty: not answered
     struct tls_cert *certs;
     uint32_t n_certs;
     struct map names; // wildcards without their "*"
@@ -121,16 +123,17 @@ static int on_server_name(SSL *ssl, int *alert, void *arg)
     return t->strict_sni ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
 }
 
-// RFC 7301 section 3.2: a client that speaks nothing of ours is refused.
+// RFC 7301 section 3.2: a client that speaks nothing of ours is refused, where we know what is
+// spoken behind TLS.
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                    const unsigned char *in, unsigned in_len, void *arg)
 {
-    static const unsigned char ours[] = "\x8http/1.1";
+    const struct tls_server *t = arg;
     unsigned char *chosen;
-    (void)ssl, (void)arg;
-    if (SSL_select_next_proto(&chosen, out_len, ours, sizeof(ours) - 1, in, in_len) !=
-        OPENSSL_NPN_NEGOTIATED)
-        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    (void)ssl;
+    if (SSL_select_next_proto(&chosen, out_len, (const unsigned char *)t->alpn.p,
+                              (unsigned)t->alpn.len, in, in_len) != OPENSSL_NPN_NEGOTIATED)
+        return t->alpn_needed ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
     *out = chosen;
     return SSL_TLSEXT_ERR_OK;
 }
@@ -226,8 +229,8 @@ static void set_behaviour(SSL_CTX *ctx, struct tls_server *t)
     SSL_CTX_set_client_hello_cb(ctx, on_hello, t);
     SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
     SSL_CTX_set_tlsext_servername_arg(ctx, t);
-    if (t->settings->http)
-        SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+    if (t->alpn.len > 0)
+        SSL_CTX_set_alpn_select_cb(ctx, on_alpn, t);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     (void)SSL_CTX_set_num_tickets(ctx, TICKETS_PER_HANDSHAKE);
     if (t->tickets != NULL)
@@ -398,6 +401,23 @@ static const char *build(struct tls_server *t, char *why)
     return settle_all(t, first);
 }
 
+// As ALPN writes it: each name behind its length.
+static struct str alpn_list(struct arena *a, const struct tls_settings *s)
+{
+    size_t n = 0;
+    if (s->http)
+        return STR("\x8http/1.1");
+    for (uint32_t i = 0; i < s->n_alpn; i++)
+        n += 1 + s->alpn[i].len;
+    char *list = arena_alloc(a, n + 1), *at = list;
+    for (uint32_t i = 0; i < s->n_alpn; i++) {
+        *at++ = (char)s->alpn[i].len;
+        memcpy(at, s->alpn[i].p, s->alpn[i].len);
+        at += s->alpn[i].len;
+    }
+    return (struct str){list, n};
+}
+
 struct tls_server *tls_server_new(const struct tls_settings *s, char *why)
 {
     struct arena *a = arena_new();
@@ -405,6 +425,8 @@ struct tls_server *tls_server_new(const struct tls_settings *s, char *why)
     t->arena = t->names.arena = a;
     t->refs = 1;
     t->strict_sni = s->strict_sni;
+    t->alpn_needed = s->http;
+    t->alpn = alpn_list(a, s);
     t->tickets = s->tickets;
     t->settings = s;
     t->certs = arena_alloc(a, s->n_certs * sizeof(*t->certs));

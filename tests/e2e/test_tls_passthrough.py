@@ -169,7 +169,8 @@ def test_the_rest_goes_to_the_backend_of_the_frontend(evlb, servers):
 
 def test_the_hello_cut_at_every_byte(evlb, sim):
     """The server behind echoes: what it got is what was sent."""
-    lb = evlb(BY_NAME, a=sim("a", mode="tcp-echo")["a"], w="127.0.0.1:1", acme="127.0.0.1:1")
+    lb = evlb(BY_NAME.replace("1500ms", "30s"), a=sim("a", mode="tcp-echo")["a"],
+              w="127.0.0.1:1", acme="127.0.0.1:1")
     hello = hello_of("a.test")
     with raw(lb.port) as s:
         for i in range(len(hello)):
@@ -489,8 +490,8 @@ def test_plain_requests_know_no_passthrough(mixed):
 
 
 def test_a_hello_cut_at_every_byte_on_a_mixed_port(evlb, sim, pems):
-    lb = evlb(MIXED.replace("workers: 2", "workers: 1"), sim("app"),
-              a=sim("echo", mode="tcp-echo")["echo"], pem=pems["front"])
+    lb = evlb(MIXED.replace("1500ms", "30s"), sim("app"), a=sim("echo", mode="tcp-echo")["echo"],
+              pem=pems["front"])
     hello = hello_of("a.test", ["h2"])
     for step in (1, 13):
         with raw(lb.port) as s:
@@ -662,15 +663,23 @@ def test_tls_that_ends_here_is_routed_by_name_too(evlb, sim, pems, ca):
             listen: "127.0.0.1:$port"
             mode: tcp
             tls: $pem
-            routes: [{host: x.front.test, backend: a}, {host: front.test, backend: b}]
-        backends: {a: [$a], b: [$b]}
-    """, sim("a", "b", mode="tcp-greet"), pem=pems["front"])
+            routes:
+              - {alpn: [proto/2, proto/1], backend: c}
+              - {host: x.front.test, backend: a}
+              - {host: front.test, backend: b}
+        backends: {a: [$a], b: [$b], c: [$c]}
+    """, sim("a", "b", "c", mode="tcp-greet"), pem=pems["front"])
+    for offer, agreed, expected in ((("x", "proto/1", "proto/2"), "proto/2", b"c ready\n"),
+                                    (("h2",), None, b"b ready\n")):
+        with tls.connect(lb.port, "front.test", offering(*offer)) as s:
+            assert s.selected_alpn_protocol() == agreed
+            assert s.recv(100) == expected
     for name, expected in (("X.front.test", b"a ready\n"), ("front.test", b"b ready\n")):
         with tls.connect(lb.port, name) as s:
             assert s.recv(100) == expected
     with tls.connect(lb.port, "y.front.test") as s:
         assert s.recv(100) == b""
-    ends = {line["sni"]: line["end"] for line in lb.wait_access(3)}
+    ends = {line["sni"]: line["end"] for line in lb.wait_access(5)}
     assert ends["y.front.test"] == "no-route"
 
 
