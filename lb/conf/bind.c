@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "conf/bind_health.h"
+#include "conf/bind_server_tls.h"
 #include "conf/interpolate.h"
 
 static bind_fn *const binders[VALUE_TYPES] = {
@@ -48,7 +49,10 @@ static bind_fn *const binders[VALUE_TYPES] = {
     [VALUE_FIELDS] = bind_field_map,
     [VALUE_CERTS] = bind_certs,
     [VALUE_TICKET_KEYS] = bind_ticket_keys,
+    [VALUE_CLIENT_CERT] = bind_client_cert,
+    [VALUE_CHECK_CERT] = bind_check_cert,
     [VALUE_PEM_FILE] = bind_pem_file,
+    [VALUE_SERVER_NAME] = bind_server_name,
     // include is read by include.c; `expect` of a check by bind_health.c; listen, servers, routes
     // and the sections as a whole by bind_front.c and bind_back.c
 };
@@ -296,14 +300,20 @@ static struct node *usable(struct node *n)
     return n != NULL && !n->poisoned ? n : NULL;
 }
 
+bool bind_is_of_clients(const struct binder *b, const struct node *backend)
+{
+    return backend == b->tree && node_get(b->tree, "listen") != NULL;
+}
+
 // In the short form the top level is frontend and backend too, but max-connections means the
-// process there, and headers are those of the frontend alone: `add` must not act twice.
+// process there, and headers are those of the frontend alone: `add` must not act twice. So is tls.
 static bool is_not_ours(const struct binder *b, const struct row *row, const struct chain *c)
 {
     if (c->own != b->tree || b->object == &object_root)
         return false;
-    if (row->type == VALUE_HEADERS && b->object == &object_backend)
-        return node_get(b->tree, "listen") != NULL;
+    if ((row->type == VALUE_HEADERS || row->object == &object_server_tls) &&
+        b->object == &object_backend)
+        return bind_is_of_clients(b, c->own);
     return schema_row(&object_root, str_of(row->key)) != NULL && (row->flags & ROW_GLOBAL) == 0;
 }
 
@@ -342,6 +352,8 @@ static void bind_nested(struct binder *b, const struct row *row, const struct ch
     const struct object *o = row->object;
     struct chain inner = {.at = c->at};
     inner.own = usable(c->own != NULL ? node_get(c->own, row->key) : NULL);
+    if (is_not_ours(b, row, c))
+        inner.own = NULL;
     inner.shared = c->own == b->tree && (row->flags & ROW_GLOBAL) != 0;
     if ((row->flags & ROW_DEFAULTS) != 0)
         inner.defaults = usable(node_get(c->defaults, row->key));
@@ -357,7 +369,11 @@ static void bind_nested(struct binder *b, const struct row *row, const struct ch
     }
     if (inner.own == NULL && (row->flags & ROW_ABSENT) != 0)
         return;
-    bool scratch = (row->flags & ROW_SCRATCH) != 0;
+    if ((row->flags & ROW_POINTER) != 0 && b->object == &object_server) {
+        ((struct server *)target)->tls = bind_server_tls(b, target, c);
+        return;
+    }
+    bool scratch = (row->flags & (ROW_SCRATCH | ROW_POINTER)) != 0;
     void *slot = scratch ? arena_alloc(b->arena, o->size) : (char *)target + row->offset;
     if (o == &object_health)
         bind_health(b, &inner, slot);

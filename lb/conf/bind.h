@@ -30,6 +30,7 @@ struct binder {
     struct node *tree; // the top level, includes merged
     struct root *root;
     struct map bounds;             // (object, target) -> struct bound
+    struct map files;              // of bind_server_tls.c: what was read for servers
     const struct object *object;   // being bound: for topics
     struct node **backends;        // the own node of each backend, for verify.c
     struct node **frontends;       // of each frontend
@@ -85,7 +86,8 @@ bind_fn bind_path, bind_directory, bind_account, bind_nets, bind_access_log, bin
 bind_fn bind_listen_address, bind_hosts, bind_paths, bind_alpn, bind_redirect;
 bind_fn bind_backend_name, bind_server_address, bind_hash_on, bind_retry_on;
 bind_fn bind_ip, bind_dns_servers, bind_method, bind_target, bind_line, bind_one_field,
-    bind_field_map, bind_certs, bind_ticket_keys, bind_pem_file;
+    bind_field_map, bind_certs, bind_ticket_keys, bind_pem_file, bind_client_cert, bind_check_cert,
+    bind_server_name;
 
 // The slot of a row in its target.
 #define SLOT_OF(type, row, target) ((type *)(void *)((char *)(target) + (row)->offset))
@@ -93,6 +95,12 @@ bind_fn bind_ip, bind_dns_servers, bind_method, bind_target, bind_line, bind_one
 
 // A `tls` section of clients.
 void bind_tls(struct binder *b, const struct chain *c, struct tls *tls);
+// The certificate of a file; NULL: there is a finding.
+const struct certificate *bind_one_cert(struct binder *b, const struct row *row,
+                                        struct node *n) MUST_CHECK;
+// In the short form with `listen`, what a frontend may say as well stands there for the frontend.
+bool bind_is_of_clients(const struct binder *b, const struct node *backend);
+
 void bind_backends(struct binder *b);
 void bind_frontends(struct binder *b);
 struct chain bind_chain(const struct binder *b, struct node *own, struct span at);

@@ -64,6 +64,8 @@ static void fix_address(struct binder *b, struct finding *x, struct node *n, enu
         FIX(b, x, "write IPv6 addresses in brackets and quotes: \"[::1]:80\"");
     else if (r == ADDRESS_BAD_UNIX)
         FIX(b, x, "write unix:/PATH, at most 107 bytes");
+    else if (r == ADDRESS_URL && str_starts(s, STR("https:")))
+        FIX(b, x, "write {address: 10.0.0.1:443, tls: true}, without scheme and path");
     else if (r == ADDRESS_URL)
         FIX(b, x, "write it without scheme and path: 10.0.0.1:80");
     else if (r == ADDRESS_WORDS && n->at.end_line > n->at.line)

@@ -154,12 +154,27 @@ static void add_path(struct certs *c, struct node *n)
     }
     const char *path = include_beside(c->b->arena, n->at.file, s);
     int r = read_secret(c->b, path, &chain);
+    if (r == -ENOENT && (str_eq(s, STR("true")) || str_eq(s, STR("false")))) {
+        struct finding *x = bind_bad(c->b, c->row, n, "tls.certificate",
+                                     "TLS with clients needs a certificate, not '%.*s'", SHOW(s));
+        FIX(c->b, x, "write tls: FILE; TLS to the servers is server-defaults: {tls: true}");
+        return;
+    }
     if (r == -EISDIR)
         add_directory(c, path);
     else if (r != 0)
         report(c, path, strerror(-r));
     else
         add(c, path, chain);
+}
+
+const struct certificate *bind_one_cert(struct binder *b, const struct row *row, struct node *n)
+{
+    struct certs c = {.b = b, .row = row};
+    add_path(&c, n);
+    if (c.n > 1)
+        report(&c, c.items[0].pem.file, "the directory holds more than this certificate");
+    return c.n == 1 ? c.items : NULL;
 }
 
 void bind_certs(struct binder *b, const struct row *row, struct node *n, void *target)
@@ -189,25 +204,6 @@ void bind_ticket_keys(struct binder *b, const struct row *row, struct node *n, v
         return;
     struct finding *x = bind_bad(b, row, n, "tls.tickets", "'%s': %s", path, strerror(-r));
     FIX(b, x, "name a file that evlb may read");
-}
-
-void bind_pem_file(struct binder *b, const struct row *row, struct node *n, void *target)
-{
-    struct pem_file *pem = SLOT_OF(struct pem_file, row, target);
-    struct str s;
-    if (!bind_text(b, row, n, &s))
-        return;
-    const char *path = include_beside(b->arena, n->at.file, s);
-    int r = memchr(s.p, '\0', s.len) != NULL
-                ? -ENOENT
-                : b->source->read_file(b->source->ctx, path, b->arena, &pem->bytes);
-    if (r == 0) {
-        pem->file = path;
-        pem->mark = node_mark(n);
-        return;
-    }
-    struct finding *x = bind_bad(b, row, n, "tls.certificate", "'%s': %s", path, strerror(-r));
-    FIX(b, x, "name a PEM file that evlb may read");
 }
 
 // What says how clients are to be believed says nothing without whom.

@@ -9,8 +9,8 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/map.h"
-#include "base/pem.h"
 #include "base/str.h"
+#include "base/tls_terms.h"
 
 enum mode { MODE_HTTP, MODE_TCP };
 enum balance {
@@ -27,7 +27,6 @@ enum failover { FAILOVER_ACTIVE_ACTIVE, FAILOVER_ACTIVE_PASSIVE };
 enum failback { FAILBACK_AUTO, FAILBACK_MANUAL };
 enum on_server_down { SERVER_DOWN_KEEP, SERVER_DOWN_CLOSE };
 enum resolve { RESOLVE_FIRST, RESOLVE_ALL };
-enum tls_min { TLS_MIN_1_2, TLS_MIN_1_3 };
 enum tls_profile { TLS_INTERMEDIATE, TLS_MODERN };
 enum client_verify { CLIENT_VERIFY_REQUIRED, CLIENT_VERIFY_OPTIONAL };
 enum route_tls { ROUTE_TERMINATE, ROUTE_PASSTHROUGH };
@@ -51,6 +50,7 @@ enum health_type {
     HEALTH_POSTGRES,
     HEALTH_REDIS,
     HEALTH_SMTP,
+    HEALTH_TLS,
     HEALTH_TYPES
 };
 // Which role a database server must have to count as up.
@@ -63,6 +63,9 @@ struct status_range {
 struct field_pair {
     struct str name, value;
 };
+
+// Whether checks speak TLS. AS_TRAFFIC: as requests do, but not to a port or address of its own.
+enum health_tls { HEALTH_TLS_AS_TRAFFIC, HEALTH_TLS_ON, HEALTH_TLS_OFF };
 
 // How the servers of a backend are checked. Strings that a type does not use are empty.
 struct health {
@@ -84,6 +87,8 @@ struct health {
     enum role role;                      // mysql, postgres, redis
     uint32_t max_lag_ms;                 // mysql replica; 0: any lag
     struct str helo;                     // smtp
+    enum health_tls tls;
+    const struct certificate *client_cert; // shown by checks; NULL: none. Control has its key
 };
 
 // Health judged by real traffic.
@@ -235,15 +240,13 @@ struct tls {
     struct conf_mark mark;
 };
 
-// TLS to a server. Its certificate must be valid for server_name, or be that of its address.
+// TLS to a server.
 struct server_tls {
-    bool verify;            // false: whoever answers is believed
-    struct pem_file ca;     // who may have signed its certificate; none: the system's
-    struct str server_name; // also sent (SNI); empty: the host, when that is a name
-    const struct certificate *client_cert; // shown to servers that ask; NULL: none
-    enum tls_min min;
-    const struct str *alpn; // offered, best first
-    uint32_t n_alpn;
+    struct tls_terms terms;                // complete: what is left out of the file is filled in
+    bool enabled;                          // true
+    struct pem_file ca;                    // of `terms`, as named in the file; none: the system's
+    const struct certificate *client_cert; // of `terms`; NULL: none
+    struct conf_mark mark;
 };
 
 struct listen {

@@ -105,8 +105,12 @@ static const char *derived_text(struct writer *w, const struct row *row, const s
                                 const char **why)
 {
     *why = "default";
+    if (row->words == health_tls_words)
+        return NULL;
     if (row->type == VALUE_ENUM)
-        *why = h->type == HEALTH_TCP ? "default (mode http, several servers)" : "as its keys say";
+        *why = h->type == HEALTH_TCP   ? "default (mode http, several servers)"
+               : h->type == HEALTH_TLS ? "default (mode http, several servers with tls)"
+                                       : "as its keys say";
     else if (row->type == VALUE_DURATION && row->fallback == NULL)
         *why = strcmp(row->key, "timeout") == 0 ? "timeout.check" : "as every";
     else
@@ -270,18 +274,6 @@ static void put_headers(struct writer *w, const struct header_ops *h, const stru
 
 // ---- frontends --------------------------------------------------------------------------------
 
-static const char *tls_text(struct writer *w, const struct tls *tls)
-{
-    const char *list = "";
-    for (size_t i = 0; i < object_tls.n_rows; i++) {
-        const char *value = emit_value(w->arena, &object_tls.rows[i], tls);
-        if (value != NULL)
-            list = arena_printf(w->arena, "%s%s%s: %s", list, list[0] != '\0' ? ", " : "",
-                                object_tls.rows[i].key, value);
-    }
-    return arena_printf(w->arena, ", tls: {%s}", list);
-}
-
 static const char *listen_text(struct writer *w, const struct frontend *f, const struct listen *l)
 {
     char address[ADDR_TEXT];
@@ -296,9 +288,10 @@ static const char *listen_text(struct writer *w, const struct frontend *f, const
     bool own_tls = l->tls.n_certs > 0 && l->tls.certs != f->tls.certs;
     if (!l->accept_proxy && !own_tls)
         return text;
-    return arena_printf(w->arena, "{address: %s%s%s}", text,
-                        l->accept_proxy ? ", accept-proxy: true" : "",
-                        own_tls ? tls_text(w, &l->tls) : "");
+    return arena_printf(
+        w->arena, "{address: %s%s%s}", text, l->accept_proxy ? ", accept-proxy: true" : "",
+        own_tls ? arena_printf(w->arena, ", tls: %s", emit_map(w->arena, &object_tls, &l->tls))
+                : "");
 }
 
 static const char *join_hosts(struct writer *w, const struct route *r)
@@ -374,14 +367,17 @@ static const char *server_settings(struct writer *w, const struct server *s, con
     for (size_t i = 0; i < object_server.n_rows; i++) {
         const struct row *row = &object_server.rows[i];
         const struct node *from = bound->from[i];
-        bool always = row->type == VALUE_U16 || strcmp(row->key, "tier") == 0;
+        bool always =
+            row->type == VALUE_U16 || row->type == VALUE_OBJECT || strcmp(row->key, "tier") == 0;
         const char *value = value_text(w, row, s, from);
         if (value == NULL || row->type == VALUE_SERVER_ADDRESS || (from == NULL && !always))
             continue;
         text = arena_printf(w->arena, "%s, %s: %s", text, row->key, value);
-        if (from != NULL && strcmp(origin_of(w, from), *origin) != 0 &&
-            strstr(*origin, origin_of(w, from)) == NULL)
-            *origin = arena_printf(w->arena, "%s, %s: %s", *origin, row->key, origin_of(w, from));
+        const char *place = from != NULL ? origin_of(w, from) : NULL;
+        if (row->type == VALUE_OBJECT)
+            place = origin_of_mark(w, &s->tls->mark);
+        if (place != NULL && strstr(*origin, place) == NULL)
+            *origin = arena_printf(w->arena, "%s, %s: %s", *origin, row->key, place);
     }
     return text;
 }

@@ -29,7 +29,7 @@ static void put_words(const struct row *row, FILE *out)
     fputs("{\"enum\": [", out);
     for (const char *const *w = row->words; *w != NULL; w++) {
         fputs(w > row->words ? ", " : "", out);
-        if (is_number(*w))
+        if (is_number(*w) || strcmp(*w, "true") == 0 || strcmp(*w, "false") == 0)
             fprintf(out, "%s, ", *w);
         put_string(*w, out);
     }

@@ -77,6 +77,31 @@ static const char *certs_text(struct arena *a, const struct tls *tls)
     return arena_printf(a, "[%s]", list);
 }
 
+static const char *cert_text(struct arena *a, const struct certificate *cert)
+{
+    return cert != NULL ? emit_scalar(a, str_of(cert->pem.file)) : NULL;
+}
+
+static const char *names_text(struct arena *a, const struct str *names, uint32_t n)
+{
+    const char *list = "";
+    for (uint32_t i = 0; i < n; i++)
+        list = arena_printf(a, "%s%s%s", list, i > 0 ? ", " : "", emit_scalar(a, names[i]));
+    return n > 0 ? arena_printf(a, "[%s]", list) : NULL;
+}
+
+const char *emit_map(struct arena *a, const struct object *o, const void *target)
+{
+    const char *list = "";
+    for (size_t i = 0; i < o->n_rows; i++) {
+        const char *value = emit_value(a, &o->rows[i], target);
+        if (value != NULL)
+            list = arena_printf(a, "%s%s%s: %s", list, list[0] != '\0' ? ", " : "", o->rows[i].key,
+                                value);
+    }
+    return arena_printf(a, "{%s}", list);
+}
+
 const char *emit_value(struct arena *a, const struct row *row, const void *target)
 {
     struct str s;
@@ -103,6 +128,7 @@ const char *emit_value(struct arena *a, const struct row *row, const void *targe
     case VALUE_TARGET:
     case VALUE_LINE:
     case VALUE_TICKET_KEYS: // the path
+    case VALUE_SERVER_NAME:
         s = READ(struct str, row, target);
         if (s.len > 0 && (row->flags & ROW_SECRET) != 0)
             return EMIT_SECRET;
@@ -117,14 +143,23 @@ const char *emit_value(struct arena *a, const struct row *row, const void *targe
         return dns_servers_text(a, target);
     case VALUE_CERTS:
         return certs_text(a, target);
+    case VALUE_CLIENT_CERT:
+    case VALUE_CHECK_CERT:
+        return cert_text(a, READ(const struct certificate *, row, target));
     case VALUE_PEM_FILE:
         s = str_of(READ(struct pem_file, row, target).file);
         return s.len > 0 ? emit_scalar(a, s) : NULL;
+    case VALUE_ALPN:
+        return names_text(a, READ(const struct str *, row, target), READ_COUNT(row, target));
     case VALUE_FIELD:
         return field_text(a, &READ(struct field_pair, row, target));
     case VALUE_FIELDS:
         return field_map_text(a, READ(const struct field_pair *, row, target),
                               READ_COUNT(row, target));
+    case VALUE_OBJECT: // behind a pointer; others are shown row by row
+        if ((row->flags & ROW_POINTER) == 0 || READ(const void *, row, target) == NULL)
+            return NULL;
+        return emit_map(a, row->object, READ(const void *, row, target));
     default:
         return NULL;
     }

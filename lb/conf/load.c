@@ -18,7 +18,7 @@ static void run(struct loaded *l, const struct config_source *source, struct fin
     b->findings = f;
     b->tree = tree;
     b->incomplete = l->files.incomplete;
-    b->bounds.arena = b->arena;
+    b->bounds.arena = b->files.arena = b->arena;
     b->root = arena_alloc(b->arena, sizeof(*b->root));
     b->root->config.arena = b->arena;
     bind_all(b);

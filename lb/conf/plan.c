@@ -163,6 +163,19 @@ static bool same_file(const struct pem_file *a, const struct pem_file *b)
     return same_name && str_eq(a->bytes, b->bytes);
 }
 
+static bool same_cert(const struct certificate *a, const struct certificate *b)
+{
+    return a == b || (a != NULL && b != NULL && same_pem(&a->pem, &b->pem));
+}
+
+static bool same_names(const struct str *a, uint32_t n_a, const struct str *b, uint32_t n_b)
+{
+    bool same = n_a == n_b;
+    for (uint32_t i = 0; same && i < n_a; i++)
+        same = str_eq(a[i], b[i]);
+    return same;
+}
+
 static bool same_value(const struct row *row, const void *a, const void *b)
 {
     switch (row->type) {
@@ -183,6 +196,7 @@ static bool same_value(const struct row *row, const void *a, const void *b)
     case VALUE_METHOD:
     case VALUE_TARGET:
     case VALUE_LINE:
+    case VALUE_SERVER_NAME:
         return str_eq(READ(struct str, row, a), READ(struct str, row, b));
     case VALUE_NETS:
         return same_nets(row, a, b);
@@ -198,8 +212,15 @@ static bool same_value(const struct row *row, const void *a, const void *b)
         return same_certs(a, b);
     case VALUE_TICKET_KEYS:
         return same_ticket_keys(a, b);
+    case VALUE_CLIENT_CERT:
+    case VALUE_CHECK_CERT:
+        return same_cert(READ(const struct certificate *, row, a),
+                         READ(const struct certificate *, row, b));
     case VALUE_PEM_FILE:
         return same_file(&READ(struct pem_file, row, a), &READ(struct pem_file, row, b));
+    case VALUE_ALPN:
+        return same_names(READ(const struct str *, row, a), READ_COUNT(row, a),
+                          READ(const struct str *, row, b), READ_COUNT(row, b));
     case VALUE_EXPECT:
         return same_expectation(a, b);
     case VALUE_HEADERS:
@@ -218,7 +239,6 @@ static bool same_value(const struct row *row, const void *a, const void *b)
     case VALUE_ROUTES:
     case VALUE_HOSTS:
     case VALUE_PATHS:
-    case VALUE_ALPN:
     case VALUE_REDIRECT:
     case VALUE_BACKEND_NAME:
     case VALUE_FIELD_NAMES:
@@ -238,8 +258,9 @@ static const char *value_text(struct arena *a, const struct row *row, const void
     if ((row->flags & ROW_SECRET) != 0)
         return NULL;
     if (row->type == VALUE_CERTS || row->type == VALUE_TICKET_KEYS ||
-        row->type == VALUE_PEM_FILE) // the same files may have changed
-        return NULL;
+        row->type == VALUE_CLIENT_CERT || row->type == VALUE_CHECK_CERT ||
+        row->type == VALUE_PEM_FILE)
+        return NULL; // the same files may have changed
     if (row->type == VALUE_SERVER_ADDRESS)
         return server_address_text(a, target);
     return emit_value(a, row, target);
@@ -256,6 +277,21 @@ static void say_changed(struct planner *p, const struct row *row, const char *pr
         say(p, arena_printf(p->arena, "%s%s changed", prefix, row->key));
 }
 
+static void compare_rows(struct planner *p, const struct object *o, const char *prefix,
+                         const void *a, const void *b, size_t size);
+
+static void compare_behind(struct planner *p, const struct row *row, const char *prefix,
+                           const void *a, const void *b)
+{
+    const void *x = READ(const void *, row, a), *y = READ(const void *, row, b);
+    if (x != NULL && y != NULL)
+        compare_rows(p, row->object, arena_printf(p->arena, "%s%s.", prefix, row->key), x, y,
+                     row->object->size);
+    else if (x != y)
+        say(p, arena_printf(p->arena, "%s%s %s", prefix, row->key,
+                            x != NULL ? "on -> off" : "off -> on"));
+}
+
 // All rows of an object whose place is within the first `size` bytes of the target.
 static void compare_rows(struct planner *p, const struct object *o, const char *prefix,
                          const void *a, const void *b, size_t size)
@@ -264,7 +300,9 @@ static void compare_rows(struct planner *p, const struct object *o, const char *
         const struct row *row = &o->rows[i];
         if (row->offset >= size || (row->flags & ROW_SCRATCH) != 0)
             continue;
-        if (row->type == VALUE_OBJECT)
+        if ((row->flags & ROW_POINTER) != 0)
+            compare_behind(p, row, prefix, a, b);
+        else if (row->type == VALUE_OBJECT)
             compare_rows(p, row->object, arena_printf(p->arena, "%s%s.", prefix, row->key),
                          (const char *)a + row->offset, (const char *)b + row->offset,
                          size - row->offset);
@@ -274,14 +312,6 @@ static void compare_rows(struct planner *p, const struct object *o, const char *
 }
 
 // ---- frontends --------------------------------------------------------------------------------
-
-static bool same_names(const struct str *a, uint32_t n_a, const struct str *b, uint32_t n_b)
-{
-    bool same = n_a == n_b;
-    for (uint32_t i = 0; same && i < n_a; i++)
-        same = str_eq(a[i], b[i]);
-    return same;
-}
 
 static bool same_route(const struct route *a, const struct route *b)
 {

@@ -73,7 +73,10 @@ const struct value_kind value_kinds[VALUE_TYPES] = {
     [VALUE_TICKET_KEYS] = {"path", "the path of a file", "{\"type\": \"string\", \"minLength\": 1}"},
     [VALUE_CERTS] = {"certificates", "a file, a directory, or a list of these",
         "{\"anyOf\": [{\"type\": \"string\", \"minLength\": 1}, {\"type\": \"array\", \"minItems\": 1, \"items\": {\"type\": \"string\", \"minLength\": 1}}]}"},
+    [VALUE_CLIENT_CERT] = {"certificate", "a PEM file with a certificate, its chain and its key", "{\"type\": \"string\", \"minLength\": 1}"},
+    [VALUE_CHECK_CERT] = {"certificate", "a PEM file with a certificate, its chain and its key", "{\"type\": \"string\", \"minLength\": 1}"},
     [VALUE_PEM_FILE] = {"file", "a PEM file", "{\"type\": \"string\", \"minLength\": 1}"},
+    [VALUE_SERVER_NAME] = {"name", "a host name or an IP address", "{\"type\": \"string\", \"minLength\": 1}"},
     [VALUE_INCLUDE] = {"files", "a path or pattern relative to this file, or a list of these",
         "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"items\": {\"type\": \"string\"}}]}"},
     [VALUE_FRONTENDS] = {"frontends", "a map of names to frontends",
@@ -395,7 +398,7 @@ const struct object object_route = {"frontends.*.routes.*", "a route", "route", 
     .doc = "Conditions (`host`, `path`, `alpn`; all that are given must match) and one of `backend`, `redirect`, `deny`."};
 const struct object object_listen = {"frontends.*.listen.*", "'listen'", "listen", ROWS(listen_rows), .size = sizeof(struct listen_draft),
     .short_key = "address", .doc = "An address in place of the map is its `address`."};
-const struct object object_tls = {"frontends.*.tls", "'tls'", "tls", ROWS(tls_rows), .size = sizeof(struct tls),
+const struct object object_tls = {"frontends.*.tls", "'tls' of a frontend", "tls", ROWS(tls_rows), .size = sizeof(struct tls),
     .short_key = "certs", .doc = "Of a frontend: all its addresses; in the long form of `listen`: that address alone."};
 const struct object object_hsts = {"frontends.*.hsts", "'hsts'", "hsts", ROWS(hsts_rows), .size = sizeof(struct hsts),
     .short_key = "max-age",
@@ -435,7 +438,7 @@ const struct object *const schema_objects[] = {
     &object_root, &object_timeouts, &object_limits, &object_defaults, &object_timeouts_defaults,
     &object_frontend, &object_listen, &object_tls, &object_hsts, &object_acme, &object_frontend_limit,
     &object_route, &object_timeouts_frontend, &object_backend,
-    &object_server, &object_server_defaults, &object_hash, &object_health,
+    &object_server, &object_server_defaults, &object_server_tls, &object_hash, &object_health,
     &object_passive, &object_timeouts_backend, &object_headers, &object_header_ops, &object_log,
     &object_access, &object_admin, &object_dns, &object_tickets, NULL,
 };

@@ -46,7 +46,10 @@ enum value_type {
     VALUE_EXPECT,      // statuses, a text or a role: bind_health.c
     VALUE_CERTS,       // list of files and directories
     VALUE_TICKET_KEYS, // a file
+    VALUE_CLIENT_CERT, // one file
+    VALUE_CHECK_CERT,  // the same, for control as well
     VALUE_PEM_FILE,    // a file that is no secret
+    VALUE_SERVER_NAME, // host or IP address
     VALUE_INCLUDE,
     VALUE_FRONTENDS,
     VALUE_BACKENDS,
@@ -64,6 +67,7 @@ enum row_flags {
     ROW_ABSENT = 128,  // a VALUE_OBJECT that is left as it is, zero, unless it is said
     ROW_SECONDS = 256, // a VALUE_DURATION that is kept in seconds
     ROW_SCRATCH = 32,  // a VALUE_OBJECT that is bound only to be checked: others inherit from it
+    ROW_POINTER = 512, // a VALUE_OBJECT behind a pointer in the target; NULL: none
 };
 
 struct object;
@@ -156,7 +160,7 @@ extern const struct object object_hash, object_headers, object_header_ops, objec
 extern const struct object object_access, object_admin, object_limits, object_frontend_limit;
 extern const struct object object_timeouts, object_timeouts_defaults, object_timeouts_frontend;
 extern const struct object object_timeouts_backend, object_health, object_passive, object_dns,
-    object_tls, object_hsts, object_acme, object_tickets;
+    object_tls, object_server_tls, object_hsts, object_acme, object_tickets;
 
 // All of them, the top level first; NULL at the end.
 extern const struct object *const schema_objects[];

@@ -113,7 +113,7 @@ static const struct row passive_rows[] = {
 static const struct row health_rows[] = {
     {"type", ENUM(struct health, type, health_type, health_type_words), OF_HEALTH, .example = "http",
      .doc = "tcp connects; http sends a request; send-expect exchanges texts; mysql, postgres and "
-            "redis log in and may ask for the role; smtp greets. off: no checks. Left out: what the "
+            "redis log in and may ask for the role; smtp greets; tls makes a TLS handshake. off: no checks. Left out: what the "
             "other keys belong to."},
     {"every", DURATION(struct health, every_ms), .fallback = "2s", LIMITS(10, DAY_MS), OF_HEALTH,
      .example = "5s", .doc = "From one check of a server to the next. A quarter of it while results "
@@ -163,6 +163,14 @@ static const struct row health_rows[] = {
     {"max-lag", DURATION(struct health, max_lag_ms), .fallback = "0s", LIMITS(0, 30 * DAY_MS),
      OF_HEALTH, .example = "10s",
      .doc = "mysql with expect: replica: how far the replica may be behind. 0: any lag."},
+    {"tls", ENUM(struct health, tls, health_tls, health_tls_words), OF_HEALTH, .example = "true",
+     .doc = "Whether the check goes over TLS, as the server's `tls` says. Left out (auto): as the traffic, "
+            "but in plain text to a port or address of its own, and without a handshake where the type is "
+            "tcp. true for a server without `tls`: its certificate is not verified."},
+    {"client-cert", .type = VALUE_CHECK_CERT, SLOT(struct health, client_cert, const struct certificate *),
+     OF_HEALTH, .example = "/etc/evlb/check.pem",
+     .doc = "What is shown to a server that asks for a certificate. Unlike all other keys this one is known "
+            "to the process that answers on the admin socket: use one that may do nothing else."},
     {"helo", .type = VALUE_LINE, SLOT(struct health, helo, struct str), .fallback = "localhost",
      OF_HEALTH, .example = "lb.example.com", .doc = "smtp: the name to greet with."},
 };
@@ -194,6 +202,37 @@ static const struct row defaults_rows[] = {
     PLANNED("stick", "Keeps a client on its server."),
 };
 
+#define TLS_DOC \
+    "TLS to the servers. true: their certificates are verified with the system's authorities and must " \
+    "be for the host that the server is configured with. Said at a server, in server-defaults or for " \
+    "the whole backend; a key that the nearest does not have is taken from the next. In the short form " \
+    "of a file `tls` is that of the clients: there write server-defaults: {tls: true}."
+
+static const struct row server_tls_rows[] = {
+    {"enabled", BOOL(struct server_tls, enabled), .fallback = "true", SINCE, .example = "false",
+     .doc = "false: this server is spoken to in plain text, whatever its backend says."},
+    {"ca", .type = VALUE_PEM_FILE, SLOT(struct server_tls, ca, struct pem_file), SINCE,
+     .example = "/etc/evlb/internal-ca.pem",
+     .doc = "Certificates of those who may have signed the server's: authorities, or its own. Left out: "
+            "the system's ($SSL_CERT_FILE, /etc/ssl/certs/ca-certificates.crt and the like)."},
+    {"verify", BOOL(struct server_tls, terms.verify), .fallback = "true", SINCE, .example = "false",
+     .doc = "false: whatever certificate is shown is taken. Whoever can come in between can then read "
+            "and change everything."},
+    {"server-name", .type = VALUE_SERVER_NAME, SLOT(struct server_tls, terms.name, struct str), SINCE,
+     .example = "app.internal",
+     .doc = "The name that the certificate must be for, and that is sent (SNI); or the IP address, which "
+            "is not sent. Left out: the server's host."},
+    {"client-cert", .type = VALUE_CLIENT_CERT, SLOT(struct server_tls, client_cert, const struct certificate *),
+     SINCE, .example = "/etc/evlb/client.pem",
+     .doc = "What is shown to a server that asks: certificate, chain and key in PEM format, as in `certs` "
+            "of a frontend. Health checks do not have it: see health.client-cert."},
+    {"alpn", .type = VALUE_ALPN, SLOT(struct server_tls, terms.alpn, const struct str *),
+     COUNT(struct server_tls, terms.n_alpn), SINCE, .example = "http/1.1",
+     .doc = "The protocols that are offered, best first. Left out: none. In mode http only http/1.1."},
+    {"min", ENUM(struct server_tls, terms.min, tls_min, tls_min_words), .fallback = "1.2", SINCE,
+     .example = "1.3", .doc = "The oldest version of TLS."},
+};
+
 static const struct row backend_rows[] = {
     {"servers", .type = VALUE_SERVERS, .object = &object_server,
      SINCE, .example = "[10.0.0.11:8080, 10.0.0.12:8080]", .flags = ROW_REQUIRED,
@@ -221,7 +260,7 @@ static const struct row backend_rows[] = {
     ROW_MIN_IDLE(struct backend),
     ROW_RESOLVE(struct backend),
     PLANNED("stick", "Keeps a client on its server."),
-    PLANNED("tls", "TLS to the servers."),
+    {"tls", OBJECT(object_server_tls, 0), .flags = ROW_SCRATCH, SINCE, .example = "true", .doc = TLS_DOC},
 };
 
 #define ROWS_OF_SERVERS \
@@ -239,8 +278,9 @@ static const struct row backend_rows[] = {
     {"slow-start", DURATION(struct server, slow_start_ms), .fallback = "0s", LIMITS(0, DAY_MS), \
      .flags = INHERITED, SINCE, .example = "30s", \
      .doc = "A recovered server gets its share little by little over this time."}, \
-    PLANNED("health", "A health check of its own."), \
-    PLANNED("tls", "TLS to this server.")
+    {"tls", OBJECT(object_server_tls, offsetof(struct server, tls)), .flags = ROW_POINTER, SINCE, \
+     .example = "{ca: /etc/evlb/internal-ca.pem}", .doc = TLS_DOC}, \
+    PLANNED("health", "A health check of its own.")
 
 static const struct row server_rows[] = {
     {"address", .type = VALUE_SERVER_ADDRESS, SLOT(struct server, addr, struct addr), SINCE,
@@ -259,6 +299,8 @@ const struct object object_server = {"backends.*.servers.*", "a server", "server
     .short_key = "address", .doc = "An address in place of the map is its `address`."};
 const struct object object_server_defaults = {"backends.*.server-defaults", "'server-defaults'", "server_defaults", ROWS(server_defaults_rows),
     .size = sizeof(struct server), .doc = "What the servers of the backend use when they do not say otherwise."};
+const struct object object_server_tls = {"backends.*.servers.*.tls", "'tls' of a server", "server_tls", ROWS(server_tls_rows),
+    .size = sizeof(struct server_tls), .short_key = "enabled", .doc = "Of a server, in `server-defaults`, or of a backend. true or false in place of the map is its `enabled`."};
 const struct object object_hash = {"backends.*.hash", "'hash'", "hash", ROWS(hash_rows), .size = sizeof(struct backend),
     .short_key = "on", .doc = "A word in place of the map is its `on`."};
 const struct object object_passive = {"backends.*.passive", "'passive'", "passive", ROWS(passive_rows), .size = sizeof(struct passive),

@@ -176,12 +176,27 @@ static void warn_idle_keys(struct verifier *v, const struct backend *backend)
 
 // ---- health -----------------------------------------------------------------------------------
 
+// Whether a check can do the handshake that requests do: control has no keys but its own.
+static bool can_shake_hands(const struct backend *backend)
+{
+    for (uint32_t i = 0; i < backend->n_servers; i++) {
+        const struct server_tls *tls = backend->servers[i].tls;
+        if (tls == NULL || (tls->client_cert != NULL && backend->health.client_cert == NULL))
+            return false;
+    }
+    return backend->health.tls != HEALTH_TLS_OFF && backend->health.port == 0 &&
+           backend->health.address.len == 0;
+}
+
 // What the section left open: the type depends on the mode, which only the frontends know.
 static void complete_health(struct backend *backend)
 {
     struct health *h = &backend->health;
-    if (h->type == HEALTH_TYPES)
-        h->type = backend->mode == MODE_HTTP && backend->n_servers > 1 ? HEALTH_TCP : HEALTH_OFF;
+    bool checked = backend->mode == MODE_HTTP && backend->n_servers > 1;
+    if (h->type == HEALTH_TYPES && checked && can_shake_hands(backend))
+        h->type = HEALTH_TLS;
+    else if (h->type == HEALTH_TYPES)
+        h->type = checked ? HEALTH_TCP : HEALTH_OFF;
     if (h->timeout_ms == 0)
         h->timeout_ms = backend->timeout.check;
 }
@@ -257,6 +272,7 @@ static void verify_backend(struct verifier *v, struct backend *backend)
     warn_duplicates(v, backend);
     verify_hash(v, backend);
     verify_names(v, backend);
+    verify_server_tls(v, backend);
     if (v->b->findings->errors > 0)
         return;
     warn_weights(v, backend);

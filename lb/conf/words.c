@@ -14,7 +14,8 @@ const char *const failback_words[] = {"auto", "manual", NULL};
 const char *const server_down_words[] = {"keep", "close", NULL};
 const char *const resolve_words[] = {"first", "all", NULL};
 const char *const health_type_words[] = {
-    "off", "tcp", "http", "send-expect", "mysql", "postgres", "redis", "smtp", NULL};
+    "off", "tcp", "http", "send-expect", "mysql", "postgres", "redis", "smtp", "tls", NULL};
+const char *const health_tls_words[] = {"auto", "true", "false", NULL};
 const char *const tls_min_words[] = {"1.2", "1.3", NULL};
 const char *const route_tls_words[] = {"terminate", "passthrough", NULL};
 const char *const client_verify_words[] = {"required", "optional", NULL};

@@ -11,7 +11,7 @@ extern const char *const proxy_version_words[], *const log_level_words[];
 extern const char *const failover_words[], *const failback_words[], *const server_down_words[];
 extern const char *const resolve_words[], *const health_type_words[], *const role_words[];
 extern const char *const tls_min_words[], *const tls_profile_words[], *const route_tls_words[];
-extern const char *const client_verify_words[];
+extern const char *const client_verify_words[], *const health_tls_words[];
 extern const char *const retry_on_words[]; // by the bit
 extern const char *const hash_on_words[];  // header and cookie: a name follows
 

@@ -23,6 +23,7 @@ static bool speaks_first(const struct health *h)
         return h->send.len > 0;
     case HEALTH_OFF:
     case HEALTH_TCP:
+    case HEALTH_TLS:
     case HEALTH_MYSQL:
     case HEALTH_SMTP:
     case HEALTH_TYPES:
@@ -42,6 +43,20 @@ struct check_terms check_terms_make(const struct health *h, struct arena *a)
     return (struct check_terms){h, fields, statuses, speaks_first(h)};
 }
 
+bool check_dialogue_tls(const struct server *server, struct tls_terms *out)
+{
+    const struct health *h = &server->backend->health;
+    bool elsewhere = h->port != 0 || h->address.len > 0;
+    bool asked = h->tls == HEALTH_TLS_ON || h->type == HEALTH_TLS;
+    bool as_traffic = server->tls != NULL && !elsewhere && h->type != HEALTH_TCP;
+    if (h->tls == HEALTH_TLS_OFF || (!asked && !as_traffic))
+        return false;
+    *out = server->tls != NULL ? server->tls->terms : (struct tls_terms){.name = server->host};
+    out->resume = false; // a certificate that has expired since is to be noticed
+    out->own = h->client_cert != NULL ? &h->client_cert->pem : NULL;
+    return true;
+}
+
 // The server as it was written, with a port that is not the default one.
 static struct str host_of(const struct server *server, char host[CHECK_HOST])
 {
@@ -49,7 +64,7 @@ static struct str host_of(const struct server *server, char host[CHECK_HOST])
     char port[8] = "";
     if (server->host.len == 0)
         return STR("localhost"); // a unix socket
-    if (server->port != 0 && server->port != 80)
+    if (server->port != 0 && server->port != (server->tls != NULL ? 443 : 80))
         snprintf(port, sizeof(port), ":%u", server->port);
     snprintf(host, CHECK_HOST, "%s%.*s%s%s", v6 ? "[" : "", STR_FMT(server->host), v6 ? "]" : "",
              port);
@@ -112,6 +127,7 @@ void check_dialogue_init(union check_dialogue *d, const struct check_terms *term
     case HEALTH_OFF:
     case HEALTH_TYPES:
     case HEALTH_TCP:
+    case HEALTH_TLS:
     case HEALTH_SEND_EXPECT:
         init_text(&d->text, h);
         break;

@@ -25,6 +25,9 @@ struct check_terms {
 };
 struct check_terms check_terms_make(const struct health *h, struct arena *a);
 
+// Whether a check of that server goes over TLS, and how.
+bool check_dialogue_tls(const struct server *server, struct tls_terms *out) MUST_CHECK;
+
 #define CHECK_HOST 280 // room for a host name with its port
 // `host` is room for the Host field and lives as long as the dialogue, as do the terms.
 void check_dialogue_init(union check_dialogue *d, const struct check_terms *terms,

@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "control/probe.h"
 #include "core/sched.h"
 #include "io/sock.h"
@@ -39,7 +40,8 @@ struct checks {
     struct servers *servers;
     struct check **check; // by server slot; NULL: not checked
     struct arena *arena;  // of the terms
-    struct list waiting;  // due, but too many run
+    struct tls_clients *tls;
+    struct list waiting; // due, but too many run
     uint32_t n_running;
     uint64_t passed_ms; // when any check passed last
     struct rng rng;
@@ -163,6 +165,7 @@ static void check_begin(struct check *k)
     struct probe_order order = {.terms = k->terms,
                                 .server = k->server,
                                 .sends_proxy = sends_proxy(k),
+                                .tls = tls_clients_at(c->tls, k->server->index),
                                 .owner = k,
                                 .over = on_over};
     int error;
@@ -296,10 +299,27 @@ static uint32_t count_checked(const struct config *config)
     return n;
 }
 
+// What does not work here has been refused by the supervisor.
+static void renew_tls(struct checks *c, const struct config *config)
+{
+    struct tls_clients *before = c->tls;
+    char why[TLS_WHY_MAX];
+    c->tls = tls_clients_new();
+    for (uint32_t i = 0; i < config->n_servers; i++) {
+        const struct server *s = &config->servers[i];
+        struct tls_terms terms;
+        if (check_dialogue_tls(s, &terms) &&
+            !tls_clients_add(c->tls, before, s->index, &terms, why))
+            log_error("checks of %s/%s: %s", s->backend->name.p, s->name.p, why);
+    }
+    tls_clients_free(before);
+}
+
 void checks_reconfigure(struct checks *c)
 {
     const struct config *config = servers_config(c->servers);
     struct arena *old = c->arena;
+    renew_tls(c, config);
     uint32_t n = count_checked(config), at = 0;
     c->arena = arena_new();
     for (uint32_t i = 0; i < c->board->dim.servers; i++) {
@@ -341,6 +361,7 @@ void checks_free(struct checks *c)
     for (uint32_t i = 0; i < c->board->dim.servers; i++)
         forget_check(c, i);
     arena_free(c->arena);
+    tls_clients_free(c->tls);
     free(c->check);
     free(c);
 }

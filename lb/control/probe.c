@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Health checks on the wire. Runs in control, called by checks.c.
 //
-//   connect --> PROXY header, dialogue --> over()
+//   connect --> PROXY header, TLS handshake, dialogue --> over()
 //
 // What a running check needs (socket, dialogue) is a block from a pool, with buffers attached only
 // while they hold bytes.
@@ -20,7 +20,7 @@ struct probe {
     struct loop *loop;
     struct probe_order order;
     struct conn conn;
-    bool connected, answered;
+    bool connected, secured, answered;
     bool late; // waits for nothing any more
     struct buf in, out;
     union check_dialogue dialogue;
@@ -57,7 +57,9 @@ static void silent(struct probe *p)
     char reason[DIALOGUE_REASON];
     const char *missing = "no connection";
     uint32_t ms = p->order.terms->health->timeout_ms;
-    if (p->connected)
+    if (p->connected && conn_is_tls(&p->conn) && !p->secured)
+        missing = "no end of the TLS handshake";
+    else if (p->connected)
         missing = p->answered ? "no complete answer" : "no answer";
     if (ms % 1000 == 0)
         snprintf(reason, sizeof(reason), "%s within %u s", missing, ms / 1000);
@@ -161,7 +163,43 @@ static void talk(struct probe *p, enum dialogue_step result, char reason[DIALOGU
 
 static void begin_talk(struct probe *p)
 {
-    char reason[DIALOGUE_REASON] = "", header[PROXY_OUT_MAX];
+    char reason[DIALOGUE_REASON] = "";
+    p->secured = true;
+    talk(p, step(p, false, reason), reason);
+}
+
+static void shake_hands(struct probe *p)
+{
+    char reason[DIALOGUE_REASON];
+    switch (tls_handshake(&p->conn)) {
+    case IO_OK:
+        begin_talk(p);
+        return;
+    case IO_AGAIN:
+        wait_for(p, CONN_READ);
+        return;
+    case IO_EOF:
+    case IO_ERR:
+        break;
+    }
+    (void)str_copy(str_of(tls_failure(&p->conn)), reason, sizeof(reason));
+    finish(p, PROBE_FAILED, 0, reason);
+}
+
+// What stands before the handshake goes out in plain text; a fresh socket takes it at once.
+static void begin_tls(struct probe *p)
+{
+    if (!flush(p) || buf_len(&p->out) > 0)
+        broke(p, p->conn.error != 0 ? p->conn.error : ENOBUFS);
+    else if (!tls_attach_client(&p->conn, p->order.tls) || !buf_attach(&p->out))
+        broke(p, ENOMEM);
+    else
+        shake_hands(p);
+}
+
+static void on_connected(struct probe *p)
+{
+    char header[PROXY_OUT_MAX];
     p->connected = true;
     if (sock_met_itself(p->conn.watcher.fd, &p->order.to)) {
         broke(p, ECONNREFUSED);
@@ -177,20 +215,27 @@ static void begin_talk(struct probe *p)
         memcpy(buf_tail(&p->out), header, n);
         p->out.tail += (uint32_t)n;
     }
-    talk(p, step(p, false, reason), reason);
+    if (p->order.tls != NULL)
+        begin_tls(p);
+    else
+        begin_talk(p);
 }
 
 static void on_ready(struct conn *conn)
 {
     struct probe *p = container_of(conn, struct probe, conn);
     char reason[DIALOGUE_REASON] = "";
+    if (p->connected && !p->secured) {
+        shake_hands(p);
+        return;
+    }
     if (p->connected) {
         talk(p, DIALOGUE_MORE, reason);
         return;
     }
     int error = conn_connect_state(conn);
     if (error == 0)
-        begin_talk(p);
+        on_connected(p);
     else if (error == EINPROGRESS)
         wait_for(p, CONN_READ | CONN_WRITE);
     else
@@ -200,7 +245,7 @@ static void on_ready(struct conn *conn)
 struct probe *probe_begin(struct loop *loop, const struct probe_order *order, int *error)
 {
     struct probe *p = pool_get_zeroed(&probes);
-    bool first = order->terms->speaks_first || order->sends_proxy;
+    bool first = order->terms->speaks_first || order->sends_proxy || order->tls != NULL;
     int fd = p != NULL ? sock_connect(&order->to, first) : -ENOMEM;
     if (fd < 0) {
         if (p != NULL)

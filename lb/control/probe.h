@@ -5,6 +5,7 @@
 
 #include "control/check_dialogue.h"
 #include "io/loop.h"
+#include "io/tls.h"
 
 struct probe;
 
@@ -21,6 +22,7 @@ struct probe_order {
     const struct server *server;
     struct addr to;
     bool sends_proxy;
+    struct tls_client *tls; // lives longer; NULL: plain text
     void *owner;
     probe_over *over;
 };

@@ -52,7 +52,10 @@ struct board_dim {
     X(REUSES, "reuses") \
     X(REUSE_RACES, "reuse_races") \
     X(BYTES_IN, "bytes_received") \
-    X(BYTES_OUT, "bytes_sent")
+    X(BYTES_OUT, "bytes_sent") \
+    X(TLS_HANDSHAKES, "tls_handshakes") \
+    X(TLS_RESUMED, "tls_resumed") \
+    X(TLS_FAILURES, "tls_failures")
 #define BACKEND_COUNTERS(X) \
     X(REQUESTS, "requests") \
     X(RETRIES, "retries") \

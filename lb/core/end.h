@@ -39,6 +39,8 @@
     X(NO_SERVER,             "no-server",             "SC", 503, "no server of the backend is usable") \
     X(SERVER_REFUSED,        "server-refused",        "SC", 503, "the connection to the server failed") \
     X(SERVER_CONNECT_TIMEOUT,"server-connect-timeout","sC", 504, "the server did not accept in timeout.connect") \
+    X(SERVER_TLS,            "server-tls",            "SC", 503, "the TLS handshake with the server failed") \
+    X(SERVER_TLS_TIMEOUT,    "server-tls-timeout",    "sC", 504, "the TLS handshake with the server was not over in timeout.connect") \
     X(SERVER_CLOSED_WAIT,    "server-closed-wait",    "SH", 502, "the server closed before the head of its answer was complete") \
     X(SERVER_TIMEOUT_WAIT,   "server-timeout-wait",   "sH", 504, "the server did not answer in timeout.server") \
     X(SERVER_DOWN,           "server-down",           "D-", 502, "cut when the server went down (on-server-down: close)") \

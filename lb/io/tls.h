@@ -3,14 +3,16 @@
 //
 //   tls_server   certificates, versions, ciphers: built once per configuration, shared by its
 //                connections, freed with the last of them
-//   conn         conn_init() with the plain transport, tls_attach(), tls_handshake() until IO_OK;
-//                from then on like any other
+//   tls_clients  the same towards servers: one tls_client each, which also keeps the session to
+//                go on with
+//   conn         conn_init() with the plain transport, tls_attach() or tls_attach_client(),
+//                tls_handshake() until IO_OK; from then on like any other
 #ifndef EVLB_TLS_H
 #define EVLB_TLS_H
 
 #include <errno.h>
 
-#include "base/pem.h"
+#include "base/tls_terms.h"
 #include "io/conn.h"
 
 #define TLS_WHY_MAX 384 // of texts that say what is wrong
@@ -66,6 +68,28 @@ struct tls_server *tls_server_new(const struct tls_settings *s, char *why) MUST_
 struct tls_server *tls_server_hold(struct tls_server *t);
 void tls_server_drop(struct tls_server *t);
 
+// ---- to servers
+
+struct tls_client;
+struct tls_clients;
+
+struct tls_clients *tls_clients_new(void) MUST_CHECK;
+// One more, for the server of that slot. What is the same in `before` (NULL: nothing) is taken over
+// from there with its session. All terms of a set are there unchanged until the last was added.
+// False: `why` says what is wrong.
+bool tls_clients_add(struct tls_clients *s, const struct tls_clients *before, uint32_t slot,
+                     const struct tls_terms *terms, char why[TLS_WHY_MAX]) MUST_CHECK;
+// NULL: that server is spoken to in plain text. So it is when `s` is NULL.
+struct tls_client *tls_clients_at(const struct tls_clients *s, uint32_t slot);
+// Connections keep theirs as long as they need it.
+void tls_clients_free(struct tls_clients *s);
+// How the last handshake went. True: otherwise than the one before.
+bool tls_client_note(struct tls_client *t, bool failed) MUST_CHECK;
+// Whether authorities can be used.
+bool tls_authorities_check(const char *file, struct str pem, char why[TLS_WHY_MAX]) MUST_CHECK;
+
+// ---- connections
+
 // What c->error says of an IO_ERR beside the errors of sockets.
 enum {
     TLS_ERROR_TRUNCATED =
@@ -77,6 +101,10 @@ enum {
 // it already, and lives until the first tls_handshake() has returned. False: out of memory, it is
 // still what it was.
 bool tls_attach(struct conn *c, struct tls_server *t, struct str first) MUST_CHECK;
+// The same for one of ours to a server.
+bool tls_attach_client(struct conn *c, struct tls_client *t) MUST_CHECK;
+// NULL: the connection is none of these.
+struct tls_client *tls_client_of(const struct conn *c);
 // Goes on with the handshake; reads the socket only while CONN_READ is ready. IO_AGAIN: when the
 // loop reports something. IO_ERR: it has failed; the peer has been told by an alert.
 enum io tls_handshake(struct conn *c) MUST_CHECK;
@@ -85,7 +113,8 @@ enum io tls_handshake(struct conn *c) MUST_CHECK;
 void tls_rest(struct conn *c);
 // Bytes that the client has sent so far, as they were on the wire.
 uint64_t tls_bytes_received(const struct conn *c);
-// After a failed handshake: why, in words that live as long as the connection.
+// After a failed handshake: why, in words that live as long as the connection, or the tls_client. To
+// a server also after a later error: its alert. NULL: there is nothing to say.
 const char *tls_failure(const struct conn *c);
 // Whether it failed because the client has shown no certificate, or none that is accepted.
 bool tls_client_refused(const struct conn *c);

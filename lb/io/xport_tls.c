@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 
+#include "io/tls_client.h"
 #include "io/tls_client_auth.h"
 #include "io/tls_server.h"
 
@@ -30,20 +31,21 @@ struct tls_conn {
     SSL *ssl;
     struct folded *folded; // where `ssl` is meanwhile; NULL: where it belongs
     struct tls_wire wire;
-    struct tls_server *server;
-    struct loop *loop;     // that watches; NULL: none yet
-    struct tls_peer *peer; // the client's certificate; NULL: none
-    const char *failure;   // of the handshake
-    char *unbelieved;      // what is wrong with the client's certificate; NULL: nothing
-    uint32_t burst;        // sent since the client was last heard
-    uint32_t retry;        // length of the record that was begun; 0: none
-    enum io end;           // how its direction has ended; IO_OK: it has not
-    uint8_t raw;           // what the loop reports
-    bool established;      // the handshake is over
-    bool refused;          // it failed for lack of a certificate that is accepted
-    bool foldable;         // tls_memory.h
-    bool read_wants_write; // in the way of reading: the socket takes nothing
-    bool write_wants_read; // in the way of writing: something must come first
+    struct tls_server *server; // with a client at the other end; else NULL
+    struct tls_client *client; // with a server
+    struct loop *loop;         // that watches; NULL: none yet
+    struct tls_peer *peer;     // the client's certificate; NULL: none
+    const char *failure;       // of the handshake
+    char *unbelieved;          // what is wrong with the client's certificate; NULL: nothing
+    uint32_t burst;            // sent since the client was last heard
+    uint32_t retry;            // length of the record that was begun; 0: none
+    enum io end;               // how its direction has ended; IO_OK: it has not
+    uint8_t raw;               // what the loop reports
+    bool established;          // the handshake is over
+    bool refused;              // it failed for lack of a certificate that is accepted
+    bool foldable;             // tls_memory.h
+    bool read_wants_write;     // in the way of reading: the socket takes nothing
+    bool write_wants_read;     // in the way of writing: something must come first
 };
 
 static struct pool tls_conns = POOL("tls connections", struct tls_conn, 64);
@@ -65,12 +67,12 @@ void tls_rest(struct conn *c)
         t->folded = tls_fold(t->ssl);
 }
 
-static void free_ssl(struct tls_conn *t)
+static void free_ssl(SSL *ssl, bool foldable)
 {
-    if (t->foldable)
-        tls_memory_free(t->ssl);
+    if (foldable)
+        tls_memory_free(ssl);
     else
-        SSL_free(t->ssl);
+        SSL_free(ssl);
 }
 
 // ---- the end ----------------------------------------------------------------------------------
@@ -179,6 +181,8 @@ static enum io failed(struct conn *c, int result, bool writing)
         c->error = ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING
                        ? TLS_ERROR_TRUNCATED
                        : TLS_ERROR_PROTOCOL;
+        if (t->client != NULL && t->established && c->error == TLS_ERROR_PROTOCOL)
+            t->failure = tls_client_explain(t->client, t->ssl, c->error);
         return IO_ERR;
     }
     watch_raw(c, raw_events(c, c->watched));
@@ -308,8 +312,11 @@ static void tls_close(struct conn *c, struct loop *l, bool reset)
     if (!reset && !c->finished)
         (void)say_goodbye(c);
     wake(t);
-    free_ssl(t);
-    tls_server_drop(t->server);
+    free_ssl(t->ssl, t->foldable);
+    if (t->server != NULL)
+        tls_server_drop(t->server);
+    if (t->client != NULL)
+        tls_client_drop(t->client);
     free(t->peer);
     free(t->unbelieved);
     pool_put(&tls_conns, t);
@@ -319,35 +326,54 @@ static void tls_close(struct conn *c, struct loop *l, bool reset)
 
 // ---- the beginning ----------------------------------------------------------------------------
 
-static bool connect_wire(struct tls_conn *t)
+// Takes `ssl`, also when it fails.
+static struct tls_conn *attach(struct conn *c, SSL *ssl, bool foldable, struct str first)
 {
-    BIO *b = t->ssl != NULL ? tls_wire_bio(&t->wire) : NULL;
-    if (b != NULL)
-        SSL_set_bio(t->ssl, b, b);
-    return b != NULL;
-}
-
-bool tls_attach(struct conn *c, struct tls_server *server, struct str first)
-{
-    struct tls_conn *t = pool_get_zeroed(&tls_conns);
-    if (t == NULL)
-        return false;
-    t->ssl = tls_server_ssl(server, &t->foldable);
-    t->wire = (struct tls_wire){.fd = c->watcher.fd, .first = first};
-    if (!connect_wire(t)) {
-        free_ssl(t);
-        pool_put(&tls_conns, t);
+    struct tls_conn *t = ssl != NULL ? pool_get_zeroed(&tls_conns) : NULL;
+    BIO *wire = t != NULL ? tls_wire_bio(&t->wire) : NULL;
+    if (wire == NULL) {
+        free_ssl(ssl, foldable);
+        if (t != NULL)
+            pool_put(&tls_conns, t);
         ERR_clear_error();
-        return false;
+        return NULL;
     }
-    SSL_set_accept_state(t->ssl);
-    client_auth_note_into(t->ssl, &t->unbelieved);
-    t->server = tls_server_hold(server);
+    t->ssl = ssl;
+    t->foldable = foldable;
+    t->wire = (struct tls_wire){.fd = c->watcher.fd, .first = first};
+    SSL_set_bio(ssl, wire, wire);
     t->raw = c->watched;
     c->tls = t;
     c->transport = &transport_tls;
     ev_set_cb(&c->watcher, on_event);
+    return t;
+}
+
+bool tls_attach(struct conn *c, struct tls_server *server, struct str first)
+{
+    bool foldable = false;
+    SSL *ssl = tls_server_ssl(server, &foldable);
+    struct tls_conn *t = attach(c, ssl, foldable, first);
+    if (t == NULL)
+        return false;
+    SSL_set_accept_state(t->ssl);
+    client_auth_note_into(t->ssl, &t->unbelieved);
+    t->server = tls_server_hold(server);
     return true;
+}
+
+bool tls_attach_client(struct conn *c, struct tls_client *client)
+{
+    struct tls_conn *t = attach(c, tls_client_ssl(client), false, STR_NONE);
+    if (t == NULL)
+        return false;
+    t->client = tls_client_hold(client);
+    return true;
+}
+
+struct tls_client *tls_client_of(const struct conn *c)
+{
+    return c->tls != NULL ? c->tls->client : NULL;
 }
 
 // A client that has shown a certificate without our being able to say which one is none of ours.
@@ -380,6 +406,8 @@ enum io tls_handshake(struct conn *c)
         return r;
     }
     const char *reason = ERR_reason_error_string(ERR_peek_error());
+    if (t->client != NULL)
+        reason = tls_client_explain(t->client, t->ssl, r == IO_EOF ? 0 : c->error);
     t->failure = t->unbelieved != NULL ? t->unbelieved
                  : reason != NULL      ? reason
                                        : "the connection broke";
@@ -395,7 +423,7 @@ uint64_t tls_bytes_received(const struct conn *c)
 
 const char *tls_failure(const struct conn *c)
 {
-    return c->tls->failure;
+    return c->tls != NULL ? c->tls->failure : NULL;
 }
 
 bool tls_client_refused(const struct conn *c)
@@ -405,7 +433,7 @@ bool tls_client_refused(const struct conn *c)
 
 bool tls_asks_client(const struct conn *c)
 {
-    if (c->tls == NULL)
+    if (c->tls == NULL || c->tls->server == NULL)
         return false;
     wake(c->tls);
     return SSL_get_verify_mode(c->tls->ssl) != SSL_VERIFY_NONE;

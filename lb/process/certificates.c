@@ -16,6 +16,7 @@ struct report {
     struct finding *last;
     const struct conf_mark *mark; // of the last
     enum severity severity;
+    const char *topic; // of all findings
 };
 
 static void say(struct report *r, enum severity severity, const struct conf_mark *m,
@@ -33,7 +34,7 @@ static void say(struct report *r, enum severity severity, const struct conf_mark
     r->last = error ? diag_error(r->findings, at, "tls.certificate", "%s", text)
                     : diag_warning(r->findings, at, "lint.certificate", "%s", text);
     r->last->excerpt = NULL; // the file is not at hand any more
-    r->last->topic = "frontends.*.tls.certs";
+    r->last->topic = r->topic;
     r->mark = m;
     r->severity = severity;
 }
@@ -109,12 +110,60 @@ static void check_frontend(struct report *r, const struct frontend *f)
     }
 }
 
+// ---- servers
+
+static void check_server(struct report *r, const struct server *s)
+{
+    const struct server_tls *tls = s->tls;
+    const struct pem_file *ca = &tls->ca;
+    char why[TLS_WHY_MAX];
+    if (tls->terms.verify && !tls_authorities_check(tls->terms.ca_file, tls->terms.ca, why))
+        say(r, SEVERITY_ERROR, ca->file != NULL ? &ca->mark : &tls->mark, why);
+    if (tls->client_cert != NULL)
+        (void)check_cert(r, tls->client_cert);
+}
+
+// As workers will.
+static void build_clients(struct report *r, const struct config *c)
+{
+    struct tls_clients *clients = tls_clients_new();
+    char why[TLS_WHY_MAX];
+    for (uint32_t i = 0; i < c->n_servers; i++) {
+        const struct server *s = &c->servers[i];
+        if (s->tls != NULL && !tls_clients_add(clients, NULL, s->index, &s->tls->terms, why))
+            say(r, SEVERITY_ERROR, &s->tls->mark, why);
+    }
+    tls_clients_free(clients);
+}
+
+static void check_backends(struct report *r, const struct config *c)
+{
+    const struct server_tls *last = NULL;
+    uint32_t errors = r->findings->errors;
+    r->topic = "backends.*.servers.*.tls";
+    for (uint32_t i = 0; i < c->n_backends; i++) {
+        if (c->backends[i].health.client_cert != NULL)
+            (void)check_cert(r, c->backends[i].health.client_cert);
+    }
+    for (uint32_t i = 0; i < c->n_servers; i++) {
+        const struct server_tls *tls = c->servers[i].tls;
+        bool same = tls == NULL || (last != NULL && last->terms.ca.p == tls->terms.ca.p &&
+                                    last->client_cert == tls->client_cert);
+        if (!same)
+            check_server(r, &c->servers[i]);
+        last = tls != NULL ? tls : last;
+    }
+    if (r->findings->errors == errors)
+        build_clients(r, c);
+}
+
 bool certificates_check(const struct config *c, struct findings *f)
 {
-    struct report r = {.findings = f};
+    struct report r = {.findings = f, .topic = "frontends.*.tls.certs"};
     uint32_t errors = f->errors;
     for (uint32_t i = 0; i < c->n_frontends; i++)
         check_frontend(&r, &c->frontends[i]);
+    check_backends(&r, c);
     return tickets_check(c, f) && f->errors == errors;
 }
 
@@ -159,12 +208,16 @@ static void forget(struct str text)
         explicit_bzero((void *)(uintptr_t)text.p, text.len); // in the configuration's own arena
 }
 
+static void forget_cert(const struct certificate *cert)
+{
+    forget(cert->pem.chain);
+    forget(cert->pem.key);
+}
+
 static void forget_tls(const struct tls *tls)
 {
-    for (uint32_t i = 0; i < tls->n_certs; i++) {
-        forget(tls->certs[i].pem.chain);
-        forget(tls->certs[i].pem.key);
-    }
+    for (uint32_t i = 0; i < tls->n_certs; i++)
+        forget_cert(&tls->certs[i]);
 }
 
 void certificates_forget(struct config *c)
@@ -174,5 +227,9 @@ void certificates_forget(struct config *c)
         forget_tls(&c->frontends[i].tls);
         for (uint32_t k = 0; k < c->frontends[i].n_listens; k++)
             forget_tls(&c->frontends[i].listens[k].tls);
+    }
+    for (uint32_t i = 0; i < c->n_servers; i++) {
+        if (c->servers[i].tls != NULL && c->servers[i].tls->client_cert != NULL)
+            forget_cert(c->servers[i].tls->client_cert);
     }
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/panic.h"
 #include "core/suspect.h"
+#include "io/tls.h"
 
 #define CLAIM_TRIES 8
 #define RETRY_BUDGET_MIN 3u
@@ -102,6 +103,11 @@ enum attempt_result attempt_pick(struct attempt *a, struct worker *w, void *hold
     return ATTEMPT_PICKED;
 }
 
+struct tls_client *attempt_tls(const struct attempt *a)
+{
+    return tls_clients_at(a->generation->clients, a->server->index);
+}
+
 void attempt_leave(struct attempt *a, struct worker *w)
 {
     if (a->server == NULL)
@@ -148,7 +154,8 @@ void attempt_succeeded(struct attempt *a, struct worker *w)
 bool attempt_may_retry(struct attempt *a, struct worker *w, enum end_cause why)
 {
     bool died = why == END_SERVER_CLOSED_WAIT && a->retries == 0;
-    bool charged = !died && why != END_SERVER_REFUSED && why != END_SERVER_DOWN;
+    bool refused = why == END_SERVER_REFUSED || why == END_SERVER_TLS || why == END_SERVER_DOWN;
+    bool charged = !died && !refused;
     uint32_t budget = MAX_OF(w->exchanges / RETRY_BUDGET_SHARE, RETRY_BUDGET_MIN);
     if (a->retries >= a->backend->retries || a->backend->retry_on == 0)
         return false;

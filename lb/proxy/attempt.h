@@ -37,6 +37,8 @@ void attempt_forget(struct attempt *a, struct worker *w);
 // has waited picks among the servers as they are now.
 enum attempt_result attempt_pick(struct attempt *a, struct worker *w, void *holder,
                                  void (*on_turn)(void *holder)) MUST_CHECK;
+// What the claimed server needs for TLS; NULL: plain text.
+struct tls_client *attempt_tls(const struct attempt *a);
 // Claims this server without asking the scheduler. False: it has no room.
 bool attempt_claim(struct attempt *a, struct worker *w, const struct server *s) MUST_CHECK;
 // The connection to the claimed server failed before it was established: the server is suspect and

@@ -16,6 +16,7 @@ enum http_state {
     HS_PICK,      // choosing a server
     HS_QUEUE,     // waiting for one that has room
     HS_CONNECT,   // waiting for a new server connection
+    HS_HANDSHAKE, // agreeing on TLS with it
     HS_SEND,      // writing the head (and what there is of the body)
     HS_WAIT,      // the rest of the body goes up, the response head is awaited
     HS_STREAM,    // the response goes down (the request perhaps still up)

@@ -85,6 +85,7 @@ static struct tls_server *build_tls(const struct worker *w, const struct fronten
 static void drop_tls(struct generation *g)
 {
     uint32_t n = count_listens(g->config);
+    tls_clients_free(g->clients);
     for (uint32_t i = 0; i < n; i++) {
         bool shared = i > 0 && g->tls[i] == g->tls[i - 1];
         if (g->tls[i] != NULL && !shared)
@@ -92,8 +93,25 @@ static void drop_tls(struct generation *g)
     }
 }
 
+// What has not changed is taken over from the configuration before.
+static bool begin_clients(const struct worker *w, struct generation *g)
+{
+    const struct config *c = g->config;
+    const struct tls_clients *before = w->now != NULL ? w->now->clients : NULL;
+    char why[TLS_WHY_MAX];
+    g->clients = tls_clients_new();
+    for (uint32_t i = 0; i < c->n_servers; i++) {
+        const struct server *s = &c->servers[i];
+        if (s->tls == NULL || tls_clients_add(g->clients, before, s->index, &s->tls->terms, why))
+            continue;
+        log_error("server %s/%s: %s", s->backend->name.p, s->name.p, why);
+        return false;
+    }
+    return true;
+}
+
 // Neighbours with the same certificates are the frontend's.
-static bool begin_tls(const struct worker *w, struct generation *g)
+static bool begin_listens(const struct worker *w, struct generation *g)
 {
     const struct config *c = g->config;
     const struct listen *before = NULL;
@@ -157,7 +175,7 @@ bool generation_begin(struct worker *w, const struct config *config, uint32_t nu
     if (!fits(config, &w->board->dim))
         return false;
     struct generation *g = build(config, w->board), *before = w->now;
-    if (!begin_tls(w, g)) {
+    if (!begin_listens(w, g) || !begin_clients(w, g)) {
         free_built(g);
         return false;
     }

@@ -9,6 +9,7 @@
 #include "core/sched.h"
 #include "io/loop.h"
 
+struct tls_clients;
 struct tls_server;
 struct worker;
 
@@ -22,6 +23,7 @@ struct generation {
     const struct server **server_at;   // by server slot; NULL: none of this generation
     struct generation *older;
     struct tls_server **tls; // by listen: frontends in order, their listens in order; NULL: none
+    struct tls_clients *clients; // TLS to servers, by slot
     struct arena *arena;
     struct grave grave;
 };

@@ -32,6 +32,7 @@ enum step http_server_failed(struct exchange *x, enum end_cause cause)
     bool replay = x->up.passed == 0 || http_may_replay(x);
     bool reset = x->down.src_broken; // nobody was there to read it: as good as refused
     uint64_t *counters = w->count->servers[x->server->server->index];
+    x->detail = upstream_tls_failure(x->server);
     panic_note("server closed before its answer", x->server->server->index, x->reused);
     if (!x->reused)
         attempt_unanswered(&x->attempt, w);

@@ -7,8 +7,9 @@
 //                      ^ |
 //                      | v
 //   HEAD --> ROUTE --> PICK --> CONNECT --> SEND --> WAIT --> STREAM --> (next request, or close)
-//     |        |        ^  |       |          ^       |  |
-//     |        |        |  '-idle connection--'       |  '--101--> TUNNEL --> (close)
+//     |        |        ^  |     | |          ^       |  |
+//     |        |        |  |     | '-HANDSHAKE'       |  '--101--> TUNNEL --> (close)
+//     |        |        |  '-idle connection--'       |
 //     |        |        '------- replay --------------'
 //     |--CHALLENGE--> (ROUTE, when there is no answer to it)
 //     '--------'--> REPLY: an answer of our own, from any state before STREAM
@@ -45,6 +46,7 @@ static enum step st_route(struct exchange *x);
 static enum step st_pick(struct exchange *x);
 static enum step st_queue(struct exchange *x);
 static enum step st_connect(struct exchange *x);
+static enum step st_handshake(struct exchange *x);
 static enum step st_send(struct exchange *x);
 static enum step server_down(struct exchange *x);
 
@@ -69,8 +71,10 @@ static const struct http_step {
                     END_INTERNAL,               END_INTERNAL,               END_CLIENT_CLOSED_CONNECT},
     [HS_QUEUE]   = {"waiting for a free server", st_queue,  TO(PICK) | TO(REPLY),
                     END_QUEUE_TIMEOUT,          END_QUEUE_TIMEOUT,          END_CLIENT_CLOSED_QUEUE},
-    [HS_CONNECT] = {"connecting to the server", st_connect, TO(SEND) | TO(PICK) | TO(REPLY),
+    [HS_CONNECT] = {"connecting to the server", st_connect, TO(HANDSHAKE) | TO(SEND) | TO(PICK) | TO(REPLY),
                     END_SERVER_CONNECT_TIMEOUT, END_SERVER_CONNECT_TIMEOUT, END_CLIENT_CLOSED_CONNECT},
+    [HS_HANDSHAKE] = {"agreeing on TLS with the server", st_handshake, TO(SEND) | TO(PICK) | TO(REPLY),
+                    END_SERVER_TLS_TIMEOUT,     END_SERVER_TLS_TIMEOUT,     END_CLIENT_CLOSED_CONNECT},
     [HS_SEND]    = {"sending the request",      st_send,    TO(WAIT) | TO(PICK) | TO(REPLY),
                     END_SERVER_TIMEOUT_WAIT,    END_CLIENT_TIMEOUT_DATA,    END_CLIENT_CLOSED_WAIT},
     [HS_WAIT]    = {"waiting for the answer",   http_step_wait,    TO(STREAM) | TO(TUNNEL) | TO(PICK) | TO(REPLY),
@@ -368,6 +372,7 @@ static enum step st_queue(struct exchange *x)
 
 static enum step connect_failed(struct exchange *x, enum end_cause cause)
 {
+    x->detail = tls_failure(&x->server->conn);
     upstream_close(x->server, true);
     x->server = NULL;
     attempt_refused(&x->attempt, x->w);
@@ -388,7 +393,30 @@ static enum step st_connect(struct exchange *x)
         return connect_failed(x, END_SERVER_REFUSED);
     if (!http_add_proxy_header(x))
         return http_cut(x, END_OUT_OF_MEMORY);
-    return http_go(x, HS_SEND);
+    struct tls_client *tls = attempt_tls(&x->attempt);
+    if (tls == NULL)
+        return http_go(x, HS_SEND);
+    if (!upstream_secure(x->server, tls, &x->up.first))
+        return connect_failed(x, END_SERVER_REFUSED);
+    return http_go(x, HS_HANDSHAKE);
+}
+
+// ---- HANDSHAKE
+
+// No byte of the request has left: what fails is as good as refused. timeout.connect goes on.
+static enum step st_handshake(struct exchange *x)
+{
+    switch (upstream_handshake(x->server)) {
+    case IO_OK:
+        return http_go(x, HS_SEND);
+    case IO_AGAIN:
+        conn_want(&x->server->conn, &x->w->loop, CONN_READ);
+        return http_client_is_there(x) ? http_wait_on(x) : http_cut(x, END_CLIENT_CLOSED_CONNECT);
+    case IO_EOF:
+    case IO_ERR:
+        break;
+    }
+    return connect_failed(x, END_SERVER_TLS);
 }
 
 // ---- SEND
@@ -396,7 +424,7 @@ static enum step st_connect(struct exchange *x)
 // `on-server-down: close`: nobody waits for a server that was found down.
 static enum step server_down(struct exchange *x)
 {
-    if (x->state == HS_CONNECT)
+    if (x->state == HS_CONNECT || x->state == HS_HANDSHAKE)
         return connect_failed(x, END_SERVER_DOWN);
     return x->head_sent ? http_cut(x, END_SERVER_DOWN) : http_server_failed(x, END_SERVER_DOWN);
 }
@@ -407,6 +435,7 @@ static enum step st_send(struct exchange *x)
     struct conn *server = &x->server->conn;
     w->count->servers[x->server->server->index][SERVER_REQUESTS]++;
     x->connected_ms = w->loop.now_ms;
+    x->detail = NULL; // what was wrong with another server
     x->up.scanner = x->up.done ? NULL : &http_body_scanner;
     if (!x->up.done && !flow_scan_buffer(&x->up))
         return http_refuse(x, 400, END_BAD_REQUEST_BODY, "the request body breaks the rules");
@@ -431,7 +460,7 @@ static enum step timed_out(struct exchange *x)
     if (x->client_fin && !x->head_sent)
         return http_cut(x, now->client_left);
     log_debug("frontend '%s': timed out while %s", x->frontend->name.p, now->doing);
-    if (x->state == HS_CONNECT)
+    if (x->state == HS_CONNECT || x->state == HS_HANDSHAKE)
         return connect_failed(x, cause);
     if (x->state == HS_QUEUE)
         x->w->count->backends[x->attempt.backend->index][BACKEND_QUEUE_TIMEOUTS]++;

@@ -69,6 +69,7 @@ enum reply_result http_reply_error(struct exchange *x, uint16_t status, enum end
     struct reply r = {.status = status, .sentence = sentence, .json = accepts_json(x)};
     if (cause == END_NO_SERVER)
         r.retry_after_s = back_in_s(x);
-    x->detail = sentence;
+    if (x->detail == NULL)
+        x->detail = sentence;
     return write_reply(x, &r, cause);
 }

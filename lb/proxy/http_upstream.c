@@ -4,6 +4,7 @@
 // Invariant: x->server != NULL exactly while the exchange is the holder of that connection.
 #include "proxy/http_upstream.h"
 
+#include "io/tls.h"
 #include "proto/proxy_hdr.h"
 
 bool http_may_replay(const struct exchange *x)
@@ -18,6 +19,8 @@ struct upstream *http_take_idle(struct exchange *x, void (*on_ready)(void *holde
     if (x->fresh_only || a->backend->reuse == REUSE_NEVER || a->backend->send_proxy != PROXY_NONE ||
         (a->backend->reuse == REUSE_SAFE && x->s->requests == 1 && !replay))
         return NULL;
+    if (attempt_tls(a) != tls_clients_at(x->w->now->clients, a->server->index))
+        return NULL; // idle ones are as a reload says that this request came before
     for (;;) {
         struct upstream *u = upstream_take_idle(x->w, a->server, x, on_ready);
         // what cannot be sent again should not find out by itself that the connection is dead, and

@@ -4,9 +4,9 @@
 //                 QUEUE
 //                  ^ |
 //                  | v
-//   PREREAD -----> PICK --> CONNECT --> RELAY --> (end)
-//      |            ^          |
-//      '--> HELLO --'--retry---'
+//   PREREAD -----> PICK --> CONNECT ----------------> RELAY --> (end)
+//      |            ^          | '------> HANDSHAKE -----^
+//      '--> HELLO --'--retry---'-----------'
 //
 // PREREAD takes the PROXY header where one is mandatory, HELLO waits for the ClientHello where
 // routes look at it. A server that speaks first is connected
@@ -28,7 +28,16 @@
 #include "proxy/relay.h"
 #include "proxy/upstream.h"
 
-enum tcp_state { TS_PREREAD, TS_HELLO, TS_PICK, TS_QUEUE, TS_CONNECT, TS_RELAY, TS_COUNT };
+enum tcp_state {
+    TS_PREREAD,
+    TS_HELLO,
+    TS_PICK,
+    TS_QUEUE,
+    TS_CONNECT,
+    TS_HANDSHAKE,
+    TS_RELAY,
+    TS_COUNT
+};
 
 struct tcp_session {
     struct session *s;
@@ -53,6 +62,7 @@ static enum step st_hello(struct tcp_session *t);
 static enum step st_pick(struct tcp_session *t);
 static enum step st_queue(struct tcp_session *t);
 static enum step st_connect(struct tcp_session *t);
+static enum step st_handshake(struct tcp_session *t);
 static enum step st_relay(struct tcp_session *t);
 static enum step server_down(struct tcp_session *t);
 static enum step take_route(struct tcp_session *t, const struct route *r);
@@ -77,8 +87,10 @@ static const struct tcp_step {
                     END_INTERNAL,               END_CLIENT_CLOSED_CONNECT},
     [TS_QUEUE]   = {"waiting for a free server", st_queue,  TO(PICK),
                     END_QUEUE_TIMEOUT,          END_CLIENT_CLOSED_QUEUE},
-    [TS_CONNECT] = {"connecting",               st_connect, TO(RELAY) | TO(PICK),
+    [TS_CONNECT] = {"connecting",               st_connect, TO(HANDSHAKE) | TO(RELAY) | TO(PICK),
                     END_SERVER_CONNECT_TIMEOUT, END_CLIENT_CLOSED_CONNECT},
+    [TS_HANDSHAKE] = {"agreeing on TLS with the server", st_handshake, TO(RELAY) | TO(PICK),
+                    END_SERVER_TLS_TIMEOUT,     END_CLIENT_CLOSED_CONNECT},
     [TS_RELAY]   = {"relaying",                 st_relay,   0,
                     END_TUNNEL_IDLE,            END_CLIENT_CLOSED_DATA},
 };
@@ -307,7 +319,8 @@ static enum step st_pick(struct tcp_session *t)
         t->claim_ms = w->loop.now_ms;
     if (!listen_first(t))
         return end(t, t->up.src_eof ? END_CLIENT_CLOSED_CONNECT : END_OUT_OF_MEMORY);
-    t->server = upstream_connect(w, a->server, t, server_ready, flow_unsent(&t->up) > 0, &error);
+    bool first = flow_unsent(&t->up) > 0 || attempt_tls(a) != NULL;
+    t->server = upstream_connect(w, a->server, t, server_ready, first, &error);
     if (t->server != NULL) {
         guard(t, a->backend->timeout.connect);
         return go(t, TS_CONNECT);
@@ -350,6 +363,7 @@ static enum step connected(struct tcp_session *t)
 {
     struct worker *w = t->s->w;
     attempt_succeeded(&t->attempt, w);
+    t->detail = NULL; // what was wrong with another server
     t->connected_ms = w->loop.now_ms;
     w->count->servers[t->server->server->index][SERVER_REQUESTS]++;
     w->count->backends[t->attempt.backend->index][BACKEND_REQUESTS]++;
@@ -359,6 +373,7 @@ static enum step connected(struct tcp_session *t)
 // No byte has reached the server: what the client has sent is still in the buffer.
 static enum step connect_failed(struct tcp_session *t, enum end_cause cause)
 {
+    t->detail = tls_failure(&t->server->conn);
     upstream_close(t->server, true);
     t->server = NULL;
     t->up.passed = 0;
@@ -415,10 +430,25 @@ static enum step begin_connect(struct tcp_session *t)
     t->server->conn.ready = 0;
     if (t->attempt.backend->send_proxy != PROXY_NONE && !add_proxy_header(t))
         return end(t, END_OUT_OF_MEMORY);
+    if (attempt_tls(&t->attempt) != NULL) { // needs to know that it stands
+        conn_want(&t->server->conn, &t->s->w->loop, CONN_READ | CONN_WRITE);
+        conn_want(&t->s->client, &t->s->w->loop, 0);
+        return STEP_WAIT;
+    }
     if (flow_unsent(&t->up) > 0)
         return offer(t);
     wait_for_words(t);
     return STEP_WAIT;
+}
+
+static enum step stands(struct tcp_session *t)
+{
+    struct tls_client *tls = attempt_tls(&t->attempt);
+    if (tls == NULL)
+        return connected(t);
+    if (!upstream_secure(t->server, tls, &t->up.first))
+        return connect_failed(t, END_SERVER_REFUSED);
+    return go(t, TS_HANDSHAKE);
 }
 
 static enum step st_connect(struct tcp_session *t)
@@ -429,7 +459,7 @@ static enum step st_connect(struct tcp_session *t)
         return begin_connect(t);
     int state = server->ready != 0 ? conn_connect_state(server) : EINPROGRESS;
     if (state == 0)
-        return connected(t);
+        return stands(t);
     if (state != EINPROGRESS)
         return connect_failed(t, END_SERVER_REFUSED);
     if (!(s->client.wanted & CONN_READ) || !(s->client.ready & CONN_READ))
@@ -442,10 +472,29 @@ static enum step st_connect(struct tcp_session *t)
     return STEP_WAIT;
 }
 
+// ---- HANDSHAKE
+
+// What the client has to say waits until it is over. timeout.connect goes on.
+static enum step st_handshake(struct tcp_session *t)
+{
+    switch (upstream_handshake(t->server)) {
+    case IO_OK:
+        return connected(t);
+    case IO_AGAIN:
+        conn_want(&t->server->conn, &t->s->w->loop, CONN_READ);
+        return STEP_WAIT;
+    case IO_EOF:
+    case IO_ERR:
+        break;
+    }
+    return connect_failed(t, END_SERVER_TLS);
+}
+
 // `on-server-down: close`: nobody waits for a server that was found down.
 static enum step server_down(struct tcp_session *t)
 {
-    return t->state == TS_CONNECT ? connect_failed(t, END_SERVER_DOWN) : end(t, END_SERVER_DOWN);
+    bool begins = t->state == TS_CONNECT || t->state == TS_HANDSHAKE;
+    return begins ? connect_failed(t, END_SERVER_DOWN) : end(t, END_SERVER_DOWN);
 }
 
 // ---- RELAY
@@ -587,8 +636,13 @@ void tcp_timeout(struct session *s)
     if (t->state == TS_CONNECT) { // or connected long ago, and nobody has said anything since
         t->server->conn.ready = CONN_READ;
         enum step next =
-            conn_connect_state(&t->server->conn) == 0 ? connected(t) : connect_failed(t, cause);
+            conn_connect_state(&t->server->conn) == 0 ? stands(t) : connect_failed(t, cause);
         if (next == STEP_GO)
+            drive(t);
+        return;
+    }
+    if (t->state == TS_HANDSHAKE) {
+        if (connect_failed(t, cause) == STEP_GO)
             drive(t);
         return;
     }

@@ -4,12 +4,15 @@
 // from a server that was not asked is never read as an answer: the connection is closed.
 // After a reload an idle connection belongs to its server in the new configuration; one that comes
 // back from an exchange of an older one is kept only when its server is still there.
+// One with other terms of TLS than its server now has is not kept: what was agreed on then may not
+// be good enough any more.
 // Invariants: holder == NULL exactly while it is in its server's idle list; the idle timer is left
 // running while in use and only looks at the state when it fires.
 #include "proxy/upstream.h"
 
 #include <errno.h>
 
+#include "base/log.h"
 #include "base/pool.h"
 #include "io/sock.h"
 #include "proxy/generation.h"
@@ -40,6 +43,8 @@ static void on_server(struct conn *c)
         u->on_ready(u->holder);
         return;
     }
+    if (conn_is_tls(c) && conn_peek(c) == IO_AGAIN)
+        return;    // a ticket for the next session, or new keys
     close_idle(u); // the server closed it, or spoke unasked
 }
 
@@ -135,10 +140,50 @@ struct upstream *upstream_connect(struct worker *w, const struct server *server,
     return u;
 }
 
+// A socket without anything in it takes a few bytes at once.
+bool upstream_secure(struct upstream *u, struct tls_client *tls, struct buf *first)
+{
+    const struct iovec header = {first->base != NULL ? buf_head(first) : NULL, buf_len(first)};
+    size_t sent = 0;
+    if (header.iov_len > 0 &&
+        (conn_sendv(&u->conn, &header, 1, &sent) != IO_OK || sent < header.iov_len))
+        return false;
+    buf_release(first);
+    return tls_attach_client(&u->conn, tls);
+}
+
+enum io upstream_handshake(struct upstream *u)
+{
+    const struct server *s = u->server;
+    uint64_t *counters = u->w->count->servers[s->index];
+    enum io r = tls_handshake(&u->conn);
+    if (r == IO_AGAIN)
+        return r;
+    bool news = tls_client_note(tls_client_of(&u->conn), r != IO_OK);
+    if (r == IO_OK) {
+        counters[SERVER_TLS_HANDSHAKES]++;
+        counters[SERVER_TLS_RESUMED] += tls_facts(&u->conn).resumed;
+        return r;
+    }
+    counters[SERVER_TLS_FAILURES]++;
+    if (news)
+        log_warning("server %s/%s: TLS: %s", s->backend->name.p, s->name.p, tls_failure(&u->conn));
+    return IO_ERR;
+}
+
+const char *upstream_tls_failure(struct upstream *u)
+{
+    const char *why = tls_failure(&u->conn);
+    if (why == NULL && conn_is_tls(&u->conn) && conn_peek(&u->conn) == IO_ERR)
+        why = tls_failure(&u->conn); // the alert behind a write that failed
+    return why;
+}
+
 bool upstream_renew(struct upstream *u)
 {
     const struct server *server = u->w->now->server_at[u->server->index];
-    if (server == NULL || server->backend->reuse == REUSE_NEVER || has_moved(u))
+    bool same_tls = tls_client_of(&u->conn) == tls_clients_at(u->w->now->clients, u->server->index);
+    if (server == NULL || server->backend->reuse == REUSE_NEVER || has_moved(u) || !same_tls)
         return false;
     u->server = server;
     u->idle_limit_ms = MIN_OF(u->idle_limit_ms, server->backend->timeout.idle);

@@ -66,14 +66,34 @@ static void give_up(struct warm *m)
     failed(m);
 }
 
+// How it stands: IO_OK, it does, TLS included.
+static enum io establish(struct upstream *u)
+{
+    struct tls_client *tls = tls_clients_at(u->w->now->clients, u->server->index);
+    struct buf nothing = {0};
+    if (!conn_is_tls(&u->conn)) {
+        int state = conn_connect_state(&u->conn);
+        if (state != 0 || u->down)
+            return state == EINPROGRESS && !u->down ? IO_AGAIN : IO_ERR;
+        if (tls == NULL)
+            return IO_OK;
+        if (!upstream_secure(u, tls, &nothing))
+            return IO_ERR;
+    }
+    enum io r = u->down ? IO_ERR : upstream_handshake(u);
+    if (r == IO_AGAIN)
+        conn_want(&u->conn, &u->w->loop, CONN_READ);
+    return r;
+}
+
 static void on_ready(void *holder)
 {
     struct warm *m = holder;
     struct upstream *u = m->opening;
-    int state = conn_connect_state(&u->conn);
-    if (state == EINPROGRESS && !u->down)
+    enum io r = establish(u);
+    if (r == IO_AGAIN)
         return;
-    if (state != 0 || u->down) {
+    if (r != IO_OK) {
         give_up(m);
         return;
     }

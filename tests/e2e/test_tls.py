@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """TLS with clients: certificates, versions, resumption, reload, the end of connections."""
 import os
-import pathlib
 import re
 import socket
 import ssl
@@ -10,7 +9,7 @@ import time
 
 import pytest
 
-from harness import tls, tools
+from harness import procfs, tls, tools
 
 WEB = """
     workers: 2
@@ -396,23 +395,13 @@ def test_tls_comes_and_goes_with_a_reload(evlb, sim, ca, site):
 
 def test_control_has_no_keys(web, ca, site):
     """What is written in the key's file is in the workers' memory and not in control's."""
-    secret = re.search(r"PRIVATE KEY-----\n(.{40})", site.read_text()).group(1).encode()
-    titles = {pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().strip(b"\0").decode(): pid
-              for pid in web.children()}
-    def holds(pid):
-        with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
-            for line in maps:
-                begin, end = (int(x, 16) for x in line.split()[0].split("-"))
-                if " rw" in line and end - begin < 64 << 20:
-                    mem.seek(begin)
-                    if secret in mem.read(end - begin):
-                        return True
-        return False
+    secret = tls.secret_of(site)
+    titles = {procfs.title(pid): pid for pid in web.children()}
     control = next(pid for title, pid in titles.items() if "control" in title)
     worker = next(pid for title, pid in titles.items() if "worker" in title)
-    assert holds(worker) and not holds(control)
+    assert procfs.holds(worker, secret) and not procfs.holds(control, secret)
     web.reload()
-    assert not holds(control)
+    assert not procfs.holds(control, secret)
 
 
 # ---- check ----

@@ -30,6 +30,7 @@ static const struct place {
     {&object_backend, "listen: 80\nbackend: b\nbackends: {b: {%s}}\n"},
     {&object_server, "listen: 80\nservers: {a: {%s}}\n"},
     {&object_server_defaults, "listen: 80\nservers: [10.0.0.1:80]\nserver-defaults: {%s}\n"},
+    {&object_server_tls, "listen: 80\nservers: {a: {address: 10.0.0.1:80, tls: {%s}}}\n"},
     {&object_hash, "listen: 80\nservers: [10.0.0.1:80]\nbalance: hash\nhash: {%s}\n"},
     {&object_timeouts_backend,
      "listen: 80\nbackend: b\nbackends: {b: {servers: [10.0.0.1:80], timeout: {%s}}}\n"},

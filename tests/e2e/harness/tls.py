@@ -36,7 +36,7 @@ class Authority:
         openssl("req", "-new", *KEYS[key], "-nodes", "-subj", f"/CN={names[0]}",
                 "-keyout", f"{stem}.key", "-out", f"{stem}.csr")
         (self.dir / "new.ext").write_text(
-            "subjectAltName=" + ",".join(f"DNS:{name}" for name in names) + "\n")
+            "subjectAltName=" + ",".join(n if n.startswith("IP:") else f"DNS:{n}" for n in names) + "\n")
         now = datetime.datetime.now(datetime.timezone.utc)
         end = now + datetime.timedelta(days=days, minutes=5 if days > 0 else -5)
         begin = min(now, end) - datetime.timedelta(days=100)
@@ -120,6 +120,11 @@ def get(s, path="/", host="x", headers=""):
         assert more, "the answer ended early"
         body += more
     return head.decode(), body
+
+
+def secret_of(file):
+    """A piece of the key in a file, as it is written there."""
+    return re.search(r"PRIVATE KEY-----\n(.{40})", file.read_text()).group(1).encode()
 
 
 def names(s):
