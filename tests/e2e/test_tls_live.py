@@ -465,7 +465,7 @@ def test_resumption_over_workers_and_reloads(evlb, sim, ca, site, ctl, client):
     assert client.go(lb) == 0
     for _ in range(13):
         client.go(lb, 40)
-        ca.make(site, "a.test")
+        ca.make(site, "a.test", "*.w.test")
         lb.reload() if client.made % 80 else ctl(lb, "certs", "reload")
     assert client.resumed > 0.99 * (client.made - 1) and client.resumed > 500
     served = [w["counters"] for w in lb.ask("/v1/workers")["workers"]]
@@ -564,7 +564,7 @@ def test_a_bad_key_file(evlb, sim, ca, site, tmp_path, ctl, run_evlb):
     c = Client(ca, ssl.TLSVersion.TLSv1_3)
     assert c.go(lb, 2) == 1
     put(keys, key_line() + "AAAA\n")
-    ca.make(site, "a.test")
+    ca.make(site, "a.test", "*.w.test")
     r = ctl(lb, "certs", "reload")
     assert r.status == 1 and "site.pem: replaced" in r.out
     assert f"! {keys}: stays as it was: line 2 is a key of 3 bytes; 80 are needed" in r.out
