@@ -443,7 +443,12 @@ def test_check_names_what_is_wrong(run_evlb, tmp_path, ca, site):
         r = check(run_evlb, tmp_path, tmp_path / name)
         assert r.status == 1 and why in r.out and name in r.out, (name, r.out)
         assert "check.yaml:2:" in r.out
+    (tmp_path / "keydir.crt").write_text(leaf)
+    (tmp_path / "keydir.key").mkdir()  # unreadable, for root too
+    (tmp_path / "loop.pem").symlink_to("loop.pem")
     for certs, why in [(tmp_path / "none.pem", "No such file"),
+                       (tmp_path / "keydir.crt", "keydir.key': Is a directory"),
+                       (tmp_path / "loop.pem", "loop.pem': Too many levels"),
                        (f"{{certs: {site}, ciphers: NONSENSE}}", "'ciphers'"),
                        (f"{{certs: {site}, groups: NONSENSE}}", "'groups'"),
                        ("{min: 1.2}", "needs 'certs'")]:
