@@ -348,7 +348,7 @@ void tls_client_drop(struct tls_client *t)
 
 // Whom the certificate must be for. An address is looked for among the addresses in it, and is not
 // sent (RFC 6066 section 3).
-static bool expect(SSL *ssl, const struct tls_client *t)
+static bool expect(SSL *ssl, struct tls_client *t)
 {
     X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
     if (t->name[0] == '\0')
