@@ -187,6 +187,9 @@ static struct route_facts request_facts(const struct verdict *v)
                                 .alpn = v->alpn,
                                 .n_alpn = v->n_alpn,
                                 .tls = comes_over_tls(v)};
+    if (facts.tls)
+        facts.over =
+            (struct route_tls_facts){.version = ROUTE_TLS_1_3, .sni = v->host}; // print_assumed()
     struct str proto = STR_NONE;
     if (v->frontend->n_trusted > 0)
         proto = header_given(v, "X-Forwarded-Proto");
@@ -253,6 +256,26 @@ static const char *add_condition(const struct verdict *v, const char *text, cons
     return text;
 }
 
+static const char *tls_conditions(const struct verdict *v, const char *text)
+{
+    const struct tls_conditions *c = &v->route->over;
+    const struct str cert = str_of(route_cert_words[c->cert]);
+    const struct str version = str_of(route_version_words[c->version]);
+    const struct str resumed = str_of(route_resumed_words[c->resumed]);
+    for (uint32_t i = 0; i < c->n_snis; i++)
+        text = arena_printf(v->arena, "%s%s%s%s%.*s", text,
+                            i > 0             ? ", "
+                            : text[0] != '\0' ? "; "
+                                              : "",
+                            i > 0 ? "" : "sni ", c->snis[i].wildcard ? "*" : "",
+                            STR_FMT(c->snis[i].name));
+    text = add_condition(v, text, "client-cert", &cert, c->cert != ROUTE_CERT_ANY);
+    text = add_condition(v, text, "client-subject", &c->subject, c->subject.len > 0);
+    text = add_condition(v, text, "tls-version", &version, c->version != ROUTE_TLS_ANY);
+    text = add_condition(v, text, "tls-cipher", &c->cipher, c->cipher.len > 0);
+    return add_condition(v, text, "tls-resumed", &resumed, c->resumed != ROUTE_RESUMED_ANY);
+}
+
 static const char *conditions(const struct verdict *v)
 {
     const struct route *r = v->route;
@@ -262,6 +285,7 @@ static const char *conditions(const struct verdict *v)
                             r->hosts[i].wildcard ? "*" : "", STR_FMT(r->hosts[i].name));
     text = add_condition(v, text, "path", r->paths, r->n_paths);
     text = add_condition(v, text, "alpn", r->alpns, r->n_alpns);
+    text = tls_conditions(v, text);
     return arena_printf(v->arena, "%s%s%s", text[0] != '\0' ? text : "everything",
                         route_is_to_https(r) ? " that is not over TLS" : "",
                         r->tls == ROUTE_PASSTHROUGH ? "; TLS is passed through" : "");
@@ -354,6 +378,16 @@ static void print_mismatch(const struct verdict *v)
         printf("          port %u speaks %s\n", v->url.port, tls ? "no TLS" : "TLS only");
 }
 
+// What the request does not tell and a route may ask.
+static void print_assumed(const struct verdict *v)
+{
+    bool asks = false;
+    for (uint32_t i = 0; i < v->frontend->n_routes; i++)
+        asks = asks || route_looks_at_tls(&v->frontend->routes[i]);
+    if (asks && comes_over_tls(v))
+        printf("assumed   TLS 1.3, the host as SNI, a new session, no client certificate\n");
+}
+
 static int print_text(const struct verdict *v)
 {
     const struct frontend *f = v->frontend;
@@ -374,6 +408,7 @@ static int print_text(const struct verdict *v)
         print_mismatch(v);
         printf("host      %s\n", v->host.len > 0 ? arena_strdup(v->arena, v->host) : "(none)");
         printf("path      %.*s\n", STR_FMT(v->path));
+        print_assumed(v);
     }
     print_route(v);
     return EXIT_OK;

@@ -184,6 +184,21 @@ struct host_pattern {
 
 enum route_action { ROUTE_BACKEND, ROUTE_REDIRECT, ROUTE_DENY };
 
+enum route_cert { ROUTE_CERT_ANY, ROUTE_CERT_VERIFIED, ROUTE_CERT_NONE };
+enum route_version { ROUTE_TLS_ANY, ROUTE_TLS_1_2, ROUTE_TLS_1_3 };
+enum route_resumed { ROUTE_RESUMED_ANY, ROUTE_RESUMED_TRUE, ROUTE_RESUMED_FALSE };
+
+// Of a connection whose TLS ends here. All but ROUTE_CERT_NONE fail without TLS.
+struct tls_conditions {
+    const struct host_pattern *snis; // any of them
+    uint32_t n_snis;
+    struct str subject; // of the client's certificate; a "*" at one end stands for anything
+    struct str cipher;
+    enum route_cert cert;
+    enum route_version version;
+    enum route_resumed resumed;
+};
+
 // First match wins. A condition that is not given matches everything.
 struct route {
     const struct host_pattern *hosts; // any of them: of the request; of the ClientHello (SNI) where
@@ -192,6 +207,7 @@ struct route {
     const struct str *alpns;          // any of them: offered by a client whose TLS does not end
                                       // here, or agreed on with one whose does
     uint32_t n_hosts, n_paths, n_alpns;
+    struct tls_conditions over; // looked at together with the request
     enum route_tls tls; // ROUTE_PASSTHROUGH: TLS goes to the backend (of mode tcp) as it comes
     enum route_action action;
     struct backend *backend; // ROUTE_BACKEND
@@ -200,6 +216,13 @@ struct route {
     uint16_t status;         // of a redirect or denial
     struct conf_mark mark;
 };
+
+static inline bool route_looks_at_tls(const struct route *r)
+{
+    const struct tls_conditions *c = &r->over;
+    return c->n_snis > 0 || c->subject.len > 0 || c->cipher.len > 0 || c->cert != ROUTE_CERT_ANY ||
+           c->version != ROUTE_TLS_ANY || c->resumed != ROUTE_RESUMED_ANY;
+}
 
 // `redirect: https`: takes only what did not come over TLS, so that it never leads to itself.
 static inline bool route_is_to_https(const struct route *r)

@@ -294,16 +294,32 @@ static const char *listen_text(struct writer *w, const struct frontend *f, const
                 : "");
 }
 
-static const char *join_hosts(struct writer *w, const struct route *r)
+static const char *join_hosts(struct writer *w, const char *key, const struct host_pattern *hosts,
+                              uint32_t n)
 {
     const char *list = "";
-    for (uint32_t i = 0; i < r->n_hosts; i++) {
-        struct str name = str_of(arena_printf(w->arena, "%s%.*s", r->hosts[i].wildcard ? "*" : "",
-                                              STR_FMT(r->hosts[i].name)));
+    for (uint32_t i = 0; i < n; i++) {
+        struct str name = str_of(
+            arena_printf(w->arena, "%s%.*s", hosts[i].wildcard ? "*" : "", STR_FMT(hosts[i].name)));
         list =
             arena_printf(w->arena, "%s%s%s", list, i > 0 ? ", " : "", emit_scalar(w->arena, name));
     }
-    return r->n_hosts > 0 ? arena_printf(w->arena, "host: [%s], ", list) : "";
+    return n > 0 ? arena_printf(w->arena, "%s: [%s], ", key, list) : "";
+}
+
+// The conditions of one value each.
+static const char *join_tls(struct writer *w, const struct route *r)
+{
+    const char *text = join_hosts(w, "sni", r->over.snis, r->over.n_snis);
+    for (size_t i = 0; i < object_route.n_rows; i++) {
+        const struct row *row = &object_route.rows[i];
+        bool ours = row->offset >= offsetof(struct route, over) &&
+                    row->offset < offsetof(struct route, over) + sizeof(r->over);
+        const char *value = ours ? emit_value(w->arena, row, r) : NULL;
+        if (value != NULL && (row->fallback == NULL || strcmp(value, row->fallback) != 0))
+            text = arena_printf(w->arena, "%s%s: %s, ", text, row->key, value);
+    }
+    return text;
 }
 
 static const char *join(struct writer *w, const char *key, const struct str *items, uint32_t n)
@@ -329,15 +345,16 @@ static void put_routes(struct writer *w, const struct frontend *f)
 {
     const struct route *only = f->n_routes == 1 ? &f->routes[0] : NULL;
     if (only != NULL && only->action == ROUTE_BACKEND && only->tls == ROUTE_TERMINATE &&
-        only->n_hosts + only->n_paths + only->n_alpns == 0) {
+        only->n_hosts + only->n_paths + only->n_alpns == 0 && !route_looks_at_tls(only)) {
         put(w, origin_of_mark(w, &only->mark), "%s", action_text(w, only));
         return;
     }
     put(w, NULL, "routes:");
     for (uint32_t i = 0; i < f->n_routes; i++) {
         const struct route *r = &f->routes[i];
-        put(w, origin_of_mark(w, &r->mark), "  - {%s%s%s%s%s}", join_hosts(w, r),
-            join(w, "path", r->paths, r->n_paths), join(w, "alpn", r->alpns, r->n_alpns),
+        put(w, origin_of_mark(w, &r->mark), "  - {%s%s%s%s%s%s}",
+            join_hosts(w, "host", r->hosts, r->n_hosts), join(w, "path", r->paths, r->n_paths),
+            join(w, "alpn", r->alpns, r->n_alpns), join_tls(w, r),
             r->tls == ROUTE_PASSTHROUGH ? "tls: passthrough, " : "", action_text(w, r));
     }
 }

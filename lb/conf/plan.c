@@ -313,17 +313,31 @@ static void compare_rows(struct planner *p, const struct object *o, const char *
 
 // ---- frontends --------------------------------------------------------------------------------
 
+static bool same_hosts(const struct host_pattern *a, uint32_t n_a, const struct host_pattern *b,
+                       uint32_t n_b)
+{
+    bool same = n_a == n_b;
+    for (uint32_t i = 0; same && i < n_a; i++)
+        same = a[i].wildcard == b[i].wildcard && str_eq(a[i].name, b[i].name);
+    return same;
+}
+
+static bool same_tls_conditions(const struct tls_conditions *a, const struct tls_conditions *b)
+{
+    return same_hosts(a->snis, a->n_snis, b->snis, b->n_snis) && str_eq(a->subject, b->subject) &&
+           str_eq(a->cipher, b->cipher) && a->cert == b->cert && a->version == b->version &&
+           a->resumed == b->resumed;
+}
+
 static bool same_route(const struct route *a, const struct route *b)
 {
-    bool same = a->action == b->action && a->status == b->status && a->n_hosts == b->n_hosts &&
-                a->tls == b->tls && str_eq(a->redirect, b->redirect) &&
+    bool same = a->action == b->action && a->status == b->status &&
+                same_hosts(a->hosts, a->n_hosts, b->hosts, b->n_hosts) && a->tls == b->tls &&
+                str_eq(a->redirect, b->redirect) && same_tls_conditions(&a->over, &b->over) &&
                 same_names(a->paths, a->n_paths, b->paths, b->n_paths) &&
                 same_names(a->alpns, a->n_alpns, b->alpns, b->n_alpns);
     if (same && a->action == ROUTE_BACKEND)
         same = str_eq(a->backend->name, b->backend->name);
-    for (uint32_t i = 0; same && i < a->n_hosts; i++)
-        same = a->hosts[i].wildcard == b->hosts[i].wildcard &&
-               str_eq(a->hosts[i].name, b->hosts[i].name);
     return same;
 }
 

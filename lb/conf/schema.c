@@ -320,6 +320,25 @@ static const struct row route_rows[] = {
      .doc = "passthrough: TLS is not ended here. The connection goes to the backend as it comes, which is "
             "then one of mode tcp; this is decided by `host` (SNI) and `alpn` alone, before there is a "
             "request. Needs `tls` on the frontend; without it mode tcp passes on everything as it comes."},
+    {"sni", .type = VALUE_HOSTS, SLOT(struct route_draft, route.over.snis, const struct host_pattern *),
+     COUNT(struct route_draft, route.over.n_snis), SINCE, .example = "\"*.example.com\"",
+     .doc = "Matches connections whose TLS ends here and whose client asked for this name; `host` is the "
+            "one of the request."},
+    {"client-cert", ENUM(struct route_draft, route.over.cert, route_cert, route_cert_words),
+     .fallback = "any", SINCE, .example = "verified",
+     .doc = "verified: clients that have shown a certificate (client-ca of `tls`). none: those that have "
+            "not, with or without TLS."},
+    {"client-subject", .type = VALUE_LINE, SLOT(struct route_draft, route.over.subject, struct str), SINCE,
+     .example = "\"CN=ops,*\"",
+     .doc = "Matches clients by whom their certificate is for, as in X-Client-Cert-Subject (RFC 2253). A * "
+            "at the begin or at the end stands for anything."},
+    {"tls-version", ENUM(struct route_draft, route.over.version, route_version, route_version_words),
+     .fallback = "any", SINCE, .example = "1.2", .doc = "Matches connections with this version of TLS."},
+    {"tls-cipher", .type = VALUE_LINE, SLOT(struct route_draft, route.over.cipher, struct str), SINCE,
+     .example = "TLS_AES_128_GCM_SHA256", .doc = "Matches connections with this cipher (OpenSSL's name)."},
+    {"tls-resumed", ENUM(struct route_draft, route.over.resumed, route_resumed, route_resumed_words),
+     .fallback = "any", SINCE, .example = "true",
+     .doc = "Whether the TLS connection went on with an earlier session."},
     {"backend", .type = VALUE_BACKEND_NAME, SLOT(struct route_draft, backend_name, struct str),
      SINCE, .example = "app", .doc = "Sends the request there."},
     {"redirect", .type = VALUE_REDIRECT, SLOT(struct route_draft, route.redirect, struct str), SINCE,

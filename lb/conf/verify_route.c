@@ -43,11 +43,26 @@ static void refuse_request_keys(struct verifier *v, struct node *own, const char
     }
 }
 
+// Keys of a route that look at TLS that has ended here.
+static void refuse_tls_keys(struct verifier *v, struct node *own, const char *why)
+{
+    static const char *const keys[] = {"sni",         "client-cert", "client-subject",
+                                       "tls-version", "tls-cipher",  "tls-resumed"};
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        struct finding *x =
+            bad_key(v, own, keys[i],
+                    arena_printf(v->b->arena, "'%s' needs TLS that ends here, %s", keys[i], why));
+        if (x != NULL)
+            FIX(v->b, x, "look at host (SNI) and alpn, or let TLS end here: tls: {certs: ...}");
+    }
+}
+
 static void verify_passthrough(struct verifier *v, const struct frontend *f, struct node *own)
 {
     static const char needs[] = "needs a request, but this route passes TLS through unread";
     struct finding *x;
     refuse_request_keys(v, own, needs, "route by host (SNI) or alpn, or remove tls: passthrough");
+    refuse_tls_keys(v, own, "but this route passes it through");
     x = bad_key(v, own, "deny", "'deny' beside tls: passthrough");
     if (x != NULL)
         FIX(v->b, x, "remove one of the two");
@@ -66,6 +81,8 @@ static void verify_terminate(struct verifier *v, const struct frontend *f, struc
     if (f->mode == MODE_TCP)
         refuse_request_keys(v, own, "needs mode http",
                             "in mode tcp a route looks at host (SNI) and alpn");
+    if (f->mode == MODE_TCP && f->n_listens > 0 && !listens_with(f, true))
+        refuse_tls_keys(v, own, "which it does not on this frontend");
     if (f->n_listens > 0 && !listens_with(f, true))
         x = bad_key(v, own, "tls",
                     arena_printf(v->b->arena, "frontend '%.*s' has no certificate to end TLS with",
@@ -168,9 +185,24 @@ static bool takes_only_tls(const struct frontend *f, const struct route *r)
     return r->tls == ROUTE_PASSTHROUGH && f->mode == MODE_HTTP && listens_with(f, false);
 }
 
+static bool has_no_condition(const struct route *r)
+{
+    return r->n_hosts + r->n_paths + r->n_alpns == 0 && !route_looks_at_tls(r);
+}
+
+// Conservative: patterns are compared as they stand.
+static bool tls_covers(const struct tls_conditions *a, const struct tls_conditions *b)
+{
+    return a->n_snis == 0 && (a->subject.len == 0 || str_eq(a->subject, b->subject)) &&
+           (a->cipher.len == 0 || str_eq(a->cipher, b->cipher)) &&
+           (a->cert == ROUTE_CERT_ANY || a->cert == b->cert) &&
+           (a->version == ROUTE_TLS_ANY || a->version == b->version) &&
+           (a->resumed == ROUTE_RESUMED_ANY || a->resumed == b->resumed);
+}
+
 static bool takes_everything(const struct frontend *f, const struct route *r)
 {
-    return r->n_hosts + r->n_paths + r->n_alpns == 0 && !takes_only_tls(f, r) &&
+    return has_no_condition(r) && !takes_only_tls(f, r) &&
            !(route_is_to_https(r) && may_come_secure(f));
 }
 
@@ -181,7 +213,8 @@ static bool route_covers(const struct frontend *f, const struct route *a, const 
         return false;
     if (takes_only_tls(f, a) && b->tls == ROUTE_TERMINATE)
         return false;
-    return hosts_cover(a, b) && paths_cover(a, b) && alpns_cover(a, b);
+    return hosts_cover(a, b) && paths_cover(a, b) && alpns_cover(a, b) &&
+           tls_covers(&a->over, &b->over);
 }
 
 // Whether `a`, wherever it stands, passes through all connections on which requests for `b` could
@@ -236,13 +269,43 @@ static void verify_hsts(struct verifier *v, const struct frontend *f)
 
 static void warn_unreachable(struct verifier *v, const struct route *r, const struct route *by)
 {
-    bool all = by->n_hosts + by->n_paths + by->n_alpns == 0;
+    bool all = has_no_condition(by);
     struct finding *x = diag_warning(v->b->findings, verify_span(v, &r->mark), "lint.unreachable",
                                      "this route is never reached: the one in line %u %s",
                                      by->mark.line, all ? "takes everything" : "takes all of it");
     FIX(v->b, x,
         route_is_to_https(by) ? "write {redirect: https} as a route behind it"
                               : "move it up, or remove it");
+}
+
+static bool asks_clients(const struct frontend *f)
+{
+    for (uint32_t i = 0; i < f->n_listens; i++)
+        if (f->listens[i].tls.client_ca.file != NULL)
+            return true;
+    return false;
+}
+
+// True when the route can never match for what it wants of TLS.
+static bool warn_no_tls(struct verifier *v, const struct frontend *f, const struct route *r)
+{
+    const struct tls_conditions *c = &r->over;
+    bool wants_cert = c->cert == ROUTE_CERT_VERIFIED || c->subject.len > 0;
+    bool wants_tls = route_looks_at_tls(r) && c->cert != ROUTE_CERT_NONE;
+    const char *what = NULL, *fix = NULL;
+    if (wants_tls && f->n_listens > 0 && !listens_with(f, true)) {
+        what = "no TLS ends on this frontend";
+        fix = "add tls: {certs: ...} to the frontend, or remove the condition";
+    } else if (wants_cert && f->n_listens > 0 && !asks_clients(f)) {
+        what = "clients are not asked for certificates here";
+        fix = "add client-ca: FILE to the frontend's tls, or remove the condition";
+    }
+    if (what == NULL)
+        return false;
+    struct finding *x = diag_warning(v->b->findings, verify_span(v, &r->mark), "lint.unreachable",
+                                     "this route is never reached: %s", what);
+    FIX(v->b, x, "%s", fix);
+    return true;
 }
 
 // How many conditions a comparison would go through: it is quadratic.
@@ -274,6 +337,8 @@ static void verify_reach(struct verifier *v, const struct frontend *f)
         const struct route *r = &f->routes[k], *by = last_of_all;
         if (by == NULL && all)
             by = shadow_of(f, k);
+        if (warn_no_tls(v, f, r))
+            continue;
         if (by != NULL)
             warn_unreachable(v, r, by);
         else if (takes_everything(f, r))

@@ -16,6 +16,9 @@ const char *const resolve_words[] = {"first", "all", NULL};
 const char *const health_type_words[] = {
     "off", "tcp", "http", "send-expect", "mysql", "postgres", "redis", "smtp", "tls", NULL};
 const char *const health_tls_words[] = {"auto", "true", "false", NULL};
+const char *const route_cert_words[] = {"any", "verified", "none", NULL};
+const char *const route_version_words[] = {"any", "1.2", "1.3", NULL};
+const char *const route_resumed_words[] = {"any", "true", "false", NULL};
 const char *const tls_min_words[] = {"1.2", "1.3", NULL};
 const char *const route_tls_words[] = {"terminate", "passthrough", NULL};
 const char *const client_verify_words[] = {"required", "optional", NULL};

@@ -12,6 +12,8 @@ extern const char *const failover_words[], *const failback_words[], *const serve
 extern const char *const resolve_words[], *const health_type_words[], *const role_words[];
 extern const char *const tls_min_words[], *const tls_profile_words[], *const route_tls_words[];
 extern const char *const client_verify_words[], *const health_tls_words[];
+extern const char *const route_cert_words[];
+extern const char *const route_version_words[], *const route_resumed_words[];
 extern const char *const retry_on_words[]; // by the bit
 extern const char *const hash_on_words[];  // header and cookie: a name follows
 

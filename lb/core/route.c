@@ -25,18 +25,18 @@ bool route_needs_path(const struct frontend *f)
     return false;
 }
 
-bool route_needs_alpn(const struct frontend *f)
-{
-    for (uint32_t i = 0; i < f->n_routes; i++)
-        if (f->routes[i].n_alpns > 0)
-            return true;
-    return false;
-}
-
 bool route_needs_hello(const struct frontend *f)
 {
     for (uint32_t i = 0; i < f->n_routes; i++)
         if (f->routes[i].n_hosts + f->routes[i].n_alpns > 0)
+            return true;
+    return false;
+}
+
+bool route_needs_tls(const struct frontend *f)
+{
+    for (uint32_t i = 0; i < f->n_routes; i++)
+        if (f->routes[i].n_alpns > 0 || route_looks_at_tls(&f->routes[i]))
             return true;
     return false;
 }
@@ -56,12 +56,12 @@ static bool host_matches(const struct host_pattern *pattern, struct str host)
     return host.len > pattern->name.len && host.p[0] != '.' && str_ends(host, pattern->name);
 }
 
-static bool any_host_matches(const struct route *r, struct str host)
+static bool any_host_matches(const struct host_pattern *hosts, uint32_t n, struct str host)
 {
-    for (uint32_t i = 0; i < r->n_hosts; i++)
-        if (host_matches(&r->hosts[i], host))
+    for (uint32_t i = 0; i < n; i++)
+        if (host_matches(&hosts[i], host))
             return true;
-    return r->n_hosts == 0;
+    return n == 0;
 }
 
 // A prefix ends at a segment border, its own last slash included.
@@ -91,10 +91,40 @@ static bool any_alpn_matches(const struct route *r, const struct route_facts *fa
     return r->n_alpns == 0;
 }
 
+static bool subject_matches(struct str pattern, const struct route_tls_facts *over)
+{
+    if (pattern.len == 0)
+        return true;
+    if (!over->client_cert)
+        return false;
+    if (pattern.p[pattern.len - 1] == '*')
+        return str_starts(over->subject, (struct str){pattern.p, pattern.len - 1});
+    if (pattern.p[0] == '*')
+        return str_ends(over->subject, (struct str){pattern.p + 1, pattern.len - 1});
+    return str_eq(over->subject, pattern);
+}
+
+static bool tls_matches(const struct tls_conditions *c, const struct route_facts *facts)
+{
+    const struct route_tls_facts *over = &facts->over;
+    if (c->cert != ROUTE_CERT_ANY && (c->cert == ROUTE_CERT_VERIFIED) != over->client_cert)
+        return false;
+    bool more = c->n_snis > 0 || c->subject.len > 0 || c->cipher.len > 0 ||
+                c->version != ROUTE_TLS_ANY || c->resumed != ROUTE_RESUMED_ANY;
+    if (!more)
+        return true;
+    return facts->tls && any_host_matches(c->snis, c->n_snis, over->sni) &&
+           subject_matches(c->subject, over) &&
+           (c->cipher.len == 0 || str_eq(c->cipher, over->cipher)) &&
+           (c->version == ROUTE_TLS_ANY || c->version == over->version) &&
+           (c->resumed == ROUTE_RESUMED_ANY || (c->resumed == ROUTE_RESUMED_TRUE) == over->resumed);
+}
+
 static bool matches(const struct route *r, const struct route_facts *facts)
 {
     return r->tls == ROUTE_TERMINATE && !(facts->secure && route_is_to_https(r)) &&
-           any_host_matches(r, facts->host) && any_alpn_matches(r, facts) &&
+           any_host_matches(r->hosts, r->n_hosts, facts->host) && any_alpn_matches(r, facts) &&
+           tls_matches(&r->over, facts) &&
            (r->n_paths == 0 || matching_prefix(r, facts->path) != NULL);
 }
 
@@ -102,8 +132,9 @@ const struct route *route_of_hello(const struct frontend *f, const struct route_
 {
     for (uint32_t i = 0; i < f->n_routes; i++) {
         const struct route *r = &f->routes[i];
-        bool needs_request = r->n_paths > 0 || route_is_to_https(r);
-        if (!needs_request && any_host_matches(r, facts->host) && any_alpn_matches(r, facts))
+        bool needs_more = r->n_paths > 0 || route_is_to_https(r) || route_looks_at_tls(r);
+        if (!needs_more && any_host_matches(r->hosts, r->n_hosts, facts->host) &&
+            any_alpn_matches(r, facts))
             return r;
     }
     return NULL;

@@ -6,14 +6,25 @@
 #include "conf/config.h"
 
 // True when some route of `f` looks at the host or at the path, so that the caller must bring these
-// in normal form (proto/uri.h), or at the protocol agreed on.
+// in normal form (proto/uri.h).
 bool route_needs_host(const struct frontend *f);
 bool route_needs_path(const struct frontend *f);
-bool route_needs_alpn(const struct frontend *f);
 // True when some route of `f`, of mode tcp, looks at what a TLS client asks for.
 bool route_needs_hello(const struct frontend *f);
 // True when some route of `f` passes TLS through.
 bool route_has_passthrough(const struct frontend *f);
+
+// True when some route of `f` looks at how TLS was agreed on, or at alpn.
+bool route_needs_tls(const struct frontend *f);
+
+// Of a connection whose TLS ends here.
+struct route_tls_facts {
+    enum route_version version;
+    struct str sni;    // lower case
+    struct str cipher; // OpenSSL's name
+    struct str subject;
+    bool client_cert, resumed;
+};
 
 // What routes look at.
 struct route_facts {
@@ -21,7 +32,8 @@ struct route_facts {
     struct str path;        // normalised without query
     const struct str *alpn; // offered (route_of_hello) or agreed on
     uint32_t n_alpn;
-    bool tls;    // came over TLS that ends here
+    struct route_tls_facts over; // only when some route needs it
+    bool tls;                    // came over TLS that ends here
     bool secure; // the client sent it over TLS: to here, or to a trusted proxy that says so
 };
 

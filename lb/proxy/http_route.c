@@ -7,6 +7,7 @@
 #include "io/tls.h"
 #include "proto/cookie.h"
 #include "proto/uri.h"
+#include "proxy/tls_route.h"
 
 void http_hash_key(struct exchange *x, const struct http_head *h)
 {
@@ -76,15 +77,15 @@ enum http_routed http_find_route(struct exchange *x, const struct http_head *h)
         path[path_len++] = '/';
     else if (route_needs_path(f) && !uri_normalise(h->path, path, sizeof(path), &path_len))
         return HTTP_ROUTED_BAD;
-    const struct str agreed = route_needs_alpn(f) ? tls_facts(&x->s->client).alpn : STR_NONE;
-    const struct route_facts facts = {
+    struct tls_route texts;
+    struct route_facts facts = {
         .host = {host, host_len},
         .path = {path, path_len},
-        .alpn = &agreed,
-        .n_alpn = agreed.len > 0,
         .tls = conn_is_tls(&x->s->client),
         .secure = x->secure,
     };
+    if (route_needs_tls(f))
+        tls_route_facts(&x->s->client, &texts, &facts);
     if (is_misdirected(f, &facts))
         return HTTP_ROUTED_MISDIRECTED;
     x->route = route_find(f, &facts);

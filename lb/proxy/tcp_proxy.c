@@ -21,11 +21,11 @@
 #include "core/route.h"
 #include "io/sock.h"
 #include "proto/proxy_hdr.h"
-#include "proto/uri.h"
 #include "proxy/access_log.h"
 #include "proxy/attempt.h"
 #include "proxy/hello.h"
 #include "proxy/relay.h"
+#include "proxy/tls_route.h"
 #include "proxy/upstream.h"
 
 enum tcp_state {
@@ -212,13 +212,10 @@ static enum step take_route(struct tcp_session *t, const struct route *r)
 // TLS ends here: what was agreed on decides.
 static enum step take_route_of_tls(struct tcp_session *t)
 {
-    struct tls_facts agreed = tls_facts(&t->s->client);
-    char host[256];
-    size_t len = 0;
-    if (agreed.sni.len > 0 && !uri_host(agreed.sni, host, sizeof(host), &len))
-        len = 0; // no name that a route could have
-    const struct route_facts facts = {
-        .host = {host, len}, .alpn = &agreed.alpn, .n_alpn = agreed.alpn.len > 0, .tls = true};
+    struct route_facts facts = {0};
+    struct tls_route texts;
+    tls_route_facts(&t->s->client, &texts, &facts);
+    facts.host = facts.over.sni;
     return take_route(t, route_find(t->frontend, &facts));
 }
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import tls
+from harness import tls, tools
 from harness.pki import Signer, serial
 
 WEB = """
@@ -499,3 +499,122 @@ def test_check_warns(run_evlb, tmp_path, world):
     status, out = check(run_evlb, tmp_path, world,
                         f"client-ca: {world.root.cert}, client-crl: {world.crl}")
     assert status == 0 and "warning" not in out, out
+
+
+# ---- routes ----
+
+ROUTES = """
+    workers: 1
+    frontends:
+      web:
+        listen:
+          - {address: "127.0.0.1:$port",
+             tls: {certs: $cert, client-ca: $ca, client-verify: optional}}
+          - "127.0.0.1:$port2"
+        routes:
+          - {path: /admin, client-cert: none, deny: 403}
+          - {path: /ops, client-subject: "CN=good,*", backend: app}
+          - {path: /example, client-subject: "*,O=Example", backend: app}
+          - {path: /exact, client-subject: "CN=good,O=Example", backend: app}
+          - {path: /verified, client-cert: verified, backend: app}
+          - {path: /sni, sni: "*.test", backend: app}
+          - {path: /new, tls-version: 1.3, backend: app}
+          - {path: /old, tls-version: 1.2, backend: app}
+          - {path: /resumed, tls-resumed: true, backend: app}
+          - {path: /fresh, tls-resumed: false, backend: app}
+          - {path: /cipher, tls-cipher: TLS_AES_256_GCM_SHA384, backend: app}
+          - {path: /alpn, alpn: http/1.1, backend: app}
+          - {path: /admin, backend: app}
+    backends: {app: [$a]}
+"""
+
+
+def test_routes_by_what_tls_agreed_on(evlb, sim, world):
+    lb = evlb(ROUTES, sim("a"), cert=world.site, ca=world.root.cert)
+    def status(path, cert=None, version=V13, **options):
+        return ask(lb, world, cert, version, path=path, **options)[0]
+    inter = world.chained  # CN=chained,O=Example
+    assert [status("/admin", c) for c in (None, world.good)] == [403, 200]
+    assert [status("/ops", c) for c in (None, inter, world.good)] == [404, 404, 200]
+    assert [status("/example", c) for c in (None, inter, world.good)] == [404, 200, 200]
+    assert [status("/exact", c) for c in (None, inter, world.good)] == [404, 404, 200]
+    assert [status("/verified", c) for c in (None, inter)] == [404, 200]
+    assert [status("/new", version=v) for v in (V12, V13)] == [404, 200]
+    assert [status("/old", version=v) for v in (V12, V13)] == [200, 404]
+    assert status("/sni") == 200 and status("/fresh") == 200 and status("/resumed") == 404
+    ctx, session = begin(lb, world, None, V13)
+    for path, want in (("/resumed", "200"), ("/fresh", "404")):
+        with tls.connect(lb.port, "a.test", ctx, session) as s:
+            assert tls.get(s, path)[0].split()[1] == want
+    ctx = client(world, check_hostname=False)
+    with tls.connect(lb.port, "b.other", ctx) as s:
+        assert tls.get(s, "/sni")[0].split()[1] == "404"
+        cipher = s.cipher()[0]
+        want = "200" if cipher == "TLS_AES_256_GCM_SHA384" else "404"
+        assert tls.get(s, "/cipher")[0].split()[1] == want
+        assert tls.get(s, "/alpn")[0].split()[1] == "404"
+    ctx.set_alpn_protocols(["http/1.1"])
+    with tls.connect(lb.port, "a.test", ctx) as s:
+        assert tls.get(s, "/alpn")[0].split()[1] == "200"
+    # without TLS none of them holds, but that there is no certificate
+    port = lb.ports["port2"]
+    for path in ("/ops", "/verified", "/sni", "/new", "/old", "/resumed", "/fresh", "/cipher"):
+        assert lb.client(port).get(path).status == 404, path
+    assert lb.client(port).get("/admin").status == 403
+
+
+def test_routes_of_mode_tcp(evlb, sim, world):
+    lb = evlb("""
+        workers: 1
+        frontends:
+          raw:
+            listen: "127.0.0.1:$port"
+            mode: tcp
+            tls: {certs: $cert, client-ca: $ca, client-verify: optional}
+            routes: [{client-subject: "CN=good,*", backend: app}]
+        backends: {app: {servers: [$a], health: off}}
+    """, sim("a", mode="tcp-echo"), cert=world.site, ca=world.root.cert)
+    with tls.connect(lb.port, "a.test", client(world, world.good)) as s:
+        s.sendall(b"x")
+        assert s.recv(10) == b"x"
+    with tls.connect(lb.port, "a.test", client(world)) as s:
+        assert s.recv(10) == b""
+    taken, refused_one = lb.wait_access(2)
+    assert (taken["backend"], taken["client_cert"]) == ("app", "CN=good,O=Example")
+    assert (refused_one["end"], refused_one["client_cert"]) == ("no-route", None)
+
+
+def test_the_example(evlb, sim, world, tmp_path):
+    text = (tools.ROOT / "configs/https/mutual.yaml").read_text()
+    root = Signer(tmp_path / "authority", "partners")
+    ops, other = root.client("ops"), root.client("other")
+    (tmp_path / "clients-ca.pem").write_text(root.cert.read_text())
+    root.crl(tmp_path / "clients.crl")
+    world.server.make(tmp_path / "certs/site.pem", "a.test")
+    sims = sim("a", "b", "c")
+    for old, new in (("listen: 443", "listen: 127.0.0.1:$port"), ("10.0.0.11:8080", "$a"),
+                     ("10.0.0.12:8080", "$b"), ("10.0.0.21:8080", "$c")):
+        assert old in text
+        text = text.replace(old, new)
+    lb = evlb(text, sims)
+    assert ask(lb, world, other, path="/")[0] == 200
+    assert [ask(lb, world, c, path="/admin/")[0] for c in (ops, other)] == [200, 403]
+    assert "CERTIFICATE_REQUIRED" in refused(lb, world)
+
+
+def test_check_knows_conditions_that_never_hold(run_evlb, tmp_path, world):
+    def say(frontend, routes):
+        config = tmp_path / "evlb.yaml"
+        config.write_text("frontends:\n  web: {listen: 80, %s, routes: [%s]}\n"
+                          "backends:\n  app: [10.0.0.1:80]\n" % (frontend, routes))
+        r = run_evlb("check", "-c", config)
+        return r.status, " ".join((r.out + r.err).split())
+    site = f"tls: {{certs: {world.site}}}"
+    assert "no TLS ends" in say("mode: http", "{tls-version: 1.3, backend: app}")[1]
+    assert "not asked for certificates" in say(site, "{client-cert: verified, backend: app}")[1]
+    both = "{client-cert: none, deny: 403}, {backend: app}"
+    assert "warning" not in say(site, both)[1]
+    assert "takes all of it" in say(
+        site, "{path: /, tls-version: 1.3, deny: 403}, {path: /x, tls-version: 1.3, backend: app}")[1]
+    status, out = say("mode: tcp", "{tls-version: 1.3, backend: app}")
+    assert status == 1 and "needs TLS that ends here" in out

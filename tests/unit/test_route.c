@@ -32,6 +32,53 @@ static int find(const struct route *routes, uint32_t n, const char *host, const 
     return r != NULL ? (int)(r - routes) : -1;
 }
 
+// Whether a connection with these facts is taken by a route with these conditions.
+static bool tls_fits(struct tls_conditions over, struct route_tls_facts facts, bool tls)
+{
+    const struct route r = {.over = over};
+    const struct frontend f = {.routes = &r, .n_routes = 1};
+    return route_find(&f, &(struct route_facts){.over = facts, .tls = tls}) != NULL;
+}
+
+static void conditions_of_tls(void **state)
+{
+    (void)state;
+    static const struct host_pattern sni = BELOW(".a.test");
+    const struct route_tls_facts facts = {.version = ROUTE_TLS_1_3,
+                                          .sni = STR("x.a.test"),
+                                          .cipher = STR("C"),
+                                          .subject = STR("CN=ops,O=Example"),
+                                          .client_cert = true};
+    struct route_tls_facts other = {.version = ROUTE_TLS_1_2, .resumed = true};
+    const struct tls_conditions each[] = {
+        {.snis = &sni, .n_snis = 1},
+        {.subject = STR("CN=ops,O=Example")},
+        {.subject = STR("CN=ops,*")},
+        {.subject = STR("*,O=Example")},
+        {.subject = STR("*")},
+        {.cipher = STR("C")},
+        {.cert = ROUTE_CERT_VERIFIED},
+        {.version = ROUTE_TLS_1_3},
+        {.resumed = ROUTE_RESUMED_FALSE},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(each); i++) {
+        const struct route r = {.over = each[i]};
+        assert_true(route_looks_at_tls(&r));
+        assert_true(tls_fits(each[i], facts, true));
+        assert_false(tls_fits(each[i], other, true));
+        assert_false(tls_fits(each[i], (struct route_tls_facts){0}, false));
+    }
+    assert_true(tls_fits((struct tls_conditions){.cert = ROUTE_CERT_NONE}, other, true));
+    assert_true(tls_fits((struct tls_conditions){.cert = ROUTE_CERT_NONE},
+                         (struct route_tls_facts){0}, false));
+    assert_false(tls_fits((struct tls_conditions){.cert = ROUTE_CERT_NONE}, facts, true));
+    assert_false(tls_fits((struct tls_conditions){.subject = STR("CN=ops")}, facts, true));
+    assert_false(tls_fits((struct tls_conditions){.subject = STR("O=Example*")}, facts, true));
+    assert_true(tls_fits((struct tls_conditions){0}, facts, true));
+    other.client_cert = true; // without a subject
+    assert_false(tls_fits((struct tls_conditions){.subject = STR("CN=*")}, other, true));
+}
+
 static bool host_fits(struct host_pattern pattern, const char *host)
 {
     const struct route r = {.hosts = &pattern, .n_hosts = 1};
@@ -367,6 +414,7 @@ int main(void)
         cmocka_unit_test(the_first_matching_prefix_is_cut),
         cmocka_unit_test(an_odd_target_gets_the_url_alone),
         cmocka_unit_test(a_client_cannot_choose_the_host),
+        cmocka_unit_test(conditions_of_tls),
         cmocka_unit_test(nothing_ends_the_header_line),
         cmocka_unit_test(a_target_must_be_a_path),
         cmocka_unit_test(what_no_uri_may_hold_is_encoded),
