@@ -9,7 +9,10 @@
 // for has the answer already: it sets `drained`, and OpenSSL is told to wait without a system call,
 // until the owner clears it. As with a bare socket, what comes later (also an end) is announced by
 // the loop.
-// Invariant: only a wait is reported as one that may be tried again.
+// Once the handshake is over OpenSSL never waits with writing: what the socket has no room for is
+// held here. With a record half written inside OpenSSL a read would fail as soon as the peer asks
+// for new keys (KeyUpdate), because the answer to that may not come into the midst of the record.
+// Invariants: only a wait is reported as one that may be tried again; nothing passes what is held.
 // OpenSSL first: its headers use names that base/base.h bans
 #include <openssl/bio.h>
 
@@ -18,7 +21,16 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "base/base.h"
+#include "base/pool.h"
+
+// A whole record, and answers to KeyUpdates of a peer that does not read them.
+#define HELD_BYTES (16384u + 4096u)
+
+struct held {
+    char bytes[HELD_BYTES];
+};
+
+static struct pool helds = POOL("tls records held", struct held, 16);
 
 static int take_first(struct tls_wire *w, char *to, size_t size)
 {
@@ -67,12 +79,55 @@ static int wire_read(BIO *b, char *to, int size)
     return (int)n;
 }
 
+// False: no memory, or the peer makes us say more than anybody would.
+static bool hold(struct tls_wire *w, const char *bytes, size_t size)
+{
+    if (w->held == NULL)
+        w->held = pool_get(&helds);
+    if (w->held == NULL || size > HELD_BYTES - w->held_to)
+        return false;
+    memcpy(w->held + w->held_to, bytes, size);
+    w->held_to += (uint32_t)size;
+    return true;
+}
+
 static int wire_write(BIO *b, const char *bytes, int size)
 {
     struct tls_wire *w = BIO_get_data(b);
     BIO_clear_retry_flags(b);
-    ssize_t n = send(w->fd, bytes, (size_t)size, MSG_NOSIGNAL);
-    return n < 0 ? failed(b, w, errno, retry_write) : (int)n;
+    ssize_t n = w->held != NULL ? 0 : send(w->fd, bytes, (size_t)size, MSG_NOSIGNAL);
+    int error = n < 0 ? errno : 0;
+    if (!w->holds || (error != 0 && error != EAGAIN && error != EINTR))
+        return n < 0 ? failed(b, w, error, retry_write) : (int)n;
+    size_t sent = n > 0 ? (size_t)n : 0;
+    if (sent < (size_t)size && !hold(w, bytes + sent, (size_t)size - sent))
+        return failed(b, w, ENOBUFS, retry_write);
+    return size;
+}
+
+enum io tls_wire_flush(struct tls_wire *w)
+{
+    while (w->held != NULL && w->held_from < w->held_to) {
+        ssize_t n = send(w->fd, w->held + w->held_from, w->held_to - w->held_from, MSG_NOSIGNAL);
+        int error = n < 0 ? errno : 0;
+        if (error == EAGAIN || error == EINTR)
+            return IO_AGAIN;
+        if (error != 0) {
+            w->error = error;
+            return IO_ERR;
+        }
+        w->held_from += (uint32_t)n;
+    }
+    tls_wire_drop(w);
+    return IO_OK;
+}
+
+void tls_wire_drop(struct tls_wire *w)
+{
+    if (w->held != NULL)
+        pool_put(&helds, w->held);
+    w->held = NULL;
+    w->held_from = w->held_to = 0;
 }
 
 static long wire_ctrl(BIO *b, int command, long number, void *pointer)

@@ -6,6 +6,7 @@
 #include <openssl/bio.h>
 
 #include "base/str.h"
+#include "io/conn.h"
 
 // The owner's, and lives as long as the BIO.
 struct tls_wire {
@@ -13,11 +14,18 @@ struct tls_wire {
     int error;         // errno of the last system call that failed; 0: none has
     struct str first;  // came before TLS began: is read before the socket is
     uint64_t received; // bytes read, those of `first` among them
-    bool drained;      // the socket has nothing more: it is not asked
-    bool ended;        // the peer has ended its direction
+    char *held;        // from a pool: what OpenSSL wrote and the socket had no room for; NULL: none
+    uint32_t held_from, held_to;
+    bool holds;   // OpenSSL is never told to wait with writing: the rest is held
+    bool drained; // the socket has nothing more: it is not asked
+    bool ended;   // the peer has ended its direction
 };
 
 // A BIO around it that never closes the socket. NULL: out of memory.
 BIO *tls_wire_bio(struct tls_wire *w) MUST_CHECK;
+// Sends what is held. IO_OK: nothing is left; IO_AGAIN: when the socket has room; IO_ERR: `error`.
+enum io tls_wire_flush(struct tls_wire *w) MUST_CHECK;
+// Forgets what is held.
+void tls_wire_drop(struct tls_wire *w);
 
 #endif

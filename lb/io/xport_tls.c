@@ -9,8 +9,9 @@
 // Small records at the beginning of an answer let the client use its first bytes early; bulk goes
 // in records of 16 KiB.
 // Invariants: OpenSSL's queue of errors is cleared before each of its calls that may fail; a record
-// that was begun (`retry`) is offered again with the same bytes: owners keep what was not sent;
-// `ssl` is not looked at while it is folded: wake() comes first.
+// that the socket did not take whole counts as not sent until it did: owners keep it and offer it
+// again, and we know by `held` that it has been written; `ssl` is not looked at while it is folded:
+// wake() comes first.
 // OpenSSL first: its headers use names that base/base.h bans
 #include <errno.h>
 #include <openssl/err.h>
@@ -38,7 +39,7 @@ struct tls_conn {
     const char *failure;       // of the handshake
     char *unbelieved;          // what is wrong with the client's certificate; NULL: nothing
     uint32_t burst;            // sent since the client was last heard
-    uint32_t retry;            // length of the record that was begun; 0: none
+    uint32_t held;             // bytes of the owner's in a record that the wire holds; 0: none
     enum io end;               // how its direction has ended; IO_OK: it has not
     uint8_t raw;               // what the loop reports
     bool established;          // the handshake is over
@@ -82,11 +83,12 @@ static bool say_goodbye(struct conn *c)
 {
     struct tls_conn *t = c->tls;
     wake(t);
-    if (!t->established || t->retry > 0 || t->end == IO_ERR)
+    if (!t->established || t->held > 0 || t->end == IO_ERR)
         return true; // there is none to send
     ERR_clear_error();
-    int result = SSL_shutdown(t->ssl);
-    return result >= 0 || SSL_get_error(t->ssl, result) != SSL_ERROR_WANT_WRITE;
+    if (!(SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN))
+        (void)SSL_shutdown(t->ssl);
+    return tls_wire_flush(&t->wire) != IO_AGAIN;
 }
 
 static void finish(struct conn *c)
@@ -266,27 +268,41 @@ static const char *gather(const struct iovec *iov, size_t offset, size_t n, char
 
 static size_t record_bytes(const struct tls_conn *t, size_t left)
 {
-    if (t->retry > 0)
-        return t->retry;
     return MIN_OF(left, (size_t)(t->burst < EARLY_BYTES ? EARLY_RECORD_BYTES : RECORD_BYTES));
+}
+
+// What the socket had no room for comes first; then it counts as sent.
+static enum io send_held(struct conn *c, size_t total, size_t *sent)
+{
+    struct tls_conn *t = c->tls;
+    *sent = 0;
+    begin_call(c, true);
+    enum io r = tls_wire_flush(&t->wire);
+    if (r == IO_ERR)
+        c->error = t->wire.error;
+    if (r != IO_OK)
+        return r;
+    lb_assert(t->held <= total);
+    *sent = t->held;
+    t->held = 0;
+    return IO_OK;
 }
 
 static enum io tls_sendv(struct conn *c, const struct iovec *iov, int n, size_t total, size_t *sent)
 {
     struct tls_conn *t = c->tls;
     char joined[RECORD_BYTES];
-    enum io r = IO_OK;
     (void)n;
-    *sent = 0;
-    begin_call(c, true);
+    enum io r = send_held(c, total, sent);
     while (*sent < total && r == IO_OK) {
         size_t size = record_bytes(t, total - *sent), written = 0;
-        lb_assert(size <= total - *sent);
         int result = SSL_write_ex(t->ssl, gather(iov, *sent, size, joined), size, &written);
         if (result != 1)
             r = failed(c, result, true);
-        t->retry = r == IO_AGAIN ? (uint32_t)size : 0;
-        *sent += written;
+        else if (t->wire.held != NULL)
+            r = IO_AGAIN;
+        t->held = r == IO_AGAIN ? (uint32_t)written : 0;
+        *sent += written - t->held;
         t->burst += (uint32_t)MIN_OF(written, (size_t)EARLY_BYTES);
     }
     t->burst = MIN_OF(t->burst, EARLY_BYTES);
@@ -313,6 +329,7 @@ static void tls_close(struct conn *c, struct loop *l, bool reset)
         (void)say_goodbye(c);
     wake(t);
     free_ssl(t->ssl, t->foldable);
+    tls_wire_drop(&t->wire);
     if (t->server != NULL)
         tls_server_drop(t->server);
     if (t->client != NULL)
@@ -386,7 +403,7 @@ static enum io established(struct conn *c)
         t->end = IO_ERR;
         return IO_ERR;
     }
-    t->established = true;
+    t->established = t->wire.holds = true;
     c->ready = t->wire.drained && !SSL_has_pending(t->ssl) ? CONN_WRITE : CONN_READ | CONN_WRITE;
     return IO_OK;
 }

@@ -179,6 +179,60 @@ static void test_the_end_waits_for_room(void **state)
     assert_int_equal(recv(f->fd, waste, sizeof(waste), 0), 0);
 }
 
+// Sends the pattern 0, 1, 2, ... from `from` on until the socket is full; how far it came.
+static size_t send_pattern(struct fixture *f, size_t from, size_t to)
+{
+    static char bytes[1 << 20];
+    size_t sent = 0;
+    for (size_t i = from; i < to; i++)
+        bytes[i] = (char)i;
+    while (from < to) {
+        struct iovec iov[] = {{bytes + from, (to - from) / 2},
+                              {bytes + from + (to - from) / 2, (to - from) - (to - from) / 2}};
+        f->conn.ready |= CONN_WRITE; // as the loop would say
+        if (conn_sendv(&f->conn, iov, 2, &sent) != IO_OK)
+            break;
+        from += sent;
+    }
+    return from;
+}
+
+static size_t check_pattern(struct fixture *f, size_t from)
+{
+    char bytes[1000];
+    int n;
+    while ((n = SSL_read(f->client, bytes, sizeof(bytes))) > 0) {
+        for (int i = 0; i < n; i++)
+            assert_int_equal(bytes[i], (char)(from + (size_t)i));
+        from += (size_t)n;
+    }
+    return from;
+}
+
+// A client asks for new keys while a record is half sent: the answer waits behind it, and nothing
+// is lost, doubled or taken for sent too early.
+static void test_key_updates_while_the_socket_is_full(void **state)
+{
+    struct fixture *f = *state;
+    const size_t all = 1 << 20;
+    char byte;
+    size_t got, seen = 0, sent = send_pattern(f, 0, all);
+    assert_true(sent < all);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(SSL_key_update(f->client, SSL_KEY_UPDATE_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(f->client), 1);
+        f->conn.ready |= CONN_READ;
+        assert_int_equal(conn_recv(&f->conn, &byte, 1, &got), IO_AGAIN);
+    }
+    assert_int_equal(send_pattern(f, sent, all), sent); // still full
+    while (seen < all) {
+        seen = check_pattern(f, seen);
+        assert_true(seen >= sent);
+        sent = send_pattern(f, sent, all);
+    }
+    assert_int_equal(sent, all);
+}
+
 // A record that comes in two reads: after the first the socket is not asked again, and after the
 // event that announces the second it is.
 static void test_a_record_in_two_reads(void **state)
@@ -298,6 +352,8 @@ int main(void)
     tls_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_after_a_rest, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_key_updates_while_the_socket_is_full, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_a_record_in_two_reads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_hello_that_was_read_before, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_pending_bytes_are_announced, set_up, tear_down),
