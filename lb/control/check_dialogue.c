@@ -49,7 +49,7 @@ bool check_dialogue_tls(const struct server *server, struct tls_terms *out)
     bool elsewhere = h->port != 0 || h->address.len > 0;
     bool asked = h->tls == HEALTH_TLS_ON || h->type == HEALTH_TLS;
     bool as_traffic = server->tls != NULL && !elsewhere && h->type != HEALTH_TCP;
-    if (h->tls == HEALTH_TLS_OFF || (!asked && !as_traffic))
+    if (h->type == HEALTH_OFF || h->tls == HEALTH_TLS_OFF || (!asked && !as_traffic))
         return false;
     *out = server->tls != NULL ? server->tls->terms : (struct tls_terms){.name = server->host};
     out->resume = false; // a certificate that has expired since is to be noticed
