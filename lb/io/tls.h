@@ -113,8 +113,8 @@ enum io tls_handshake(struct conn *c) MUST_CHECK;
 void tls_rest(struct conn *c);
 // Bytes that the client has sent so far, as they were on the wire.
 uint64_t tls_bytes_received(const struct conn *c);
-// After a failed handshake: why, in words that live as long as the connection, or the tls_client. To
-// a server also after a later error: its alert. NULL: there is nothing to say.
+// After a failed handshake: why, in words that live as long as the connection, or the tls_client.
+// To a server also after a later error: its alert. NULL: there is nothing to say.
 const char *tls_failure(const struct conn *c);
 // Whether it failed because the client has shown no certificate, or none that is accepted.
 bool tls_client_refused(const struct conn *c);

@@ -168,6 +168,7 @@ static void compose(bool closes, size_t body_bytes)
 
 static void set_up_tls(const char *pem)
 {
+    char groups[] = "X25519:P-256:P-384"; /* OpenSSL's macro wants it writable */
     ctx = SSL_CTX_new(TLS_server_method());
     if (!ctx || SSL_CTX_use_certificate_chain_file(ctx, pem) != 1 ||
         SSL_CTX_use_PrivateKey_file(ctx, pem, SSL_FILETYPE_PEM) != 1)
@@ -178,8 +179,7 @@ static void set_up_tls(const char *pem)
     SSL_CTX_set_read_ahead(ctx, 1);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
-        SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384") != 1 ||
-        SSL_CTX_set_num_tickets(ctx, 1) != 1 ||
+        SSL_CTX_set1_groups_list(ctx, groups) != 1 || SSL_CTX_set_num_tickets(ctx, 1) != 1 ||
         SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"null", 4) != 1)
         die("SSL_CTX");
 }

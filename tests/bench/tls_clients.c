@@ -277,7 +277,7 @@ static void open_connection(struct client *c)
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     (void)connect(c->fd, (struct sockaddr *)&to, sizeof(to)); /* a failure shows at the write */
     SSL_set_app_data(c->ssl, c);
-    SSL_set_tlsext_host_name(c->ssl, BENCH_HOST);
+    SSL_set_tlsext_host_name(c->ssl, (char[]){BENCH_HOST}); /* OpenSSL wants it writable */
     if ((c->offers && SSL_set_session(c->ssl, c->session) != 1) ||
         epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &ev) < 0)
         die("open");
@@ -312,13 +312,14 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 
 static void set_up_tls(void)
 {
+    char groups[] = "X25519:P-256"; /* OpenSSL's macro wants it writable */
     ctx = SSL_CTX_new(TLS_client_method());
     if (!ctx || SSL_CTX_set_min_proto_version(ctx, options.version) != 1 ||
         SSL_CTX_set_max_proto_version(ctx, options.version) != 1 ||
         SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256") != 1 ||
         SSL_CTX_set_cipher_list(ctx, "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256") !=
             1 ||
-        SSL_CTX_set1_groups_list(ctx, "X25519:P-256") != 1 ||
+        SSL_CTX_set1_groups_list(ctx, groups) != 1 ||
         SSL_CTX_set_alpn_protos(ctx, (const unsigned char *)"\x8http/1.1", 9) != 0)
         die("SSL_CTX");
     SSL_CTX_set_mode(ctx, SSL_MODE_AUTO_RETRY);

@@ -511,6 +511,7 @@ def test_replacements_leak_no_descriptor(evlb, sim):
     def counts():
         return {name: procfs.descriptors(lb.pid if name == "supervisor" else child(lb, name))
                 for name in ("supervisor", "logger", "control", "worker 0")}
+    time.sleep(0.3)  # control may still be closing the connection of the harness' last status
     before = counts()
     for name in ("worker 0", "control", "logger", "worker 0"):
         old = child(lb, name)
