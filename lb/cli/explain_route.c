@@ -64,13 +64,19 @@ static const struct listen *listen_on(const struct frontend *f, uint16_t port)
     return NULL;
 }
 
+// Where it arrives: TLS ends there.
+static bool tls_ends_here(const struct verdict *v)
+{
+    const struct listen *l = listen_on(v->frontend, v->url.port);
+    return (l != NULL ? l : &v->frontend->listens[0])->tls.n_certs > 0;
+}
+
 // As the URL says, else as the port is.
 static bool comes_over_tls(const struct verdict *v)
 {
-    const struct listen *l = listen_on(v->frontend, v->url.port);
     if (v->url.scheme.len > 0 && !str_eq(v->url.scheme, STR("tcp")))
         return !str_eq(v->url.scheme, STR("http"));
-    return (l != NULL ? l : &v->frontend->listens[0])->tls.n_certs > 0;
+    return tls_ends_here(v);
 }
 
 static const char *listens_text(struct arena *a, const struct frontend *f)
@@ -207,7 +213,8 @@ static bool is_by_name(const struct verdict *v)
 // The route that takes the connection of a client that asks for this host; NULL: no TLS, or none.
 static const struct route *hello_route(const struct verdict *v, struct str host)
 {
-    const struct route_facts facts = {.host = host, .alpn = v->alpn, .n_alpn = v->n_alpn};
+    const struct route_facts facts = {
+        .host = host, .alpn = v->alpn, .n_alpn = v->n_alpn, .tls = tls_ends_here(v)};
     return comes_over_tls(v) || v->frontend->mode == MODE_TCP ? route_of_hello(v->frontend, &facts)
                                                               : NULL;
 }

@@ -132,7 +132,8 @@ const struct route *route_of_hello(const struct frontend *f, const struct route_
 {
     for (uint32_t i = 0; i < f->n_routes; i++) {
         const struct route *r = &f->routes[i];
-        bool needs_more = r->n_paths > 0 || route_is_to_https(r) || route_looks_at_tls(r);
+        bool needs_more = r->n_paths > 0 || route_is_to_https(r) ||
+                          (facts->tls ? route_looks_at_tls(r) : !tls_matches(&r->over, facts));
         if (!needs_more && any_host_matches(r->hosts, r->n_hosts, facts->host) &&
             any_alpn_matches(r, facts))
             return r;

@@ -42,7 +42,8 @@ struct route_facts {
 const struct route *route_find(const struct frontend *f, const struct route_facts *facts);
 // The first route that takes a connection for what its TLS client asks for: one that looks at the
 // host and at ALPN alone. Its `tls` says whether TLS ends here. NULL when none does (TLS that ends
-// here may still have requests that some route takes).
+// here may still have requests that some route takes). `facts->tls`: the address has TLS, so what
+// other routes look at may still be agreed on; without, it never will.
 const struct route *route_of_hello(const struct frontend *f, const struct route_facts *facts);
 
 // Where ROUTE_REDIRECT sends: writes the Location into `out` (no NUL) and returns its length.

@@ -8,7 +8,8 @@
 // A client that says nothing costs its session and no more. What it says is read into `in`; what is
 // not complete goes into an `early` of its own size, so that many clients who stop half way cost
 // little. Only for a whole ClientHello there is an SSL, which is given what was read. All of it has
-// timeout.tls-handshake.
+// timeout.tls-handshake. On an address in plain text whose routes look at names it ends with HELLO:
+// all goes on as it came, what is no TLS, too.
 //
 // What fails is counted and has a line in the access log; a client that closes without a word (a
 // port scan, a check of another balancer, with its PROXY header or without) has not.
@@ -22,6 +23,7 @@
 #include "proto/proxy_hdr.h"
 #include "proxy/access_log.h"
 #include "proxy/handshake_queue.h"
+#include "proxy/hello.h"
 #include "proxy/passthrough.h"
 #include "proxy/reply.h"
 
@@ -192,22 +194,19 @@ static enum step fail(struct session *s, enum end_cause cause, const char *why)
 // The client has closed.
 static enum step left(struct session *s)
 {
+    bool ours = s->listener->tls != NULL;
     if (bytes_received(s) > 0)
-        return fail(s, END_TLS_FAILED, steps[s->handshake].left);
+        return fail(s, ours ? END_TLS_FAILED : END_CLIENT_CLOSED_REQUEST, steps[s->handshake].left);
     session_close(s, false);
     return STEP_END;
 }
 
-// The last words to a client that does not speak TLS (yet): `text`, in the clear.
-static enum step answer(struct session *s, uint16_t status, const char *why, struct iovec text)
+// After the last words to the client: what it has sent meanwhile must not turn them into a reset.
+static enum step refuse(struct session *s, enum end_cause cause, uint16_t status, const char *why)
 {
-    size_t sent;
-    account(s, END_TLS_FAILED, status, why);
+    account(s, cause, status, why);
     handshake_leave(s);
-    if (conn_sendv(&s->client, &text, 1, &sent) == IO_OK)
-        session_linger(s);
-    else
-        session_close(s, false);
+    session_linger(s);
     return STEP_END;
 }
 
@@ -313,9 +312,10 @@ static enum step speaks_http(struct session *s)
     if (!reply_write(&r, &out))
         return fail(s, END_OUT_OF_MEMORY, NULL);
     struct iovec text = {buf_head(&out), buf_len(&out)};
-    enum step step = answer(s, r.status, "plain HTTP, not TLS", text);
+    size_t sent;
+    bool told = conn_sendv(&s->client, &text, 1, &sent) == IO_OK;
     buf_release(&out);
-    return step;
+    return refuse(s, END_TLS_FAILED, told ? r.status : 0, "plain HTTP, not TLS");
 }
 
 // As OpenSSL does: no alert for who speaks something else altogether.
@@ -329,14 +329,13 @@ static enum step not_tls(struct session *s)
 
 static enum step bad_hello(struct session *s)
 {
-    static char alert[] = {21, 3, 1, 0, 2, 2, 50}; // fatal, decode_error
-    const struct iovec text = {alert, sizeof(alert)};
-    return answer(s, 0, "the ClientHello is broken or too long", text);
+    hello_answer(&s->client, ALERT_DECODE_ERROR);
+    return refuse(s, END_TLS_FAILED, 0, "the ClientHello is broken or too long");
 }
 
 static enum step st_hello(struct session *s)
 {
-    struct client_hello hello;
+    struct client_hello hello, none = {0};
     enum hello_result r = HELLO_MORE;
     if (in_len() > 0)
         r = client_hello_parse(in_bytes(), in.message, &hello);
@@ -346,7 +345,7 @@ static enum step st_hello(struct session *s)
     case HELLO_MORE:
         return in_len() < CLIENT_HELLO_MAX ? more(s, CLIENT_HELLO_MAX - in_len()) : bad_hello(s);
     case HELLO_NOT_TLS:
-        return not_tls(s);
+        return passthrough_take(s, &none, in_bytes()) ? STEP_END : not_tls(s);
     case HELLO_BAD:
         break;
     }
@@ -407,15 +406,6 @@ static enum step done(struct session *s)
     return STEP_END;
 }
 
-// Its request may be on the way already: our alert must not be lost by a reset.
-static enum step refuse(struct session *s)
-{
-    account(s, END_CLIENT_CERT, 0, tls_failure(&s->client));
-    handshake_leave(s);
-    session_linger(s);
-    return STEP_END;
-}
-
 static enum step st_shake(struct session *s)
 {
     switch (tls_handshake(&s->client)) {
@@ -429,7 +419,7 @@ static enum step st_shake(struct session *s)
     case IO_ERR:
         break;
     }
-    if (tls_client_refused(&s->client))
-        return refuse(s);
+    if (tls_client_refused(&s->client)) // its request may be on the way already
+        return refuse(s, END_CLIENT_CERT, 0, tls_failure(&s->client));
     return fail(s, END_TLS_FAILED, tls_failure(&s->client));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What comes before anything else of a session on an address with TLS: the PROXY header, the
-// ClientHello, the handshake.
+// What comes before anything else of a session on an address with TLS, or whose routes look at what
+// TLS clients ask for: the PROXY header, the ClientHello, the handshake.
 //
 //   WAIT --> PROXY --> HELLO --> TURN --> SHAKE --> session_serve()
 //      '-----------------^

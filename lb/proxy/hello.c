@@ -1,39 +1,11 @@
 // SPDX-License-Identifier: MIT
-// See hello.h. Runs in workers; called by tcp_proxy.c for listeners in plain text whose routes look
-// at names, and for connections that passthrough.c hands over.
-//
-// Invariant: not a byte of what the client sent is changed or taken away: it goes to the server
-// from the same buffer.
+// See hello.h. Runs in workers; called by handshake.c, which reads the hello, and by tcp_proxy.c,
+// which sends it on.
 #include "proxy/hello.h"
 
 #include "base/pool.h"
 
 static struct pool notes = POOL("hello notes", struct hello_note, 32);
-
-enum hello_read hello_read(struct flow *in, struct conn *client, char *scratch,
-                           struct client_hello *out)
-{
-    for (;;) {
-        uint32_t n = buf_len(&in->buf);
-        struct str seen = {n > 0 ? buf_head(&in->buf) : NULL, n};
-        *out = (struct client_hello){0};
-        switch (client_hello_parse(seen, scratch, out)) {
-        case HELLO_DONE:
-        case HELLO_NOT_TLS:
-            return HELLO_READ_DONE;
-        case HELLO_BAD:
-            return HELLO_READ_BAD;
-        case HELLO_MORE:
-            break;
-        }
-        if (in->src_eof)
-            return HELLO_READ_EOF;
-        if (!(client->ready & CONN_READ))
-            return HELLO_READ_WAIT;
-        if (flow_fill(in, client, CLIENT_HELLO_MAX) == IO_ERR && !in->src_eof)
-            return HELLO_READ_NO_MEMORY;
-    }
-}
 
 void hello_answer(struct conn *client, enum hello_alert alert)
 {

@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/panic.h"
+#include "core/route.h"
 #include "io/sock.h"
 #include "proxy/generation.h"
 #include "proxy/handshake_queue.h"
@@ -144,15 +145,22 @@ static void on_acceptable(struct ev_loop *ev, ev_io *watcher, int events)
         l->batch = MAX_OF(taken, 1u);
 }
 
+// Where it is in w->now.
+static void point(struct listener *l, const struct frontend *f, const struct listen *listen)
+{
+    l->generation = generation_hold(l->w->now);
+    l->frontend = f;
+    l->listen = listen;
+    l->tls = generation_tls(l->generation, listen);
+    l->by_name = l->tls == NULL && f->mode == MODE_TCP && route_needs_hello(f);
+}
+
 struct listener *listener_new(struct worker *w, const struct frontend *f,
                               const struct listen *listen)
 {
     struct listener *l = xcalloc(1, sizeof(*l));
     l->w = w;
-    l->generation = generation_hold(w->now);
-    l->frontend = f;
-    l->listen = listen;
-    l->tls = generation_tls(l->generation, listen);
+    point(l, f, listen);
     l->batch = 1;
     list_init(&l->waiting);
     list_init(&l->ready);
@@ -172,10 +180,7 @@ void listener_start(struct listener *l, int fd)
 void listener_point(struct listener *l, const struct frontend *f, const struct listen *listen)
 {
     struct generation *before = l->generation;
-    l->generation = generation_hold(l->w->now);
-    l->frontend = f;
-    l->listen = listen;
-    l->tls = generation_tls(l->generation, listen);
+    point(l, f, listen);
     generation_drop(l->w, before);
     handshakes_look(l);
 }

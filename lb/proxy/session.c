@@ -49,7 +49,7 @@ bool session_begin(struct listener *l, const struct transport *t, int fd, const 
     list_append(&w->sessions, &s->node);
     w->n_sessions++;
     w->count->frontends[l->frontend->index].n[FRONTEND_CONNECTIONS]++;
-    if (l->tls != NULL)
+    if (l->tls != NULL || l->by_name)
         handshake_begin(s);
     else
         session_serve(s);

@@ -5,13 +5,13 @@
 //                  ^ |
 //                  | v
 //   PREREAD -----> PICK --> CONNECT ----------------> RELAY --> (end)
-//      |            ^          | '------> HANDSHAKE -----^
-//      '--> HELLO --'--retry---'-----------'
+//                   ^          | '------> HANDSHAKE -----^
+//                   '--retry---'-----------'
 //
-// PREREAD takes the PROXY header where one is mandatory, HELLO waits for the ClientHello where
-// routes look at it. A server that speaks first is connected
-// without a byte from the client. Bytes that the client sends meanwhile wait in the kernel, or in
-// the buffer when they were read for these two, so that a failed connect can always be retried.
+// PREREAD takes the PROXY header where one is mandatory. A session whose ClientHello was looked at
+// (handshake.c) begins with its route. A server that speaks first is connected without a byte from
+// the client. Bytes that the client sends meanwhile wait in the kernel, or in the buffer when they
+// were read already, so that a failed connect can always be retried.
 // Invariant: every session that reaches end() has exactly one cause, and holds nothing afterwards.
 #include "proxy/tcp_proxy.h"
 
@@ -28,16 +28,7 @@
 #include "proxy/tls_route.h"
 #include "proxy/upstream.h"
 
-enum tcp_state {
-    TS_PREREAD,
-    TS_HELLO,
-    TS_PICK,
-    TS_QUEUE,
-    TS_CONNECT,
-    TS_HANDSHAKE,
-    TS_RELAY,
-    TS_COUNT
-};
+enum tcp_state { TS_PREREAD, TS_PICK, TS_QUEUE, TS_CONNECT, TS_HANDSHAKE, TS_RELAY, TS_COUNT };
 
 struct tcp_session {
     struct session *s;
@@ -58,7 +49,6 @@ struct tcp_session {
 static struct pool tcp_sessions = POOL("tcp sessions", struct tcp_session, 32);
 
 static enum step st_preread(struct tcp_session *t);
-static enum step st_hello(struct tcp_session *t);
 static enum step st_pick(struct tcp_session *t);
 static enum step st_queue(struct tcp_session *t);
 static enum step st_connect(struct tcp_session *t);
@@ -79,10 +69,8 @@ static const struct tcp_step {
     enum end_cause timeout;            // what its timer means
     enum end_cause client_left;
 } steps[TS_COUNT] = {
-    [TS_PREREAD] = {"reading the PROXY header", st_preread, TO(HELLO) | TO(PICK),
+    [TS_PREREAD] = {"reading the PROXY header", st_preread, TO(PICK),
                     END_CLIENT_TIMEOUT_REQUEST, END_CLIENT_CLOSED_IDLE},
-    [TS_HELLO]   = {"reading the ClientHello",  st_hello,   TO(PICK),
-                    END_TLS_TIMEOUT,            END_CLIENT_CLOSED_REQUEST},
     [TS_PICK]    = {"choosing a server",        st_pick,    TO(QUEUE) | TO(CONNECT),
                     END_INTERNAL,               END_CLIENT_CLOSED_CONNECT},
     [TS_QUEUE]   = {"waiting for a free server", st_queue,  TO(PICK),
@@ -166,8 +154,9 @@ void tcp_begin_with(struct session *s, const struct route *r, const struct clien
     if (t == NULL)
         return;
     t->begin_ms = s->since_ms;
-    t->hello = hello_note_new(h);
-    if (t->hello == NULL || !buf_append(&t->up.buf, first.p, first.len))
+    if (h->bytes > 0)
+        t->hello = hello_note_new(h);
+    if ((h->bytes > 0 && t->hello == NULL) || !buf_append(&t->up.buf, first.p, first.len))
         (void)end(t, END_OUT_OF_MEMORY);
     else if (take_route(t, r) == STEP_GO)
         drive(t);
@@ -227,10 +216,7 @@ static enum step st_preread(struct tcp_session *t)
     case PROXY_READ_DONE:
         if (conn_is_tls(&s->client))
             return take_route_of_tls(t);
-        if (!route_needs_hello(t->frontend))
-            return take_route(t, route_of_hello(t->frontend, &nothing));
-        guard(t, t->frontend->timeout.tls_handshake);
-        return go(t, TS_HELLO);
+        return take_route(t, route_of_hello(t->frontend, &nothing));
     case PROXY_READ_WAIT:
         conn_want(&s->client, &s->w->loop, CONN_READ);
         return STEP_WAIT;
@@ -240,34 +226,6 @@ static enum step st_preread(struct tcp_session *t)
         break;
     }
     return end(t, END_BAD_PROXY_HEADER);
-}
-
-// ---- HELLO
-
-static enum step st_hello(struct tcp_session *t)
-{
-    struct session *s = t->s;
-    char scratch[CLIENT_HELLO_MAX];
-    struct client_hello h;
-    switch (hello_read(&t->up, &s->client, scratch, &h)) {
-    case HELLO_READ_WAIT:
-        conn_want(&s->client, &s->w->loop, CONN_READ);
-        return STEP_WAIT;
-    case HELLO_READ_DONE:
-        break;
-    case HELLO_READ_BAD:
-        hello_answer(&s->client, ALERT_DECODE_ERROR);
-        return refuse(t, END_TLS_FAILED, "the ClientHello is broken or too long");
-    case HELLO_READ_EOF:
-        t->detail = "the ClientHello is not complete";
-        return end(t, buf_len(&t->up.buf) > 0 ? END_CLIENT_CLOSED_REQUEST : END_CLIENT_CLOSED_IDLE);
-    case HELLO_READ_NO_MEMORY:
-        return end(t, END_OUT_OF_MEMORY);
-    }
-    const struct route_facts facts = {.host = h.sni, .alpn = h.alpn, .n_alpn = h.n_alpn};
-    if (h.bytes > 0 && (t->hello = hello_note_new(&h)) == NULL)
-        return end(t, END_OUT_OF_MEMORY);
-    return take_route(t, route_of_hello(t->frontend, &facts));
 }
 
 // ---- PICK

@@ -39,6 +39,7 @@ struct listener {
     const struct frontend *frontend;
     const struct listen *listen;
     struct tls_server *tls; // of the generation; NULL: plain
+    bool by_name;           // plain, and routes look at what TLS clients ask for
     struct list node;       // in worker->listeners; alone when gone
     ev_io watcher;
     struct timer resume; // while paused: out of descriptors, or a limit is reached
@@ -60,8 +61,8 @@ struct session {
     struct list node;   // in worker->sessions; in the graveyard at the end
     struct worker *w;
     struct listener *listener;
-    void *work;          // exchange or tcp_session in progress; NULL: idle
-    struct early *early; // what came before TLS and is not complete (handshake.c); NULL: nothing
+    void *work;              // exchange or tcp_session in progress; NULL: idle
+    struct early *early;     // a ClientHello that is not complete (handshake.c); NULL: nothing
     struct upstream *pinned; // idle server connection that only this client may use; mostly NULL
     union ip_addr *local;    // where the client connected to, said by a PROXY header; NULL: ask
     union ip_addr peer;      // the client, as a PROXY header said or as accepted
@@ -71,7 +72,7 @@ struct session {
     uint64_t since_ms;       // of the current idle period
     struct grave grave;
     bool proxied;      // the PROXY header has been read, or none is wanted
-    uint8_t handshake; // state of TLS being agreed on (handshake.c); 0: it is not
+    uint8_t handshake; // state of what comes before the work (handshake.c); 0: nothing does
     bool layer4;       // its work is a tcp_session: mode tcp, or TLS that is passed through
     bool lingering;    // answered; only waits for the client to close
     bool dead;         // closed; waits for the end of the turn

@@ -249,10 +249,10 @@ def test_plain_http_is_told_so(web, step):
     ("http", b"\x00\x01\x02garbage", b"", "not TLS"),
     ("http", b"\x15\x03\x01\x00\x02\x02\x28", b"", "not TLS"),
     ("tcp", b"GET / HTTP/1.1\r\n\r\n", b"", "not TLS"),
-    ("http", b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", b"\x15\x03\x01\x00\x02\x02\x32",
+    ("http", b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", b"\x15\x03\x03\x00\x02\x02\x32",
      "the ClientHello is broken or too long"),
     ("http", b"\x16\x03\x01\x40\x00\x01\x00\xff\xff" + b"x" * 20000,
-     b"\x15\x03\x01\x00\x02\x02\x32", "the ClientHello is broken or too long")])
+     b"\x15\x03\x03\x00\x02\x02\x32", "the ClientHello is broken or too long")])
 def test_other_than_tls_is_closed(web, ca, mode, data, answer, detail):
     lb = web(f", mode: {mode}")
     h = Hand(lb, ca)

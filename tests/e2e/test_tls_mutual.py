@@ -563,6 +563,28 @@ def test_routes_by_what_tls_agreed_on(evlb, sim, world):
     assert lb.client(port).get("/admin").status == 403
 
 
+def test_no_certificate_in_mode_tcp_is_none_in_plain_text_too(evlb, sim, world):
+    lb = evlb("""
+        frontends:
+          f:
+            listen:
+              - {address: "127.0.0.1:$port",
+                 tls: {certs: $cert, client-ca: $ca, client-verify: optional}}
+              - "127.0.0.1:$port2"
+            mode: tcp
+            routes: [{client-cert: none, deny: 403}, {backend: app}]
+        backends: {app: [$a]}
+    """, sim("a", mode="tcp-greet"), cert=world.site, ca=world.root.cert)
+    with tls.connect(lb.port, "a.test", client(world, world.good)) as s:
+        assert s.recv(100) == b"a ready\n"
+    with tls.connect(lb.port, "a.test", client(world)) as s:
+        assert s.recv(100) == b""
+    with socket.create_connection(("127.0.0.1", lb.ports["port2"]), timeout=10) as s:
+        assert s.recv(100) == b""
+    assert [line["end"] for line in lb.wait_access(3)].count("denied") == 2
+
+
+
 def test_routes_of_mode_tcp(evlb, sim, world):
     lb = evlb("""
         workers: 1

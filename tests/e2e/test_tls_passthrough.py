@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """TLS that does not end here: connections go by what their ClientHello asks for."""
+import resource
 import socket
 import ssl
 import subprocess
@@ -9,7 +10,7 @@ import time
 import pytest
 
 from harness import tls, tls_server, tools
-from harness.wire import eventually
+from harness.wire import Growth, eventually, sanitized
 
 BY_NAME = """
     workers: 2
@@ -99,6 +100,10 @@ def raw(port):
     s = socket.create_connection(("127.0.0.1", port), timeout=10)
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return s
+
+
+def counted(lb, name):
+    return lb.status()["frontends"][0]["counters"][name]
 
 
 def read_all(s):
@@ -227,21 +232,50 @@ def test_a_client_that_stalls_is_closed_in_time(lb, servers, bytes_sent):
     begin = time.monotonic()
     with raw(lb.port) as s:
         s.sendall(hello_of("a.test")[:bytes_sent])
-        with pytest.raises(ConnectionResetError):
-            assert s.recv(1) != b""
+        assert s.recv(1) == b""
     assert 1.3 < time.monotonic() - begin < 8
     line = lb.wait_access()[0]
     assert (line["end"], line["term"]) == ("tls-timeout", "cR")
+    assert line["detail"] == ("the ClientHello did not end" if bytes_sent
+                              else "the client has sent nothing")
     assert not servers["a"].seen
 
 
 def test_a_client_that_leaves_within_its_hello(lb):
     with raw(lb.port) as s:
         s.sendall(hello_of("a.test")[:100])
-    with raw(lb.port):
+    with raw(lb.port):  # without a word: as if it had never been there
         pass
-    lines = lb.wait_access(2)
-    assert {line["end"] for line in lines} == {"client-closed-request", "client-closed-idle"}
+    assert eventually(lambda: counted(lb, "connections") == 2)
+    assert eventually(lambda: lb.status()["frontends"][0]["connections_current"] == 0)
+    assert [(line["end"], line["detail"]) for line in lb.wait_access()] == \
+        [("client-closed-request", "the client left in its ClientHello")]
+    assert counted(lb, "tls_failures") == 0
+
+
+def test_thousands_that_stop_half_way(evlb, servers):
+    """Half a hello costs about as much as it is long, in reach of others; all are gone in time."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    lb = evlb(BY_NAME.replace("1500ms", "8s").replace("workers: 2", "workers: 1"), **servers)
+    with tls.connect(lb.port, "a.test") as s:
+        talk(s, "a")
+    worker = lb.workers()[0]
+    hello, n = hello_of("a.test"), 1000 if sanitized(worker) else 2000
+    growth, clients = Growth(worker), []
+    for _ in range(n):
+        clients.append(raw(lb.port))
+        clients[-1].sendall(hello[:len(hello) // 2])
+    assert eventually(lambda: lb.status()["frontends"][0]["connections_current"] >= n)
+    growth.look()
+    with tls.connect(lb.port, "a.test") as s:
+        talk(s, "a")
+    assert growth.stayed_under(n * 1.2)  # KiB each
+    assert eventually(lambda: lb.status()["frontends"][0]["connections_current"] == 0, 15)
+    for c in clients:
+        assert c.recv(1) == b""
+        c.close()
+    assert counted(lb, "tls_failures") == n
+    assert sum(line["end"] == "tls-timeout" for line in lb.wait_access(n + 2)) == n
 
 
 def test_a_broken_hello_is_refused(lb):

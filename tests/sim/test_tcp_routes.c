@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Layer 4 by name: the ClientHello decides and goes on unchanged. Drives tcp_proxy.c and hello.c.
+// Layer 4 by name: the ClientHello decides and goes on unchanged. Drives handshake.c,
+// passthrough.c and tcp_proxy.c.
 #include "../unit/client_hellos.h"
 #include "sim.h"
 
@@ -133,22 +134,30 @@ static void test_refused(void **state)
     }
 }
 
+// Half a hello costs its bytes: no buffer, no tcp_session.
 static void test_incomplete(void **state)
 {
     (void)state;
     struct sim *t = sim_new(ALL "timeout: {tls-handshake: 3s}\n");
     sim_send_bytes(t, sim_connect(t), hello_curl, 100);
     sim_run(t);
+    assert_int_equal(buf_in_use(), t->buffers);
+    assert_int_equal(t->w.exchanges, 0);
     sim_advance(t, 2000);
     sim_send_bytes(t, CLIENT, hello_curl + 100, 50); // does not make it longer
     sim_advance(t, 900);
     sim_expect_end(t, END_COUNT);
     sim_advance(t, 200);
     sim_expect_end(t, END_TLS_TIMEOUT);
-    sim_expect_state(t, CLIENT, SIM_RST);
+    sim_expect_state(t, CLIENT, SIM_FIN);
     sim_free(t);
+}
 
-    t = sim_new(ALL);
+static void test_left(void **state)
+{
+    (void)state;
+    struct sim *t = sim_new(ALL);
+    sim_log(t);
     sim_send_bytes(t, sim_connect(t), hello_curl, 100);
     sim_fin(t, CLIENT);
     sim_run(t);
@@ -158,9 +167,11 @@ static void test_incomplete(void **state)
     sim_reset(t, CLIENT_N(1));
     sim_run(t);
     sim_expect_end(t, END_CLIENT_CLOSED_REQUEST);
+    assert_non_null(strstr(sim_log_take(t), "\"detail\":\"the client left in its ClientHello\""));
     sim_fin(t, sim_connect(t));
     sim_run(t);
-    sim_expect_end(t, END_CLIENT_CLOSED_IDLE);
+    sim_expect_end(t, END_COUNT); // without a word: no line
+    assert_string_equal(sim_log_take(t), "");
     assert_int_equal(t->n_dials, 0);
     sim_free(t);
 }
@@ -206,7 +217,7 @@ static void test_proxy_header_in_front(void **state)
     char all[sizeof(header) - 1 + sizeof(hello_openssl_tls12)];
     memcpy(all, header, sizeof(header) - 1);
     memcpy(all + sizeof(header) - 1, hello_openssl_tls12, sizeof(hello_openssl_tls12));
-    for (size_t cut = 1; cut <= sizeof(all); cut += 7) {
+    for (size_t cut = 1; cut <= sizeof(all); cut++) {
         struct sim *t =
             sim_new("frontends:\n  f: {listen: {address: 443, accept-proxy: true}, mode: tcp, "
                     "trusted-proxies: 0.0.0.0/0, routes: [{host: shop.example.com, backend: b}]}\n"
@@ -220,6 +231,56 @@ static void test_proxy_header_in_front(void **state)
         sim_expect_end(t, END_OK);
         sim_free(t);
     }
+}
+
+// What is in force when the hello is complete decides.
+static void test_reload_within_the_hello(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *yaml;
+        int server;
+    } cases[] = {
+        {"frontends: {f: {listen: 443, mode: tcp, routes: [{host: shop.example.com, backend: "
+         "b}]}}\n"
+         "backends: {b: [10.0.0.9:443]}\n",
+         4},
+        {"frontends: {f: {listen: 443, mode: tcp, backend: b}}\nbackends: {b: [10.0.0.9:443]}\n",
+         4},
+        {ROUTES BACKENDS, 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct sim *t = sim_new(ALL);
+        sim_send_bytes(t, sim_connect(t), hello_openssl_tls12, 100);
+        sim_run(t);
+        assert_int_equal(sim_reload(t, cases[i].yaml), 0);
+        sim_send_bytes(t, CLIENT, hello_openssl_tls12 + 100, sizeof(hello_openssl_tls12) - 100);
+        expect_bytes(t, SERVER, HELLO(openssl_tls12));
+        assert_int_equal(t->peers[SERVER].server, cases[i].server);
+        sim_fin(t, CLIENT);
+        sim_fin(t, SERVER);
+        sim_expect_end(t, END_OK);
+        sim_free(t);
+    }
+}
+
+// Who has said nothing is let go, who is in the middle may finish.
+static void test_drain(void **state)
+{
+    (void)state;
+    struct sim *t = sim_new(ALL);
+    int silent = sim_connect(t), half = sim_connect(t);
+    sim_send_bytes(t, half, hello_openssl_tls12, 100);
+    sim_run(t);
+    sim_advance(t, 1100);
+    sim_drain(t, 0);
+    sim_expect_state(t, silent, SIM_FIN);
+    sim_send_bytes(t, half, hello_openssl_tls12 + 100, sizeof(hello_openssl_tls12) - 100);
+    expect_bytes(t, SERVER, HELLO(openssl_tls12));
+    sim_fin(t, half);
+    sim_fin(t, SERVER);
+    sim_expect_end(t, END_OK);
+    sim_free(t);
 }
 
 static void test_log(void **state)
@@ -285,9 +346,12 @@ int main(void)
         cmocka_unit_test(test_not_tls),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_incomplete),
+        cmocka_unit_test(test_left),
         cmocka_unit_test(test_refused_then_another),
         cmocka_unit_test(test_reset_within_the_first_words),
         cmocka_unit_test(test_proxy_header_in_front),
+        cmocka_unit_test(test_reload_within_the_hello),
+        cmocka_unit_test(test_drain),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_no_conditions),
         cmocka_unit_test(test_faults),

@@ -141,6 +141,23 @@ static void passthrough_is_decided_by_the_hello(void **state)
     assert_true(route_has_passthrough(&f));
 }
 
+// Where TLS may still end, nothing is known of it; where none does, there will be no certificate.
+static void what_only_tls_that_ends_here_can_tell(void **state)
+{
+    (void)state;
+    const struct route routes[] = {
+        {HOSTS(NAME("a.b")), .over = {.cert = ROUTE_CERT_VERIFIED}},
+        {HOSTS(NAME("a.b")), .over = {.cert = ROUTE_CERT_NONE}},
+        {.over = {.version = ROUTE_TLS_1_3}},
+        {.tls = ROUTE_PASSTHROUGH},
+    };
+    const struct frontend f = {.routes = routes, .n_routes = ARRAY_LEN(routes)};
+    const struct route_facts plain = {.host = STR("a.b")}, tls = {.host = STR("a.b"), .tls = true};
+    assert_ptr_equal(route_of_hello(&f, &plain), &routes[1]);
+    assert_ptr_equal(route_of_hello(&f, &tls), &routes[3]);
+    assert_ptr_equal(route_of_hello(&f, &(struct route_facts){0}), &routes[3]);
+}
+
 static void https_redirects_never_take_what_came_over_tls(void **state)
 {
     (void)state;
@@ -400,6 +417,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_route_without_conditions_takes_everything),
         cmocka_unit_test(passthrough_is_decided_by_the_hello),
+        cmocka_unit_test(what_only_tls_that_ends_here_can_tell),
         cmocka_unit_test(https_redirects_never_take_what_came_over_tls),
         cmocka_unit_test(hosts_are_matched_whole),
         cmocka_unit_test(wildcards_take_one_or_more_labels),
