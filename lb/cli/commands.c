@@ -131,7 +131,7 @@ const struct cli_command cli_commands[] = {
      "show certificates, or take changed ones into force",
      "  ctl certs             the certificates in force\n"
      "  ctl certs NAME        all about those with NAME in a name or file name\n"
-     "  ctl certs reload      read certificates, keys and OCSP answers again\n"
+     "  ctl certs reload      read certificates, keys, authorities, lists again\n"
      "reload leaves the rest of the configuration as it is in force, whatever the file\n"
      "says by now. A certificate that cannot be used stays as it was, and why is said:\n"
      "then the exit status is 1.\n\n" CTL_DETAILS},

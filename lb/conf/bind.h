@@ -95,9 +95,9 @@ bind_fn bind_ip, bind_dns_servers, bind_method, bind_target, bind_line, bind_one
 
 // A `tls` section of clients.
 void bind_tls(struct binder *b, const struct chain *c, struct tls *tls);
-// The certificate of a file; NULL: there is a finding.
-const struct certificate *bind_one_cert(struct binder *b, const struct row *row,
-                                        struct node *n) MUST_CHECK;
+// The certificate of a file; NULL: there is a finding. `secret`: control may not have it.
+const struct certificate *bind_one_cert(struct binder *b, const struct row *row, struct node *n,
+                                        bool secret) MUST_CHECK;
 // In the short form with `listen`, what a frontend may say as well stands there for the frontend.
 bool bind_is_of_clients(const struct binder *b, const struct node *backend);
 

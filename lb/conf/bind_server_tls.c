@@ -54,7 +54,7 @@ void bind_pem_file(struct binder *b, const struct row *row, struct node *n, void
     if (pem == NULL) {
         pem = arena_alloc(b->arena, sizeof(*pem));
         pem->file = path;
-        int r = b->source->read_file(b->source->ctx, path, b->arena, &pem->bytes);
+        int r = b->source->read_live(b->source->ctx, path, false, b->arena, &pem->bytes);
         if (r != 0) {
             struct finding *x =
                 bind_bad(b, row, n, "tls.certificate", "'%s': %s", path, strerror(-r));
@@ -67,28 +67,29 @@ void bind_pem_file(struct binder *b, const struct row *row, struct node *n, void
         (struct pem_file){.file = pem->file, .bytes = pem->bytes, .mark = node_mark(n)};
 }
 
-void bind_client_cert(struct binder *b, const struct row *row, struct node *n, void *target)
+static void bind_cert(struct binder *b, const struct row *row, struct node *n, void *target,
+                      bool secret)
 {
     const char *path = path_of(b, row, n);
     struct str key = path != NULL ? file_key(b, row, path) : STR_NONE;
     const struct certificate *cert = path != NULL ? map_get(&b->files, key) : NULL;
     if (path != NULL && cert == NULL) {
-        cert = bind_one_cert(b, row, n);
+        cert = bind_one_cert(b, row, n, secret);
         if (cert != NULL)
             map_put(&b->files, key, (void *)(uintptr_t)cert);
     }
     *SLOT_OF(const struct certificate *, row, target) = cert;
 }
 
+void bind_client_cert(struct binder *b, const struct row *row, struct node *n, void *target)
+{
+    bind_cert(b, row, n, target, true);
+}
+
 // Control makes the checks, and has what was not read as a secret.
 void bind_check_cert(struct binder *b, const struct row *row, struct node *n, void *target)
 {
-    const struct config_source *before = b->source;
-    struct config_source open = *before;
-    open.read_secret = NULL;
-    b->source = &open;
-    bind_client_cert(b, row, n, target);
-    b->source = before;
+    bind_cert(b, row, n, target, false);
 }
 
 // ---- names ------------------------------------------------------------------------------------
@@ -172,11 +173,11 @@ static void find_system_authorities(struct binder *b, struct pem_file *out)
 {
     const struct config_source *s = b->source;
     const char *named = s->env != NULL ? s->env(s->ctx, "SSL_CERT_FILE") : NULL;
-    bool found = named != NULL && s->read_file(s->ctx, named, b->arena, &out->bytes) == 0;
+    bool found = named != NULL && s->read_live(s->ctx, named, false, b->arena, &out->bytes) == 0;
     out->file = named;
     for (size_t i = 0; !found && i < ARRAY_LEN(system_files); i++) {
         out->file = system_files[i];
-        found = s->read_file(s->ctx, out->file, b->arena, &out->bytes) == 0;
+        found = s->read_live(s->ctx, out->file, false, b->arena, &out->bytes) == 0;
     }
     if (!found)
         out->file = NULL;

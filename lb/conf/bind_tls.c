@@ -3,8 +3,8 @@
 // the bytes mean is not looked into: that takes OpenSSL, and is done when the configuration has
 // loaded (process/certificates.c). Called by the engine.
 //
-// The files are read as secrets: in control, which is not to have keys, they are there and empty,
-// and nothing here may take offence at that.
+// The files of `certs` are read as secrets: in control, which is not to have keys, they are there
+// and empty, and nothing here may take offence at that.
 #include <errno.h>
 
 #include "conf/bind.h"
@@ -16,17 +16,16 @@ struct certs {
     struct binder *b;
     const struct row *row;
     struct node *node; // being read
+    bool secret;       // control may not have them
     struct certificate *items;
     uint32_t n;
     size_t cap;
 };
 
-static int read_secret(struct binder *b, const char *path, struct str *content)
+static int read_live(const struct certs *c, const char *path, struct str *content)
 {
-    const struct config_source *s = b->source;
-    if (s->read_secret != NULL)
-        return s->read_secret(s->ctx, path, b->arena, content);
-    return s->read_file(s->ctx, path, b->arena, content);
+    const struct config_source *s = c->b->source;
+    return s->read_live(s->ctx, path, c->secret, c->b->arena, content);
 }
 
 static bool holds(struct str text, struct str word)
@@ -72,7 +71,7 @@ static void find_key(struct certs *c, struct pem_pair *pem)
         return;
     const char *file = key_beside(c->b->arena, pem->file);
     pem->key = STR("");
-    int r = read_secret(c->b, file, &key);
+    int r = read_live(c, file, &key);
     if (r != 0 && r != -ENOENT)
         report(c, file, strerror(-r));
     if (r != 0)
@@ -88,7 +87,7 @@ static void find_ocsp(struct certs *c, struct pem_pair *pem)
     const char *const files[] = {arena_printf(a, "%s.ocsp", pem->file),
                                  beside(a, pem->file, "ocsp")};
     for (size_t i = 0; i < ARRAY_LEN(files) && pem->ocsp_file == NULL; i++) {
-        if (read_secret(c->b, files[i], &pem->ocsp) == 0)
+        if (read_live(c, files[i], &pem->ocsp) == 0)
             pem->ocsp_file = files[i];
     }
 }
@@ -112,12 +111,11 @@ static void add_matches(struct certs *c, const char *dir, const char *pattern)
     size_t n;
     struct str chain;
     const char *all = arena_printf(c->b->arena, "%s/%s", dir, pattern);
-    int error =
-        (s->glob_secret != NULL ? s->glob_secret : s->glob)(s->ctx, all, c->b->arena, &paths, &n);
+    int error = s->glob_live(s->ctx, all, c->b->arena, &paths, &n);
     if (error != 0)
         report(c, dir, strerror(-error));
     for (size_t i = 0; error == 0 && i < n; i++) {
-        int r = read_secret(c->b, paths[i], &chain);
+        int r = read_live(c, paths[i], &chain);
         if (r != 0)
             report(c, paths[i], strerror(-r));
         else if (chain.len == 0 || holds(chain, STR("CERTIFICATE-----")))
@@ -132,7 +130,7 @@ static void add_directory(struct certs *c, const char *dir)
     uint32_t before = c->n;
     struct str chain;
     const char *certbot = arena_printf(c->b->arena, "%s/fullchain.pem", dir);
-    if (read_secret(c->b, certbot, &chain) == 0) { // beside it lie its parts
+    if (read_live(c, certbot, &chain) == 0) { // beside it lie its parts
         add(c, certbot, chain);
         return;
     }
@@ -153,7 +151,7 @@ static void add_path(struct certs *c, struct node *n)
         return;
     }
     const char *path = include_beside(c->b->arena, n->at.file, s);
-    int r = read_secret(c->b, path, &chain);
+    int r = read_live(c, path, &chain);
     if (r == -ENOENT && (str_eq(s, STR("true")) || str_eq(s, STR("false")))) {
         struct finding *x = bind_bad(c->b, c->row, n, "tls.certificate",
                                      "TLS with clients needs a certificate, not '%.*s'", SHOW(s));
@@ -168,9 +166,10 @@ static void add_path(struct certs *c, struct node *n)
         add(c, path, chain);
 }
 
-const struct certificate *bind_one_cert(struct binder *b, const struct row *row, struct node *n)
+const struct certificate *bind_one_cert(struct binder *b, const struct row *row, struct node *n,
+                                        bool secret)
 {
-    struct certs c = {.b = b, .row = row};
+    struct certs c = {.b = b, .row = row, .secret = secret};
     add_path(&c, n);
     if (c.n > 1)
         report(&c, c.items[0].pem.file, "the directory holds more than this certificate");
@@ -180,7 +179,7 @@ const struct certificate *bind_one_cert(struct binder *b, const struct row *row,
 void bind_certs(struct binder *b, const struct row *row, struct node *n, void *target)
 {
     struct tls *tls = target;
-    struct certs c = {.b = b, .row = row};
+    struct certs c = {.b = b, .row = row, .secret = true};
     struct node **items;
     uint32_t count = bind_items(&n, &items);
     tls->mark = node_mark(n);
@@ -197,7 +196,10 @@ void bind_ticket_keys(struct binder *b, const struct row *row, struct node *n, v
     if (!bind_text(b, row, n, &s))
         return;
     const char *path = include_beside(b->arena, n->at.file, s);
-    int r = memchr(s.p, '\0', s.len) != NULL ? -EINVAL : read_secret(b, path, &tickets->keys);
+    const struct config_source *from = b->source;
+    int r = memchr(s.p, '\0', s.len) != NULL
+                ? -EINVAL
+                : from->read_live(from->ctx, path, true, b->arena, &tickets->keys);
     tickets->keys_file = str_of(path);
     tickets->mark = node_mark(n);
     if (r == 0)

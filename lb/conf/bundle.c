@@ -2,7 +2,7 @@
 // Recording a load and playing it again. The supervisor records, children play; `evlb diff` records
 // in the user's process and control plays.
 //
-//   "evlb bundle 1\n" | root | text? | overlay | entries: n, (kind key result value)* | slots
+//   "evlb bundle 2\n" | root | text? | overlay | entries: n, (kind key result value)* | slots
 //
 // Everything is a 32-bit number or a string (length, bytes, NUL), in the order of this machine: a
 // bundle never leaves it. A path that is asked for twice is read once: the second answer comes from
@@ -13,12 +13,12 @@
 
 #include <errno.h>
 
-static const char magic[] = "evlb bundle 1\n";
+static const char magic[] = "evlb bundle 2\n";
 
 #define NO_BUNDLE "it is no bundle of this version"
 #define ERROR_MASK 0xFFFFu // no errno is larger
 
-enum entry_kind { ENTRY_FILE = 1, ENTRY_GLOB, ENTRY_ENV, ENTRY_SECRET };
+enum entry_kind { ENTRY_FILE = 1, ENTRY_GLOB, ENTRY_ENV, ENTRY_LIVE, ENTRY_SECRET };
 
 struct bundle {
     struct buf entries;
@@ -137,9 +137,14 @@ static int play_file(void *ctx, const char *path, struct arena *a, struct str *c
     return play_text(ctx, ENTRY_FILE, path, a, content);
 }
 
-static int play_secret(void *ctx, const char *path, struct arena *a, struct str *content)
+static enum entry_kind live_kind(bool secret)
 {
-    return play_text(ctx, ENTRY_SECRET, path, a, content);
+    return secret ? ENTRY_SECRET : ENTRY_LIVE;
+}
+
+static int play_live(void *ctx, const char *path, bool secret, struct arena *a, struct str *content)
+{
+    return play_text(ctx, live_kind(secret), path, a, content);
 }
 
 static int play_glob(void *ctx, const char *pattern, struct arena *a, const char ***paths,
@@ -169,8 +174,9 @@ static struct config_source play(struct player *p)
 {
     return (struct config_source){.ctx = p,
                                   .read_file = play_file,
-                                  .read_secret = play_secret,
+                                  .read_live = play_live,
                                   .glob = play_glob,
+                                  .glob_live = play_glob,
                                   .env = play_env};
 }
 
@@ -226,15 +232,15 @@ static bool is_noted(const struct player *p, enum entry_kind kind, const char *k
     return find_entry(p->entries, p->n, (uint32_t)kind, str_of(key), NULL, &e);
 }
 
-typedef int read_fn(void *ctx, const char *path, struct arena *a, struct str *content);
-
-static int record_text(struct bundle *b, read_fn *read, enum entry_kind kind, const char *path,
-                       struct arena *a, struct str *content)
+static int record_text(struct bundle *b, enum entry_kind kind, const char *path, struct arena *a,
+                       struct str *content)
 {
+    const struct config_source *s = b->from;
     struct player before = noted(b);
     if (is_noted(&before, kind, path))
         return play_text(&before, kind, path, a, content);
-    int r = read(b->from->ctx, path, a, content);
+    int r = kind == ENTRY_FILE ? s->read_file(s->ctx, path, a, content)
+                               : s->read_live(s->ctx, path, kind == ENTRY_SECRET, a, content);
     struct str text = r == 0 ? *content : STR("");
     note(b, kind, path, r, &text, 1);
     return r;
@@ -243,18 +249,14 @@ static int record_text(struct bundle *b, read_fn *read, enum entry_kind kind, co
 static int record_file(void *ctx, const char *path, struct arena *a, struct str *content)
 {
     struct bundle *b = ctx;
-    return record_text(b, b->from->read_file, ENTRY_FILE, path, a, content);
+    return record_text(b, ENTRY_FILE, path, a, content);
 }
 
-static read_fn *secret_reader(const struct config_source *s)
-{
-    return s->read_secret != NULL ? s->read_secret : s->read_file;
-}
-
-static int record_secret(void *ctx, const char *path, struct arena *a, struct str *content)
+static int record_live(void *ctx, const char *path, bool secret, struct arena *a,
+                       struct str *content)
 {
     struct bundle *b = ctx;
-    return record_text(b, secret_reader(b->from), ENTRY_SECRET, path, a, content);
+    return record_text(b, live_kind(secret), path, a, content);
 }
 
 typedef int glob_fn(void *ctx, const char *pattern, struct arena *a, const char ***paths,
@@ -281,12 +283,11 @@ static int record_glob(void *ctx, const char *pattern, struct arena *a, const ch
     return record_paths(b, b->from->glob, pattern, a, paths, n);
 }
 
-static int record_glob_secret(void *ctx, const char *pattern, struct arena *a, const char ***paths,
-                              size_t *n)
+static int record_glob_live(void *ctx, const char *pattern, struct arena *a, const char ***paths,
+                            size_t *n)
 {
     struct bundle *b = ctx;
-    glob_fn *glob = b->from->glob_secret != NULL ? b->from->glob_secret : b->from->glob;
-    return record_paths(b, glob, pattern, a, paths, n);
+    return record_paths(b, b->from->glob_live, pattern, a, paths, n);
 }
 
 // The environment of a process does not change while it loads: nothing to look up first.
@@ -321,9 +322,9 @@ struct config_source bundle_record(struct bundle *b, const struct config_source 
     b->from = from;
     s.ctx = b;
     s.read_file = record_file;
-    s.read_secret = record_secret;
+    s.read_live = record_live;
     s.glob = record_glob;
-    s.glob_secret = record_glob_secret;
+    s.glob_live = record_glob_live;
     s.env = record_env;
     return s;
 }
@@ -341,13 +342,12 @@ struct config_source bundle_replay(const struct bundle *b, const struct config_s
     return s;
 }
 
-void bundle_each_secret(const struct bundle *b, void (*each)(void *ctx, const char *path),
-                        void *ctx)
+void bundle_each_live(const struct bundle *b, void (*each)(void *ctx, const char *path), void *ctx)
 {
     struct reader r = noted(b).entries;
     struct entry e;
     for (uint32_t i = 0; i < b->n && get_entry(&r, NULL, &e); i++) {
-        if (e.kind == ENTRY_SECRET)
+        if (e.kind == ENTRY_LIVE || e.kind == ENTRY_SECRET)
             each(ctx, e.key.p);
     }
 }

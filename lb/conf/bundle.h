@@ -12,7 +12,7 @@
 
 struct bundle; // a recording
 
-// Control is not to have what was read by read_secret(): there the files are empty.
+// Control is not to have what was read as a secret: there the files are empty.
 enum bundle_for { BUNDLE_FOR_WORKERS, BUNDLE_FOR_CONTROL };
 
 struct bundle *bundle_new(void) MUST_CHECK;
@@ -24,9 +24,8 @@ struct config_source bundle_record(struct bundle *b, const struct config_source 
 // in `a`, and as long as nothing more is recorded.
 struct config_source bundle_replay(const struct bundle *b, const struct config_source *of,
                                    struct arena *a) MUST_CHECK;
-// Calls `each` with every path that was read by read_secret(), whether there was something or not.
-void bundle_each_secret(const struct bundle *b, void (*each)(void *ctx, const char *path),
-                        void *ctx);
+// Calls `each` with every path that was read by read_live(), whether there was something or not.
+void bundle_each_live(const struct bundle *b, void (*each)(void *ctx, const char *path), void *ctx);
 // Whether both recorded the same questions with the same answers.
 bool bundle_same(const struct bundle *a, const struct bundle *b) MUST_CHECK;
 // The recording and the slots of a loaded configuration (servers, backends, frontends in their

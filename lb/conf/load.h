@@ -63,13 +63,15 @@ struct config_source {
     void *ctx;
     // The whole file into `a`. A directory is -EISDIR.
     int (*read_file)(void *ctx, const char *path, struct arena *a, struct str *content);
-    // The same for what control may not have: certificates with their keys. NULL: read_file.
-    int (*read_secret)(void *ctx, const char *path, struct arena *a, struct str *content);
+    // The same for certificates and all that goes with them, which are also read again while the
+    // rest stays as it is (process/cert_refresh.c). `secret`: control may not have it.
+    int (*read_live)(void *ctx, const char *path, bool secret, struct arena *a,
+                     struct str *content);
     // The paths that match, sorted, in `a`. None: 0 with *n = 0.
     int (*glob)(void *ctx, const char *pattern, struct arena *a, const char ***paths, size_t *n);
-    // The same for directories of what read_secret() reads. NULL: glob.
-    int (*glob_secret)(void *ctx, const char *pattern, struct arena *a, const char ***paths,
-                       size_t *n);
+    // The same for directories of what read_live() reads.
+    int (*glob_live)(void *ctx, const char *pattern, struct arena *a, const char ***paths,
+                     size_t *n);
     // The value of an environment variable, or NULL.
     const char *(*env)(void *ctx, const char *name);
     // Whether this machine has it; a missing one is warned of. NULL: not asked.

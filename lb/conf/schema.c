@@ -263,11 +263,12 @@ static const struct row tls_rows[] = {
      .doc = "Refuses clients that ask for a name of no certificate, or for none, instead of "
             "showing them the default."},
     {"watch", BOOL(struct tls, watch), .fallback = "false", SINCE, .example = "true",
-     .doc = "Certificates are read again when their files change, as `evlb ctl certs reload` does: all of "
-            "them, where one `tls` says it."},
+     .doc = "Certificates, authorities and revocation lists are read again when their files change, as "
+            "`evlb ctl certs reload` does: all of them, where one `tls` says it."},
     {"ciphers", .type = VALUE_LINE, SLOT(struct tls, ciphers, struct str), SINCE,
      .example = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256",
-     .doc = "A list of OpenSSL's names in place of the profile's. Those of TLS 1.3 begin with TLS_."},
+     .doc = "A list of OpenSSL's names in place of the profile's. Those of TLS 1.3 begin with TLS_. "
+            "@SECLEVEL=0 in it lets certificates in that OpenSSL finds too weak."},
     {"groups", .type = VALUE_LINE, SLOT(struct tls, groups, struct str), SINCE,
      .example = "X25519:P-256", .doc = "The groups of key exchange, in place of the profile's."},
     {"client-ca", .type = VALUE_PEM_FILE, SLOT(struct tls, client_ca, struct pem_file), SINCE,

@@ -76,6 +76,12 @@ static int read_file(void *ctx, const char *path, struct arena *a, struct str *c
     return r;
 }
 
+static int read_live(void *ctx, const char *path, bool secret, struct arena *a, struct str *content)
+{
+    (void)secret;
+    return read_file(ctx, path, a, content);
+}
+
 // A directory that is not there matches nothing; one that cannot be read is an error.
 static int is_fatal(const char *path, int error)
 {
@@ -111,8 +117,9 @@ struct config_source config_source_files(const char *root)
 {
     return (struct config_source){.root = root,
                                   .read_file = read_file,
-                                  .read_secret = read_file,
+                                  .read_live = read_live,
                                   .glob = find_files,
+                                  .glob_live = find_files,
                                   .env = get_env};
 }
 

@@ -48,14 +48,16 @@ struct tls_settings {
 // cannot. Only the first call acts.
 void tls_init(void);
 // Whether a certificate and its key can be used; if not, `why` says what is wrong, with the file.
-bool tls_pem_check(const struct pem_pair *pem, char why[TLS_WHY_MAX]) MUST_CHECK;
+// `ciphers`: as in tls_settings: they may ask less of keys than the system does ("@SECLEVEL=0").
+bool tls_pem_check(const struct pem_pair *pem, const char *ciphers,
+                   char why[TLS_WHY_MAX]) MUST_CHECK;
 // What is suspicious about one that can, at `now` (seconds since 1970): it has ended, ends soon,
 // names no host. False: nothing.
 bool tls_pem_doubts(const struct pem_pair *pem, int64_t now, char why[TLS_WHY_MAX]) MUST_CHECK;
 // Whether there is an OCSP answer beside it that is not given to clients, and why.
 bool tls_pem_staple_doubts(const struct pem_pair *pem, int64_t now,
                            char why[TLS_WHY_MAX]) MUST_CHECK;
-// Whether authorities can be used.
+// Whether authorities can be used. A key beside them is an error: who verifies has no need of it.
 bool tls_authorities_check(const char *file, struct str pem, char why[TLS_WHY_MAX]) MUST_CHECK;
 // Whether authorities and revocation lists can be used; if not, `why` names file and reason.
 bool tls_client_auth_check(const struct tls_client_auth *a, char why[TLS_WHY_MAX]) MUST_CHECK;
@@ -85,8 +87,6 @@ struct tls_client *tls_clients_at(const struct tls_clients *s, uint32_t slot);
 void tls_clients_free(struct tls_clients *s);
 // How the last handshake went. True: otherwise than the one before.
 bool tls_client_note(struct tls_client *t, bool failed) MUST_CHECK;
-// Whether authorities can be used.
-bool tls_authorities_check(const char *file, struct str pem, char why[TLS_WHY_MAX]) MUST_CHECK;
 
 // ---- connections
 

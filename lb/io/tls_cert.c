@@ -9,6 +9,7 @@
 // OpenSSL first: its headers use names that base/base.h bans
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <time.h>
 
@@ -206,6 +207,8 @@ bool tls_authorities_check(const char *file, struct str pem, char why[TLS_WHY_MA
 {
     X509_STORE *store = tls_authorities_load(file, pem, why);
     X509_STORE_free(store);
+    if (store != NULL && memmem(pem.p, pem.len, "PRIVATE KEY-----", 16) != NULL)
+        return fail(why, "'%s' holds a key; name a file with nothing but certificates", file);
     return store != NULL;
 }
 
@@ -292,13 +295,33 @@ static bool doubts(const struct pem_pair *pem, const struct tls_cert *c, int64_t
     return false;
 }
 
-bool tls_pem_check(const struct pem_pair *pem, char why[TLS_WHY_MAX])
+static int level_in(const char *ciphers, int level)
+{
+    const char *at = strstr(ciphers, "@SECLEVEL=");
+    return at != NULL && is_digit(at[10]) ? at[10] - '0' : level;
+}
+
+// Keys and signatures have to be as strong as OpenSSL, or who has set it up, wants them.
+static bool check_strength(const struct pem_pair *pem, const struct tls_cert *c,
+                           const char *ciphers, char why[TLS_WHY_MAX])
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+    if (ctx == NULL)
+        return fail(why, "out of memory");
+    SSL_CTX_set_security_level(ctx, level_in(ciphers, SSL_CTX_get_security_level(ctx)));
+    bool fine = SSL_CTX_use_cert_and_key(ctx, c->leaf, c->key, c->chain, 1) == 1;
+    SSL_CTX_free(ctx);
+    return fine || fail(why, "OpenSSL refuses the certificate in '%s': %s", pem->file, reason());
+}
+
+bool tls_pem_check(const struct pem_pair *pem, const char *ciphers, char why[TLS_WHY_MAX])
 {
     struct tls_cert c;
     if (!tls_cert_load(pem, &c, why))
         return false;
+    bool fine = check_strength(pem, &c, ciphers, why);
     tls_cert_free(&c);
-    return true;
+    return fine;
 }
 
 bool tls_pem_doubts(const struct pem_pair *pem, int64_t now, char why[TLS_WHY_MAX])

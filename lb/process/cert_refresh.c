@@ -3,14 +3,15 @@
 // called by reload_load.c.
 //
 // The load is the usual one, from a source of its own: everything is answered from the recording of
-// what is in force, but secrets (certificates, keys, OCSP answers) and their directories come from
-// the disk. What cannot be used there is answered from the recording as well:
+// what is in force, but certificates, keys, OCSP answers, authorities, revocation lists, ticket
+// keys and the directories of certificates come from the disk. What cannot be used there is
+// answered from the recording as well:
 //
-//   load --a pair cannot be used--> both its files are "kept" --> load again
-//        --all can be used--------> done
+//   load --a file, or a pair, cannot be used--> it is "kept" --> load again
+//        --all can be used--------------------> done
 //
-// Invariants: the recording in force was checked when it came into force, so a pair that is kept is
-// one that can be used; every round keeps at least one file more, so the rounds end.
+// Invariants: the recording in force was checked when it came into force, so what is kept can be
+// used, alone and together; every round keeps at least one file more, so the rounds end.
 #include "process/cert_refresh.h"
 
 #include <errno.h>
@@ -20,8 +21,9 @@
 #include "io/tls.h"
 #include "io/tls_tickets.h"
 #include "process/certificates.h"
+#include "proxy/tls_listen.h"
 
-#define ROUNDS_MAX 4
+#define ROUNDS_MAX 8
 
 struct kept {
     const char *why;
@@ -32,9 +34,11 @@ struct refresh {
     struct arena *arena;
     const struct config_source *disk;
     struct config_source recorded;
-    struct map kept; // path -> struct kept: it is not read
-    struct map old;  // file -> const struct certificate *: in force
-    struct map now;  // the same of the new configuration
+    struct map kept;       // path -> struct kept: it is not read
+    struct map old;        // file -> const struct certificate *: in force
+    struct map now;        // the same of the new configuration
+    struct map old_trust;  // file -> const struct str *: authorities, revocation lists in force
+    struct map told_trust; // those that have changed
     struct refreshed *out;
 };
 
@@ -56,25 +60,19 @@ static bool is_kept(const struct refresh *r, const char *path)
     return map_get(&r->kept, str_of(path)) != NULL;
 }
 
-// What cannot be read is as it was before, but that answers about certificates may go.
-static int read_recorded(struct refresh *r, const char *path, int error, struct arena *a,
-                         struct str *content)
-{
-    if (error == -ENOENT && str_ends(str_of(path), STR(".ocsp")))
-        return error;
-    int before = r->recorded.read_secret(r->recorded.ctx, path, a, content);
-    if (before != error)
-        (void)keep(r, path, strerror(-error));
-    return before;
-}
-
-static int read_secret(void *ctx, const char *path, struct arena *a, struct str *content)
+// What cannot be read is as it was before, but answers about certificates may go.
+static int read_live(void *ctx, const char *path, bool secret, struct arena *a, struct str *content)
 {
     struct refresh *r = ctx;
-    if (is_kept(r, path))
-        return r->recorded.read_secret(r->recorded.ctx, path, a, content);
-    int error = r->disk->read_secret(r->disk->ctx, path, a, content);
-    return error == 0 ? 0 : read_recorded(r, path, error, a, content);
+    bool kept = is_kept(r, path);
+    int error = kept ? 0 : r->disk->read_live(r->disk->ctx, path, secret, a, content);
+    bool is_gone = error == -ENOENT && str_ends(str_of(path), STR(".ocsp"));
+    if (!kept && (error == 0 || is_gone))
+        return error;
+    int before = r->recorded.read_live(r->recorded.ctx, path, secret, a, content);
+    if (!kept && before != error)
+        (void)keep(r, path, strerror(-error));
+    return before;
 }
 
 // Whether a directory of this pattern has gone away.
@@ -88,19 +86,20 @@ static bool directory_is_kept(const struct refresh *r, const char *pattern)
 static bool is_new(const struct refresh *r, const char *path)
 {
     struct str content = STR_NONE;
-    int before = r->recorded.read_secret(r->recorded.ctx, path, r->arena, &content);
+    int before = r->recorded.read_live(r->recorded.ctx, path, true, r->arena, &content);
     if (content.len > 0)
         explicit_bzero((void *)(uintptr_t)content.p, content.len);
-    return before == -ENOENT;
+    return before == -ENOENT &&
+           r->recorded.read_live(r->recorded.ctx, path, false, r->arena, &content) == -ENOENT;
 }
 
-static int find_secrets(void *ctx, const char *pattern, struct arena *a, const char ***paths,
-                        size_t *n)
+static int find_live(void *ctx, const char *pattern, struct arena *a, const char ***paths,
+                     size_t *n)
 {
     struct refresh *r = ctx;
     if (directory_is_kept(r, pattern))
-        return r->recorded.glob(r->recorded.ctx, pattern, a, paths, n);
-    int error = r->disk->glob(r->disk->ctx, pattern, a, paths, n);
+        return r->recorded.glob_live(r->recorded.ctx, pattern, a, paths, n);
+    int error = r->disk->glob_live(r->disk->ctx, pattern, a, paths, n);
     size_t left = 0;
     for (size_t i = 0; error == 0 && i < *n; i++) {
         if (!is_kept(r, (*paths)[i]) || !is_new(r, (*paths)[i]))
@@ -129,13 +128,46 @@ static const char *get_env(void *ctx, const char *name)
     return r->recorded.env(r->recorded.ctx, name);
 }
 
-// ---- rounds -----------------------------------------------------------------------------------
+// ---- what is in force -------------------------------------------------------------------------
 
-static void note_old(void *ctx, const struct certificate *c)
+static void note_cert(void *ctx, const struct certificate *c)
 {
     struct refresh *r = ctx;
     map_put(&r->old, str_of(c->pem.file), (void *)(uintptr_t)c);
 }
+
+static void note_trust(struct refresh *r, const char *file, const struct str *bytes)
+{
+    if (file != NULL)
+        map_put(&r->old_trust, str_of(file), (void *)(uintptr_t)bytes);
+}
+
+static void note_listener(void *ctx, const struct tls *tls)
+{
+    note_trust(ctx, tls->client_ca.file, &tls->client_ca.bytes);
+    note_trust(ctx, tls->client_crl.file, &tls->client_crl.bytes);
+}
+
+static void note_server(void *ctx, const struct server_tls *tls)
+{
+    note_trust(ctx, tls->terms.ca_file, &tls->terms.ca);
+    note_trust(ctx, tls->ca.file, &tls->ca.bytes);
+}
+
+static void note_old(struct refresh *r, const struct config *old)
+{
+    certificates_each(old, note_cert, r);
+    certificates_each_listener(old, note_listener, r);
+    certificates_each_server(old, note_server, r);
+}
+
+static bool is_in_force(const struct refresh *r, const char *file, struct str bytes)
+{
+    const struct str *old = map_get(&r->old_trust, str_of(file));
+    return old != NULL && str_eq(*old, bytes);
+}
+
+// ---- rounds -----------------------------------------------------------------------------------
 
 static void keep_pair(struct refresh *r, const struct certificate *c, const char *why)
 {
@@ -148,13 +180,41 @@ static void keep_pair(struct refresh *r, const struct certificate *c, const char
     keep(r, c->pem.file, why)->told = false;
 }
 
-static void judge(void *ctx, const struct certificate *c)
+static void judge_cert(struct refresh *r, const struct certificate *c, const char *ciphers)
+{
+    char why[TLS_WHY_MAX];
+    if (!is_kept(r, c->pem.file) && !tls_pem_check(&c->pem, ciphers, why))
+        keep_pair(r, c, why);
+}
+
+// A list in force that does not go with the authorities: it is they who are new.
+static void judge_listener(void *ctx, const struct tls *tls)
 {
     struct refresh *r = ctx;
     char why[TLS_WHY_MAX];
-    if (is_kept(r, c->pem.file) || tls_pem_check(&c->pem, why))
-        return;
-    keep_pair(r, c, why);
+    for (uint32_t i = 0; i < tls->n_certs; i++)
+        judge_cert(r, &tls->certs[i], tls_listen_ciphers(tls));
+    const struct pem_file *bad = certificates_client_fault(tls, why);
+    if (bad != NULL && is_in_force(r, bad->file, bad->bytes))
+        bad = &tls->client_ca;
+    if (bad != NULL)
+        (void)keep(r, bad->file, why);
+}
+
+static void judge_server(void *ctx, const struct server_tls *tls)
+{
+    struct refresh *r = ctx;
+    char why[TLS_WHY_MAX];
+    if (tls->client_cert != NULL)
+        judge_cert(r, tls->client_cert, "");
+    if (!certificates_server_check(tls, why))
+        (void)keep(r, tls->ca.file != NULL ? tls->ca.file : tls->terms.ca_file, why);
+}
+
+static void judge_check(struct refresh *r, const struct health *h)
+{
+    if (h->client_cert != NULL)
+        judge_cert(r, h->client_cert, "");
 }
 
 static void judge_tickets(struct refresh *r, const struct tickets *t)
@@ -164,6 +224,15 @@ static void judge_tickets(struct refresh *r, const struct tickets *t)
     if (t->keys_file.len > 0 && !tls_tickets_read(t->keys, keys, why))
         (void)keep(r, t->keys_file.p, why);
     tls_ticket_keys_forget(keys);
+}
+
+static void judge(struct refresh *r, const struct config *c)
+{
+    certificates_each_listener(c, judge_listener, r);
+    certificates_each_server(c, judge_server, r);
+    for (uint32_t i = 0; i < c->n_backends; i++)
+        judge_check(r, &c->backends[i].health);
+    judge_tickets(r, &c->tickets);
 }
 
 static void drop(struct refreshed *out)
@@ -182,9 +251,9 @@ static bool load(struct refresh *r, struct findings *f)
     struct config_source s = *r->disk;
     s.ctx = r;
     s.read_file = read_file;
-    s.read_secret = read_secret;
+    s.read_live = read_live;
     s.glob = find_files;
-    s.glob_secret = find_secrets;
+    s.glob_live = find_live;
     s.env = get_env;
     r->out->recording = bundle_new();
     const struct config_source recording = bundle_record(r->out->recording, &s);
@@ -208,10 +277,8 @@ static bool load_rounds(struct refresh *r, struct findings *f)
         begin_again(f);
         kept = r->kept.count;
         fine = load(r, f);
-        if (fine) {
-            certificates_each(r->out->config, judge, r);
-            judge_tickets(r, &r->out->config->tickets);
-        }
+        if (fine)
+            judge(r, r->out->config);
     } while (r->kept.count > kept && ++round < ROUNDS_MAX);
     if (!fine)
         return false;
@@ -252,13 +319,48 @@ static void tell_change(struct refresh *r, const struct pem_pair *now)
     r->out->changed++;
 }
 
-static void tell_now(void *ctx, const struct certificate *c)
+static void tell_cert(void *ctx, const struct certificate *c)
 {
     struct refresh *r = ctx;
     if (map_get(&r->now, str_of(c->pem.file)) != NULL)
         return;
     map_put(&r->now, str_of(c->pem.file), (void *)(uintptr_t)c);
     tell_change(r, &c->pem);
+}
+
+static void tell_trust(struct refresh *r, const char *file, const struct str *bytes,
+                       const char *what)
+{
+    if (file == NULL || is_in_force(r, file, *bytes) ||
+        map_get(&r->told_trust, str_of(file)) != NULL)
+        return;
+    map_put(&r->told_trust, str_of(file), (void *)(uintptr_t)bytes);
+    add_line(r, '~', file, what);
+    r->out->changed++;
+}
+
+static void doubt_client(void *ctx, bool crl, const char *why)
+{
+    (void)crl;
+    add_line(ctx, ' ', "warning", why);
+}
+
+static void tell_listener(void *ctx, const struct tls *tls)
+{
+    struct refresh *r = ctx;
+    const struct pem_file *ca = &tls->client_ca, *crl = &tls->client_crl;
+    const struct tls_client_auth clients = tls_listen_clients(tls);
+    size_t before = r->told_trust.count;
+    tell_trust(r, ca->file, &ca->bytes, "other authorities");
+    tell_trust(r, crl->file, &crl->bytes, "other revocation lists");
+    if (r->told_trust.count > before)
+        tls_client_auth_doubts(&clients, (int64_t)(clock_wall_ms() / 1000), doubt_client, r);
+}
+
+static void tell_server(void *ctx, const struct server_tls *tls)
+{
+    tell_trust(ctx, tls->terms.ca_file, &tls->terms.ca, "other authorities");
+    tell_trust(ctx, tls->ca.file, &tls->ca.bytes, "other authorities");
 }
 
 static void tell_gone(struct refresh *r)
@@ -301,14 +403,16 @@ void certificates_refresh(const struct config_source *source, const struct bundl
     struct refresh r = {.arena = a, .disk = source, .out = out};
     *out = (struct refreshed){.text = ""};
     r.recorded = bundle_replay(in_force, source, a);
-    r.kept.arena = r.old.arena = r.now.arena = a;
-    certificates_each(old, note_old, &r);
+    r.kept.arena = r.old.arena = r.now.arena = r.old_trust.arena = r.told_trust.arena = a;
+    note_old(&r, old);
     if (!load_rounds(&r, f)) {
         drop(out);
         return;
     }
-    certificates_each(out->config, tell_now, &r);
+    certificates_each(out->config, tell_cert, &r);
     tell_gone(&r);
+    certificates_each_listener(out->config, tell_listener, &r);
+    certificates_each_server(out->config, tell_server, &r);
     tell_tickets(&r, &old->tickets, &out->config->tickets);
     tell_kept(&r);
 }

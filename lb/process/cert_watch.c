@@ -3,10 +3,11 @@
 // and only while some `tls` has `watch: true`.
 //
 // Looked at is what was asked for when the configuration in force was loaded, whether it was there
-// or not: certificates, keys, OCSP answers, ticket keys, and all that lies in directories of
-// certificates. Of each the number is taken that stat() tells of the file behind all links: which
-// file it is, how long, when changed. A change is acted upon when a second look finds no further
-// one, so that a certificate and its key that are written one after the other go together.
+// or not: certificates, keys, OCSP answers, ticket keys, authorities, revocation lists, and all
+// that lies in directories of certificates. Of each the number is taken that stat() tells of the
+// file behind all links: which file it is, how long, when changed. A change is acted upon when a
+// second look finds no further one, so that a certificate and its key that are written one after
+// the other go together.
 //
 // Invariant: the first look of all counts as a change: what was loaded may be older than it. A
 // reload that finds nothing new does nothing.
@@ -105,7 +106,7 @@ static void add_path(void *ctx, const char *path)
 static void look(struct cert_watch *w)
 {
     uint64_t sum = 0;
-    bundle_each_secret(w->tree->recording, add_path, &sum);
+    bundle_each_live(w->tree->recording, add_path, &sum);
     bool rests = sum == w->seen;
     w->seen = sum;
     if (rests && w->changed)

@@ -39,10 +39,10 @@ static void say(struct report *r, enum severity severity, const struct conf_mark
     r->severity = severity;
 }
 
-static bool check_cert(struct report *r, const struct certificate *c)
+static bool check_cert(struct report *r, const struct certificate *c, const char *ciphers)
 {
     char why[TLS_WHY_MAX];
-    if (!tls_pem_check(&c->pem, why)) {
+    if (!tls_pem_check(&c->pem, ciphers, why)) {
         say(r, SEVERITY_ERROR, &c->mark, why);
         return false;
     }
@@ -65,15 +65,25 @@ static void doubt_client_auth(void *ctx, bool crl, const char *why)
 }
 
 // First without the revocation lists: then what is wrong is known to be wrong with the authorities.
+const struct pem_file *certificates_client_fault(const struct tls *tls, char *why)
+{
+    struct tls_client_auth all = tls_listen_clients(tls), ca = all;
+    ca.crl_file = NULL;
+    if (ca.ca_file == NULL)
+        return NULL;
+    if (!tls_client_auth_check(&ca, why))
+        return &tls->client_ca;
+    return tls_client_auth_check(&all, why) ? NULL : &tls->client_crl;
+}
+
 static bool check_client_auth(struct report *r, const struct tls *tls)
 {
     char why[TLS_WHY_MAX];
     struct client_report c = {r, tls};
-    struct tls_client_auth all = tls_listen_clients(tls), ca = all;
-    ca.crl_file = NULL;
-    bool fine = tls_client_auth_check(&ca, why);
-    if (!fine || !tls_client_auth_check(&all, why)) {
-        say(r, SEVERITY_ERROR, fine ? &tls->client_crl.mark : &tls->client_ca.mark, why);
+    const struct tls_client_auth all = tls_listen_clients(tls);
+    const struct pem_file *bad = certificates_client_fault(tls, why);
+    if (bad != NULL) {
+        say(r, SEVERITY_ERROR, &bad->mark, why);
         return false;
     }
     tls_client_auth_doubts(&all, clock_wall_ms() / 1000, doubt_client_auth, &c);
@@ -94,7 +104,7 @@ static void check_tls(struct report *r, const struct frontend *f, const struct t
 {
     bool fine = true;
     for (uint32_t i = 0; i < tls->n_certs; i++)
-        fine = check_cert(r, &tls->certs[i]) && fine;
+        fine = check_cert(r, &tls->certs[i], tls_listen_ciphers(tls)) && fine;
     if (tls->client_ca.file != NULL)
         fine = check_client_auth(r, tls) && fine;
     if (fine && tls->n_certs > 0)
@@ -112,15 +122,23 @@ static void check_frontend(struct report *r, const struct frontend *f)
 
 // ---- servers
 
-static void check_server(struct report *r, const struct server *s)
+// A file that is named is looked into even if nothing is verified.
+bool certificates_server_check(const struct server_tls *tls, char *why)
 {
-    const struct server_tls *tls = s->tls;
-    const struct pem_file *ca = &tls->ca;
+    if (tls->ca.file != NULL)
+        return tls_authorities_check(tls->ca.file, tls->ca.bytes, why);
+    return tls->terms.ca_file == NULL ||
+           tls_authorities_check(tls->terms.ca_file, tls->terms.ca, why);
+}
+
+static void check_server(void *ctx, const struct server_tls *tls)
+{
+    struct report *r = ctx;
     char why[TLS_WHY_MAX];
-    if (tls->terms.verify && !tls_authorities_check(tls->terms.ca_file, tls->terms.ca, why))
-        say(r, SEVERITY_ERROR, ca->file != NULL ? &ca->mark : &tls->mark, why);
+    if (!certificates_server_check(tls, why))
+        say(r, SEVERITY_ERROR, tls->ca.file != NULL ? &tls->ca.mark : &tls->mark, why);
     if (tls->client_cert != NULL)
-        (void)check_cert(r, tls->client_cert);
+        (void)check_cert(r, tls->client_cert, "");
 }
 
 // As workers will.
@@ -138,21 +156,13 @@ static void build_clients(struct report *r, const struct config *c)
 
 static void check_backends(struct report *r, const struct config *c)
 {
-    const struct server_tls *last = NULL;
     uint32_t errors = r->findings->errors;
     r->topic = "backends.*.servers.*.tls";
     for (uint32_t i = 0; i < c->n_backends; i++) {
         if (c->backends[i].health.client_cert != NULL)
-            (void)check_cert(r, c->backends[i].health.client_cert);
+            (void)check_cert(r, c->backends[i].health.client_cert, "");
     }
-    for (uint32_t i = 0; i < c->n_servers; i++) {
-        const struct server_tls *tls = c->servers[i].tls;
-        bool same = tls == NULL || (last != NULL && last->terms.ca.p == tls->terms.ca.p &&
-                                    last->client_cert == tls->client_cert);
-        if (!same)
-            check_server(r, &c->servers[i]);
-        last = tls != NULL ? tls : last;
-    }
+    certificates_each_server(c, check_server, r);
     if (r->findings->errors == errors)
         build_clients(r, c);
 }
@@ -178,27 +188,64 @@ struct config *certificates_load(const struct config_source *source, struct find
     return NULL;
 }
 
-static void each_of_tls(const struct tls *tls, void (*each)(void *ctx, const struct certificate *c),
-                        void *ctx)
+// ---- all of them
+
+void certificates_each_listener(const struct config *c,
+                                void (*each)(void *ctx, const struct tls *tls), void *ctx)
 {
+    for (uint32_t i = 0; i < c->n_frontends; i++) {
+        const struct frontend *f = &c->frontends[i];
+        for (uint32_t k = 0; k < f->n_listens; k++) {
+            const struct tls *tls = &f->listens[k].tls;
+            if (k == 0 || tls->certs != f->listens[k - 1].tls.certs)
+                each(ctx, tls);
+        }
+    }
+}
+
+void certificates_each_server(const struct config *c,
+                              void (*each)(void *ctx, const struct server_tls *tls), void *ctx)
+{
+    const struct server_tls *last = NULL;
+    for (uint32_t i = 0; i < c->n_servers; i++) {
+        const struct server_tls *tls = c->servers[i].tls;
+        bool same = tls == NULL ||
+                    (last != NULL && last->terms.ca.p == tls->terms.ca.p &&
+                     last->ca.bytes.p == tls->ca.bytes.p && last->client_cert == tls->client_cert);
+        if (!same)
+            each(ctx, tls);
+        last = tls != NULL ? tls : last;
+    }
+}
+
+struct each_cert {
+    void (*each)(void *ctx, const struct certificate *c);
+    void *ctx;
+};
+
+static void each_of_listener(void *ctx, const struct tls *tls)
+{
+    const struct each_cert *e = ctx;
     for (uint32_t i = 0; i < tls->n_certs; i++)
-        each(ctx, &tls->certs[i]);
+        e->each(e->ctx, &tls->certs[i]);
+}
+
+static void each_of_server(void *ctx, const struct server_tls *tls)
+{
+    const struct each_cert *e = ctx;
+    if (tls->client_cert != NULL)
+        e->each(e->ctx, tls->client_cert);
 }
 
 void certificates_each(const struct config *c, void (*each)(void *ctx, const struct certificate *c),
                        void *ctx)
 {
-    for (uint32_t i = 0; i < c->n_frontends; i++) {
-        const struct frontend *f = &c->frontends[i];
-        for (uint32_t k = 0; k < f->n_listens; k++) {
-            if (k == 0 || f->listens[k].tls.certs != f->listens[k - 1].tls.certs)
-                each_of_tls(&f->listens[k].tls, each, ctx);
-        }
-    }
-    for (uint32_t i = 0; i < c->n_servers; i++) {
-        const struct server_tls *tls = c->servers[i].tls;
-        if (tls != NULL && tls->client_cert != NULL)
-            each(ctx, tls->client_cert);
+    struct each_cert e = {each, ctx};
+    certificates_each_listener(c, each_of_listener, &e);
+    certificates_each_server(c, each_of_server, &e);
+    for (uint32_t i = 0; i < c->n_backends; i++) {
+        if (c->backends[i].health.client_cert != NULL)
+            each(ctx, c->backends[i].health.client_cert);
     }
 }
 
@@ -214,22 +261,25 @@ static void forget_cert(const struct certificate *cert)
     forget(cert->pem.key);
 }
 
-static void forget_tls(const struct tls *tls)
+static void forget_listener(void *ctx, const struct tls *tls)
 {
+    (void)ctx;
     for (uint32_t i = 0; i < tls->n_certs; i++)
         forget_cert(&tls->certs[i]);
+}
+
+static void forget_server(void *ctx, const struct server_tls *tls)
+{
+    (void)ctx;
+    if (tls->client_cert != NULL)
+        forget_cert(tls->client_cert);
 }
 
 void certificates_forget(struct config *c)
 {
     forget(c->tickets.keys);
-    for (uint32_t i = 0; i < c->n_frontends; i++) {
-        forget_tls(&c->frontends[i].tls);
-        for (uint32_t k = 0; k < c->frontends[i].n_listens; k++)
-            forget_tls(&c->frontends[i].listens[k].tls);
-    }
-    for (uint32_t i = 0; i < c->n_servers; i++) {
-        if (c->servers[i].tls != NULL && c->servers[i].tls->client_cert != NULL)
-            forget_cert(c->servers[i].tls->client_cert);
-    }
+    for (uint32_t i = 0; i < c->n_frontends; i++)
+        forget_listener(NULL, &c->frontends[i].tls); // perhaps of none of its listeners
+    certificates_each_listener(c, forget_listener, NULL);
+    certificates_each_server(c, forget_server, NULL);
 }

@@ -10,12 +10,22 @@
 struct config *certificates_load(const struct config_source *source, struct findings *f) MUST_CHECK;
 // The second half alone: adds to the findings. False: there is an error.
 bool certificates_check(const struct config *c, struct findings *f) MUST_CHECK;
-// Calls `each` with every certificate of the configuration; one that several listeners share may
-// come more than once.
+// Calls `each` with what listeners, or servers, say about TLS; what several share may come more
+// than once.
+void certificates_each_listener(const struct config *c,
+                                void (*each)(void *ctx, const struct tls *tls), void *ctx);
+void certificates_each_server(const struct config *c,
+                              void (*each)(void *ctx, const struct server_tls *tls), void *ctx);
+// The same with every certificate that they, or health checks, show.
 void certificates_each(const struct config *c, void (*each)(void *ctx, const struct certificate *c),
                        void *ctx);
-// Overwrites all certificates and keys, those of tickets too: for processes that are not to have
-// them.
+// The file about clients that cannot be used, with a reason in `why` (TLS_WHY_MAX bytes); NULL:
+// none.
+const struct pem_file *certificates_client_fault(const struct tls *tls, char *why) MUST_CHECK;
+// Whether a server's authorities can be used.
+bool certificates_server_check(const struct server_tls *tls, char *why) MUST_CHECK;
+// Overwrites all certificates and keys, those of tickets too but not those of health checks: for
+// processes that are not to have them.
 void certificates_forget(struct config *c);
 
 #endif

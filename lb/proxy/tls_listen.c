@@ -14,6 +14,11 @@ struct tls_client_auth tls_listen_clients(const struct tls *tls)
     };
 }
 
+const char *tls_listen_ciphers(const struct tls *tls)
+{
+    return tls->ciphers.len > 0 ? tls->ciphers.p : "";
+}
+
 // The protocols that routes ask for, in mode tcp: nobody else there knows what is spoken. The
 // caller frees it.
 static struct str *route_alpns(const struct frontend *f, uint32_t *n)
@@ -49,7 +54,7 @@ struct tls_server *tls_listen_new(const struct tls *tls, const struct frontend *
         .http = f->mode == MODE_HTTP,
         .alpn = alpn,
         .n_alpn = n_alpn,
-        .ciphers = tls->ciphers.len > 0 ? tls->ciphers.p : "",
+        .ciphers = tls_listen_ciphers(tls),
         .groups = tls->groups.len > 0 ? tls->groups.p : "",
         .clients = tls->client_ca.file != NULL ? &clients : NULL,
         .context = f->name,

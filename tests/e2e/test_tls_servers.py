@@ -249,7 +249,9 @@ def test_without_verification(web, origin, tmp_path):
 def test_the_certificate_itself_may_be_named(web, origin, tmp_path):
     other = tls.Authority(tmp_path / "other")
     cert = other.make(tmp_path / "x.pem", "a.test", ca=False)
-    lb = web(origin(cert), config=WEB.replace("$ca", str(cert)))
+    alone = tmp_path / "alone.pem"
+    alone.write_text(cert.read_text().split("-----BEGIN PRIVATE")[0])
+    lb = web(origin(cert), config=WEB.replace("$ca", str(alone)))
     assert lb.get("/").status == 200
 
 
@@ -604,12 +606,17 @@ def test_checks_of_servers_behind_passthrough(web, origin):
 @pytest.mark.parametrize("key,content,message", [
     ("ca", "nothing", "holds no certificate"),
     ("ca", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "cannot be read"),
+    ("ca", None, "holds a key"),  # which control would get
+    ("verify: false, ca", None, "holds a key"),
     ("client-cert", "nothing", "holds no certificate"),
 ])
 def test_bad_files_are_named(run_evlb, tmp_path, ca, key, content, message):
     bad = tmp_path / "bad.pem"
-    bad.write_text(content)
-    more = "" if key == "ca" else f", ca: {ca.cert}"
+    if content is None:
+        ca.make(bad, "a.test")
+    else:
+        bad.write_text(content)
+    more = "" if key.endswith("ca") else f", ca: {ca.cert}"
     (tmp_path / "evlb.yaml").write_text(
         f"listen: 80\nservers: [127.0.0.1:443]\nserver-defaults: {{tls: {{{key}: {bad}{more}}}}}\n")
     r = run_evlb("check", "-c", tmp_path / "evlb.yaml")

@@ -38,6 +38,13 @@ static int memory_read(void *ctx, const char *path, struct arena *a, struct str 
     return -ENOENT;
 }
 
+static int memory_read_live(void *ctx, const char *path, bool secret, struct arena *a,
+                            struct str *content)
+{
+    (void)secret;
+    return memory_read(ctx, path, a, content);
+}
+
 static int memory_glob(void *ctx, const char *pattern, struct arena *a, const char ***paths,
                        size_t *n)
 {
@@ -72,7 +79,9 @@ static inline struct config_source memory_source(struct memory *m, const char *r
                                   .text = text != NULL ? str_of(text) : STR_NONE,
                                   .ctx = m,
                                   .read_file = memory_read,
+                                  .read_live = memory_read_live,
                                   .glob = memory_glob,
+                                  .glob_live = memory_glob,
                                   .env = memory_env};
 }
 

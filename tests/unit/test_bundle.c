@@ -232,6 +232,59 @@ static void knows_what_has_changed(void **state)
     forget(&a);
 }
 
+// What is read anew without the rest: all of it is asked for, keys are not for control.
+static void count_path(void *ctx, const char *path)
+{
+    (void)path;
+    ++*(uint32_t *)ctx;
+}
+
+static bool holds(const struct buf *b, const char *text)
+{
+    return memmem(buf_head(b), buf_len(b), text, strlen(text)) != NULL;
+}
+
+static void control_gets_no_secret(void **state)
+{
+    (void)state;
+    static const struct memory_file tls_files[] = {
+        {"evlb.yaml", "listen: 80\nservers: [10.0.0.1:80]\nhealth: {client-cert: check.pem}\n"
+                      "server-defaults: {tls: {ca: ca.pem, client-cert: own.pem}}\n"},
+        {"ca.pem", "the authorities"},
+        {"own.pem", "our CERTIFICATE----- PRIVATE KEY-----"},
+        {"check.pem", "the check's CERTIFICATE----- PRIVATE KEY-----"},
+        {NULL, NULL},
+    };
+    struct memory memory = {tls_files, NULL};
+    struct config_source source = memory_source(&memory, "evlb.yaml", NULL);
+    struct bundle *b = bundle_new();
+    struct config_source recording = bundle_record(b, &source);
+    struct findings f;
+    findings_init(&f);
+    struct config *c = config_load(&recording, &f);
+    assert_non_null(c);
+    struct buf workers = {0}, control = {0};
+    assert_true(bundle_write(b, &source, c, BUNDLE_FOR_WORKERS, &workers));
+    assert_true(bundle_write(b, &source, c, BUNDLE_FOR_CONTROL, &control));
+    assert_true(holds(&workers, "our CERT") && holds(&control, "own.pem"));
+    assert_false(holds(&control, "our CERT"));
+    assert_true(holds(&control, "the authorities") && holds(&control, "the check's"));
+    struct config *played = load(buf_head(&control), buf_len(&control));
+    assert_non_null(played);
+    assert_true(str_eq(played->servers[0].tls->terms.ca, STR("the authorities")));
+    assert_int_equal(played->servers[0].tls->client_cert->pem.key.len, 0);
+    assert_true(played->backends[0].health.client_cert->pem.key.len > 0);
+    uint32_t live = 0;
+    bundle_each_live(b, count_path, &live);
+    assert_int_equal(live, 3 + 2 * 2); // two certificates, each with two names of an OCSP answer
+    arena_free(played->arena);
+    arena_free(c->arena);
+    buf_release(&workers);
+    buf_release(&control);
+    findings_free(&f);
+    bundle_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +295,7 @@ int main(void)
         cmocka_unit_test(reads_every_file_once),
         cmocka_unit_test(keeps_text_and_overlay),
         cmocka_unit_test(knows_what_has_changed),
+        cmocka_unit_test(control_gets_no_secret),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

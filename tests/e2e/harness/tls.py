@@ -7,7 +7,8 @@ import ssl
 import subprocess
 
 KEYS = {"ecdsa": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
-        "rsa": ["-newkey", "rsa:2048"]}
+        "rsa": ["-newkey", "rsa:2048"],
+        "weak": ["-newkey", "rsa:1024"]}  # OpenSSL refuses it
 
 
 def openssl(*args, stdin=None, timeout=20, check=True):
