@@ -32,8 +32,9 @@ static const char *const hash_methods[] = {"consistent", NULL};
      .flags = ROW_DEFAULTS, SINCE, .example = "v2", \
      .doc = "Tells the server the client's address by a PROXY protocol header of that version. " \
             "v2-ssl adds what is known of the client's TLS: version, cipher, protocol (ALPN), the name " \
-            "asked for (SNI), and the name in its certificate. The server must expect it. Health checks send one too, unless they go to a port or " \
-            "address of their own."}
+            "asked for (SNI), and the name in its certificate; of TLS that is passed through, the name " \
+            "asked for. The server must expect it. Health checks send one too, unless they go to a port " \
+            "or address of their own."}
 #define ROW_FAILOVER(T) \
     {"failover", ENUM(T, failover, failover, failover_words), .fallback = "active-active", \
      .flags = ROW_DEFAULTS, SINCE, .example = "active-passive", \

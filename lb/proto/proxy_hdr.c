@@ -262,7 +262,7 @@ static char *put_tls(char *out, const struct proxy_tls *t)
 {
     out = put_text(out, TLV_ALPN, t->alpn);
     out = put_text(out, TLV_AUTHORITY, t->authority);
-    return put_ssl(out, t);
+    return t->version.len > 0 ? put_ssl(out, t) : out;
 }
 
 static size_t format_v2(const union ip_addr *src, const union ip_addr *dst,

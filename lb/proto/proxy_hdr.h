@@ -26,7 +26,8 @@ enum proxy_result proxy_hdr_parse(const char *bytes, size_t n, struct proxy_hdr 
 // What a version-2 header says of the client's TLS (protocol text 2.2). Texts that are
 // empty are left out, and those that are too long: cut off they would name somebody else.
 struct proxy_tls {
-    struct str version, cipher; // "TLSv1.3", "TLS_AES_128_GCM_SHA256"
+    struct str version, cipher; // "TLSv1.3", "TLS_AES_128_GCM_SHA256"; no version: it is passed
+                                // through, of which there is `authority` alone
     struct str alpn, authority; // as agreed, and as the client asked for (SNI)
     bool has_certificate;       // the client has shown one, and it was found valid
     struct str client_name;     // the common name in it

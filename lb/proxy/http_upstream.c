@@ -61,7 +61,7 @@ bool http_add_proxy_header(struct exchange *x)
     char header[PROXY_OUT_MAX];
     if (v == PROXY_NONE)
         return true;
-    size_t n = session_proxy_header(x->s, v, header);
+    size_t n = session_proxy_header(x->s, v, STR_NONE, header);
     x->server->private = true;
     buf_release(&x->up.first);
     return buf_append(&x->up.first, header, n);

@@ -326,18 +326,19 @@ void session_local(const struct session *s, union ip_addr *out)
         sock_local(s->client.watcher.fd, out);
 }
 
-size_t session_proxy_header(const struct session *s, enum proxy_version v, char out[PROXY_OUT_MAX])
+size_t session_proxy_header(const struct session *s, enum proxy_version v, struct str sni,
+                            char out[PROXY_OUT_MAX])
 {
     const struct tls_facts facts = tls_facts(&s->client);
     union ip_addr local;
     session_local(s, &local);
-    if (v != PROXY_V2_SSL || facts.version == NULL)
+    if (v != PROXY_V2_SSL || (facts.version == NULL && sni.len == 0))
         return proxy_hdr_format(v == PROXY_V1 ? 1 : 2, &s->peer, &local, NULL, out);
     const struct proxy_tls tls = {
         .version = str_of(facts.version),
         .cipher = str_of(facts.cipher),
         .alpn = facts.alpn,
-        .authority = facts.sni,
+        .authority = facts.version != NULL ? facts.sni : sni,
         .has_certificate = facts.peer != NULL,
         .client_name = facts.peer != NULL ? facts.peer->common_name : STR_NONE,
     };

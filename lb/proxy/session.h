@@ -56,8 +56,10 @@ enum proxy_read session_read_proxy(struct session *s, const struct frontend *f,
 bool session_introduce(struct session *s, const struct proxy_hdr *hdr) MUST_CHECK;
 // The address that the client connected to.
 void session_local(const struct session *s, union ip_addr *out);
-// The PROXY header for a server, of version `v` (not PROXY_NONE): returns its length.
-size_t session_proxy_header(const struct session *s, enum proxy_version v, char out[PROXY_OUT_MAX]);
+// The PROXY header for a server, of version `v` (not PROXY_NONE): returns its length. `sni`: the
+// name that was asked for where TLS does not end here; empty: none.
+size_t session_proxy_header(const struct session *s, enum proxy_version v, struct str sni,
+                            char out[PROXY_OUT_MAX]);
 // True when the peer is one whose forwarding headers are believed. `f`: the frontend of the work in
 // progress, perhaps of an older generation than the listener's.
 bool session_trusts_peer(const struct session *s, const struct frontend *f);

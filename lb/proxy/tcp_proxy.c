@@ -342,7 +342,8 @@ static enum step connect_failed(struct tcp_session *t, enum end_cause cause)
 static bool add_proxy_header(struct tcp_session *t)
 {
     char header[PROXY_OUT_MAX];
-    size_t n = session_proxy_header(t->s, t->attempt.backend->send_proxy, header);
+    struct str sni = t->hello != NULL ? t->hello->sni : STR_NONE;
+    size_t n = session_proxy_header(t->s, t->attempt.backend->send_proxy, sni, header);
     return buf_append(&t->up.first, header, n);
 }
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from harness import balancer, http, pki as clients, tls as pki, tools, origin as sims
-from harness.proxy_header import SIGNATURE, V1, V1_6, tlv, v2
+from harness.proxy_header import SIGNATURE, V1, V1_6, read_v2, tlv, tlvs, v2
 from harness.wire import request, seen
 
 ACCEPT = """
@@ -313,25 +313,11 @@ backends:
 ALPN, AUTHORITY, TLS, TLS_VERSION, TLS_NAME, TLS_CIPHER = 1, 2, 0x20, 0x21, 0x22, 0x23
 
 
-def tlvs(data):
-    """The entries of `data`, which they must fill exactly."""
-    found = {}
-    while data:
-        kind, size = struct.unpack_from("!BH", data)
-        assert len(data) >= 3 + size and kind not in found, data
-        found[kind], data = data[3:3 + size], data[3 + size:]
-    return found
-
-
 def read_header(conn):
-    """A version-2 header for IPv4, by a reader of our own -> (source port, its entries)."""
-    stream = conn.makefile("rb")
-    head = stream.read(16)
-    assert head[:12] == b"\r\n\r\n\0\r\nQUIT\n" and head[12:14] == b"\x21\x11", head
-    block = stream.read(struct.unpack("!H", head[14:])[0])
-    assert stream.peek(4)[:4] == b"GET ", "the request begins where the header ends"
-    stream.close()
-    return struct.unpack_from("!H", block, 8)[0], tlvs(block[12:])
+    with conn.makefile("rb") as stream:
+        found = read_v2(stream)
+        assert stream.peek(4)[:4] == b"GET ", "the request begins where the header ends"
+    return found
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import tls, tls_server, tools
+from harness import proxy_header, tls, tls_server, tools
 from harness.wire import Growth, eventually, sanitized
 
 BY_NAME = """
@@ -416,6 +416,22 @@ def test_proxy_headers_in_and_out(evlb, server):
             assert data == b"a\n"
     assert {x["proxy"] for x in behind.seen} == {header.decode().strip()}
     assert lb.wait_access()[0]["client"] == "192.0.2.7"
+
+
+@pytest.mark.parametrize("name, entries", [("A.test", {2: b"a.test"}), (None, {})])
+def test_a_version_2_header_has_the_name_asked_for(evlb, name, entries):
+    server = socket.create_server(("127.0.0.1", 0))
+    text = REST.replace("a: [$a]", "a: {send-proxy: v2-ssl, servers: [$a]}")
+    lb = evlb(text, a=f"127.0.0.1:{server.getsockname()[1]}", w="127.0.0.1:1", acme="127.0.0.1:1")
+    hello = hello_of(name, ["h2"])
+    server.settimeout(10)
+    with server, raw(lb.port) as s:
+        s.sendall(hello)
+        conn, _ = server.accept()
+        conn.settimeout(10)
+        with conn, conn.makefile("rb") as stream:
+            assert proxy_header.read_v2(stream) == (s.getsockname()[1], entries)
+            assert stream.read(len(hello)) == hello
 
 
 # ---- reload ----

@@ -365,6 +365,11 @@ static void test_tls_fields(void **state)
     assert_tlv(&ssl, 0x22, tls.client_name);
     assert_tlv(&ssl, 0x23, tls.cipher);
     assert_int_equal(ssl.len, 0);
+
+    tls = (struct proxy_tls){.authority = STR("a.test")}; // passed through
+    rest = entries(&tls, out);
+    assert_tlv(&rest, 2, tls.authority);
+    assert_int_equal(rest.len, 0);
 }
 
 // The longest that is written, and one byte more, which is left out rather than cut.

@@ -22,3 +22,21 @@ def v2(command=1, family=0x11, block=None, tlvs=b"", length=None):
 
 def tlv(kind, value):
     return struct.pack("!BH", kind, len(value)) + value
+
+
+def tlvs(data):
+    """The entries of `data`, which they must fill exactly."""
+    found = {}
+    while data:
+        kind, size = struct.unpack_from("!BH", data)
+        assert len(data) >= 3 + size and kind not in found, data
+        found[kind], data = data[3:3 + size], data[3 + size:]
+    return found
+
+
+def read_v2(stream):
+    """A version-2 header for IPv4, by a reader of our own -> (source port, its entries)."""
+    head = stream.read(16)
+    assert head[:14] == SIGNATURE + b"\x21\x11", head
+    block = stream.read(struct.unpack("!H", head[14:])[0])
+    return struct.unpack_from("!H", block, 8)[0], tlvs(block[12:])
