@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// `evlb ctl certs`: the certificates that a running evlb shows to clients, as a table of at most 80
-// columns, some of them in full, or as JSON; and to have them read again.
+// `evlb ctl certs`: the certificates that a running evlb shows to clients, and below what clients
+// and servers are verified by and what servers are shown, as tables of at most 80 columns, some of
+// them in full, or as JSON; and to have them read again.
 #include <time.h>
 
 #include "cli/ctl_client.h"
@@ -89,6 +90,73 @@ static void print_table(struct arena *a, const struct json_value *certs)
         table_print(&t, stdout, TABLE_WIDTH);
 }
 
+// ---- beside them --------------------------------------------------------------------------------
+
+// "frontend web".
+static const char *whose(struct arena *a, const struct json_value *peer)
+{
+    struct str frontend = json_get_text(peer, "frontend");
+    if (frontend.len > 0)
+        return arena_printf(a, "frontend %.*s", STR_FMT(frontend));
+    return arena_printf(a, "backend %.*s", STR_FMT(json_get_text(peer, "backend")));
+}
+
+static bool has_expired(const struct json_value *v)
+{
+    uint64_t end_ms = json_get_u64(v, "not_after_ms");
+    return end_ms != 0 && end_ms / 1000 < (uint64_t)time(NULL);
+}
+
+static const char *short_names(struct arena *a, const struct json_value *names)
+{
+    const char *all = "";
+    JSON_EACH(name, names)
+    {
+        all = arena_printf(a, "%s%s%.*s", all, all[0] != '\0' ? ", " : "",
+                           STR_FMT(short_name(name->text)));
+    }
+    return all;
+}
+
+static const char *days_text(struct arena *a, const struct json_value *peer)
+{
+    if (json_get_u64(peer, "not_after_ms") == 0)
+        return "-";
+    return has_expired(peer) ? "expired" : number(a, peer, "days_left");
+}
+
+static void print_warnings(struct arena *a, const struct json_value *peer)
+{
+    JSON_EACH(warning, json_get(peer, "warnings"))
+    {
+        ctl_print_item("warning", arena_strdup(a, warning->text));
+    }
+}
+
+static void print_peers(struct arena *a, const struct json_value *peers)
+{
+    static const char *const heads[] = {"OF", "SETTING", "NAMES", ">DAYS", "FILE"};
+    struct table t = {.arena = a, .heads = heads, .columns = ARRAY_LEN(heads)};
+    JSON_EACH(peer, peers)
+    {
+        struct str setting = json_get_text(peer, "setting");
+        struct str file = short_path(json_get_text(peer, "file"));
+        table_cell(&t, "%s", whose(a, peer));
+        table_cell(&t, "%.*s", STR_FMT(setting));
+        table_cell(&t, "%s", short_names(a, json_get(peer, "names")));
+        table_cell(&t, "%s", days_text(a, peer));
+        table_cell(&t, "%.*s", STR_FMT(file));
+    }
+    if (t.count == 0)
+        return;
+    printf("\n");
+    table_print(&t, stdout, TABLE_WIDTH);
+    JSON_EACH(peer, peers)
+    {
+        print_warnings(a, peer);
+    }
+}
+
 // ---- some in full -------------------------------------------------------------------------------
 
 static const char *ocsp_text(struct arena *a, const struct json_value *ocsp)
@@ -104,7 +172,9 @@ static const char *ocsp_text(struct arena *a, const struct json_value *ocsp)
 static const char *until_text(struct arena *a, const struct json_value *cert)
 {
     const char *day_s = day(a, cert, "not_after_ms"), *left = number(a, cert, "days_left");
-    if (json_get_u64(cert, "not_after_ms") / 1000 < (uint64_t)time(NULL))
+    if (json_get_u64(cert, "not_after_ms") == 0)
+        return "no end";
+    if (has_expired(cert))
         return arena_printf(a, "%s, it has expired", day_s);
     return arena_printf(a, "%s, %s days left", day_s, left);
 }
@@ -135,6 +205,16 @@ static void print_whole(struct arena *a, const struct json_value *cert)
     ctl_print_item("OCSP", ocsp_text(a, json_get(cert, "ocsp")));
 }
 
+static void print_whole_peer(struct arena *a, const struct json_value *peer)
+{
+    printf("%.*s\n", STR_FMT(json_get_text(peer, "file")));
+    ctl_print_item("setting", arena_printf(a, "%.*s of %s", STR_FMT(json_get_text(peer, "setting")),
+                                           whose(a, peer)));
+    ctl_print_item("names", listed(a, json_get(peer, "names")));
+    ctl_print_item("until", until_text(a, peer));
+    print_warnings(a, peer);
+}
+
 static bool holds(struct str text, struct str part)
 {
     return memmem(text.p, text.len, part.p, part.len) != NULL;
@@ -150,18 +230,25 @@ static bool is_meant(const struct json_value *cert, struct str part)
     return holds(json_get_text(cert, "file"), part) || holds(json_get_text(cert, "subject"), part);
 }
 
-static int print_meant(struct arena *a, const struct json_value *certs, const char *part)
+// Returns how many there are, with the `n` before.
+static uint32_t print_each(struct arena *a, const struct json_value *all, const char *part,
+                           void (*print)(struct arena *a, const struct json_value *v), uint32_t n)
 {
-    uint32_t n = 0;
-    JSON_EACH(cert, certs)
+    JSON_EACH(v, all)
     {
-        if (!is_meant(cert, str_of(part)))
+        if (!is_meant(v, str_of(part)))
             continue;
         if (n++ > 0)
             printf("\n");
-        print_whole(a, cert);
+        print(a, v);
     }
-    if (n > 0)
+    return n;
+}
+
+static int print_meant(struct arena *a, const struct json_value *answer, const char *part)
+{
+    uint32_t n = print_each(a, json_get(answer, "certificates"), part, print_whole, 0);
+    if (print_each(a, json_get(answer, "peers"), part, print_whole_peer, n) > 0)
         return EXIT_OK;
     fprintf(stderr, "evlb: no certificate in force has '%s' in a name or in its file name\n", part);
     return EXIT_NO_OBJECT;
@@ -177,10 +264,10 @@ static int show(struct ctl *ctl)
         return status;
     if (cli_wants_json(ctl->cli))
         return ctl_print(&answer);
-    const struct json_value *certs = json_get(answer.json, "certificates");
     if (ctl->cli->n_operands > 0)
-        return print_meant(ctl->arena, certs, ctl->cli->operands[0]);
-    print_table(ctl->arena, certs);
+        return print_meant(ctl->arena, answer.json, ctl->cli->operands[0]);
+    print_table(ctl->arena, json_get(answer.json, "certificates"));
+    print_peers(ctl->arena, json_get(answer.json, "peers"));
     return EXIT_OK;
 }
 

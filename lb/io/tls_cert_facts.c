@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A certificate in words. Run by the supervisor, for `evlb ctl certs`. Pure but for OpenSSL.
-// Invariant: OpenSSL's queue of errors is empty when a function returns.
-// OpenSSL first: its headers use names that base/base.h bans
+// Certificates, authorities and revocation lists in words. Run by the supervisor, for `evlb ctl
+// certs`. Pure but for OpenSSL. Invariant: OpenSSL's queue of errors is empty when a function
+// returns. OpenSSL first: its headers use names that base/base.h bans
 #include <openssl/bn.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
@@ -11,6 +11,7 @@
 
 #include "io/tls_cert_facts.h"
 
+#include "io/tls_client_auth.h"
 #include "io/tls_ocsp.h"
 
 struct name_list {
@@ -106,6 +107,48 @@ bool tls_cert_facts(const struct pem_pair *pem, int64_t now, struct arena *a,
     out->until = seconds(X509_get0_notAfter(c.leaf));
     put_staple(&c, pem, now, a, out);
     tls_cert_free(&c);
+    ERR_clear_error();
+    return true;
+}
+
+// ---- whom to believe --------------------------------------------------------------------------
+
+static void add_end(struct tls_trust_facts *out, const ASN1_TIME *end)
+{
+    int64_t at = end != NULL ? seconds(end) : 0;
+    if (at != 0 && (out->until == 0 || at < out->until))
+        out->until = at;
+}
+
+static void add_object(X509_OBJECT *o, bool lists, struct name_list *names,
+                       struct tls_trust_facts *out)
+{
+    X509 *authority = lists ? NULL : X509_OBJECT_get0_X509(o);
+    X509_CRL *list = lists ? X509_OBJECT_get0_X509_CRL(o) : NULL;
+    if (authority != NULL) {
+        add_name(names, str_of(name_text(names->arena, X509_get_subject_name(authority))));
+        add_end(out, X509_get0_notAfter(authority));
+    } else if (list != NULL) {
+        add_name(names, str_of(name_text(names->arena, X509_CRL_get_issuer(list))));
+        add_end(out, X509_CRL_get0_nextUpdate(list));
+    }
+}
+
+bool tls_trust_facts(const struct tls_client_auth *t, bool lists, struct arena *a,
+                     struct tls_trust_facts *out)
+{
+    char why[TLS_WHY_MAX];
+    struct name_list names = {.arena = a};
+    X509_STORE *store = client_auth_store(t, why);
+    *out = (struct tls_trust_facts){0};
+    if (store == NULL)
+        return false;
+    STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
+    for (int i = 0; i < sk_X509_OBJECT_num(objects); i++)
+        add_object(sk_X509_OBJECT_value(objects, i), lists, &names, out);
+    X509_STORE_free(store);
+    out->names = names.items;
+    out->n_names = (uint32_t)names.n;
     ERR_clear_error();
     return true;
 }

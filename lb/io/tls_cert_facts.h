@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/pem.h"
+#include "io/tls.h"
 
 struct tls_cert_facts {
     const char *subject, *issuer; // "CN=www.example.com, O=Example"
@@ -21,5 +22,16 @@ struct tls_cert_facts {
 // All texts in `a`. The key is not looked at. False: it cannot be read.
 bool tls_cert_facts(const struct pem_pair *pem, int64_t now, struct arena *a,
                     struct tls_cert_facts *out) MUST_CHECK;
+
+// Authorities, or revocation lists.
+struct tls_trust_facts {
+    const struct str *names; // "CN=clients": of the authorities, or of those whose lists they are
+    uint32_t n_names;
+    int64_t until; // the earliest end, in seconds since 1970; 0: there is none
+};
+
+// Of the authorities of `t`, or (`lists`) of its lists; names in `a`. False: they cannot be read.
+bool tls_trust_facts(const struct tls_client_auth *t, bool lists, struct arena *a,
+                     struct tls_trust_facts *out) MUST_CHECK;
 
 #endif

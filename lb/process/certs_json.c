@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// What is in force of certificates, as JSON. Run by the supervisor, called by requests.c and
-// reload.c; control passes the text on as it is.
-// Invariant: nothing of a key is written but the name of its file.
+// What is in force of certificates, authorities and revocation lists, as JSON. Run by the
+// supervisor, called by requests.c and reload.c; control passes the text on as it is. Invariant:
+// nothing of a key is written but the name of its file.
 #include "process/certs_json.h"
 
 #include "base/json.h"
 #include "io/loop.h"
 #include "io/tls_cert_facts.h"
+#include "proxy/tls_listen.h"
 
 #define DAY_S 86400
 
@@ -19,6 +20,20 @@ struct list_of {
 static void put_seconds(struct list_of *l, const char *key, int64_t s)
 {
     json_bare(&l->j, key, str_of(arena_printf(l->arena, "%lld", (long long)s * 1000)));
+}
+
+static void put_days_left(struct list_of *l, int64_t until)
+{
+    const char *days = arena_printf(l->arena, "%lld", (long long)((until - l->now) / DAY_S));
+    json_bare(&l->j, "days_left", str_of(days));
+}
+
+static void put_names(struct list_of *l, const struct str *names, uint32_t n)
+{
+    json_array(&l->j, "names");
+    for (uint32_t i = 0; i < n; i++)
+        json_text(&l->j, NULL, names[i]);
+    json_array_end(&l->j);
 }
 
 static void put_staple(struct list_of *l, const struct pem_pair *pem,
@@ -47,17 +62,13 @@ static void put_facts(struct list_of *l, const struct pem_pair *pem)
     if (!tls_cert_facts(pem, l->now, l->arena, &facts))
         return; // out of memory: it was read when it was loaded
     json_text(&l->j, "subject", str_of(facts.subject));
-    json_array(&l->j, "names");
-    for (uint32_t i = 0; i < facts.n_names; i++)
-        json_text(&l->j, NULL, facts.names[i]);
-    json_array_end(&l->j);
+    put_names(l, facts.names, facts.n_names);
     json_text(&l->j, "issuer", str_of(facts.issuer));
     json_text(&l->j, "key", str_of(facts.key));
     json_text(&l->j, "serial", str_of(facts.serial));
     put_seconds(l, "not_before_ms", facts.from);
     put_seconds(l, "not_after_ms", facts.until);
-    json_bare(&l->j, "days_left",
-              str_of(arena_printf(l->arena, "%lld", (long long)((facts.until - l->now) / DAY_S))));
+    put_days_left(l, facts.until);
     put_staple(l, pem, &facts);
 }
 
@@ -109,6 +120,119 @@ static void put_frontend(struct list_of *l, const struct frontend *f)
     }
 }
 
+// ---- beside them: what the other side is verified by, and what servers are shown ---------------
+
+// Of a frontend or a backend (`whose`), named there by `setting`.
+struct peer_file {
+    const char *whose;
+    struct str name;
+    const char *setting, *file;
+};
+
+static void begin_peer(struct list_of *l, const struct peer_file *p)
+{
+    json_object(&l->j, NULL);
+    json_text(&l->j, p->whose, p->name);
+    json_text(&l->j, "setting", str_of(p->setting));
+    json_text(&l->j, "file", str_of(p->file));
+}
+
+// An end of 0: there is none.
+static void end_peer(struct list_of *l, int64_t until)
+{
+    if (until != 0) {
+        put_seconds(l, "not_after_ms", until);
+        put_days_left(l, until);
+    } else {
+        json_null(&l->j, "not_after_ms");
+        json_null(&l->j, "days_left");
+    }
+    json_object_end(&l->j);
+}
+
+struct doubts {
+    struct list_of *list;
+    bool lists;
+};
+
+static void put_doubt(void *ctx, bool crl, const char *why)
+{
+    const struct doubts *d = ctx;
+    if (crl == d->lists)
+        json_text(&d->list->j, NULL, str_of(why));
+}
+
+static void put_clients(struct list_of *l, struct str frontend, const struct tls *tls, bool lists)
+{
+    const struct pem_file *pem = lists ? &tls->client_crl : &tls->client_ca;
+    const struct tls_client_auth auth = tls_listen_clients(tls);
+    struct tls_trust_facts facts;
+    if (pem->file == NULL || !tls_trust_facts(&auth, lists, l->arena, &facts))
+        return;
+    const struct peer_file p = {"frontend", frontend, lists ? "client-crl" : "client-ca",
+                                pem->file};
+    begin_peer(l, &p);
+    put_names(l, facts.names, facts.n_names);
+    json_array(&l->j, "warnings");
+    tls_client_auth_doubts(&auth, l->now, put_doubt, &(struct doubts){l, lists});
+    json_array_end(&l->j);
+    end_peer(l, facts.until);
+}
+
+static void put_frontend_peers(struct list_of *l, const struct frontend *f)
+{
+    for (uint32_t k = 0; k < f->n_listens; k++) {
+        if (is_listed(f, k))
+            continue;
+        put_clients(l, f->name, &f->listens[k].tls, false);
+        put_clients(l, f->name, &f->listens[k].tls, true);
+    }
+}
+
+static void put_shown(struct list_of *l, struct str backend, const char *setting,
+                      const struct pem_pair *pem)
+{
+    struct tls_cert_facts facts;
+    if (!tls_cert_facts(pem, l->now, l->arena, &facts))
+        return;
+    const struct peer_file p = {"backend", backend, setting, pem->file};
+    const struct str subject = str_of(facts.subject);
+    begin_peer(l, &p);
+    put_names(l, &subject, 1);
+    end_peer(l, facts.until);
+}
+
+static void put_authorities(struct list_of *l, struct str backend, const struct pem_file *ca)
+{
+    const struct tls_client_auth auth = {.ca_file = ca->file, .ca = ca->bytes};
+    struct tls_trust_facts facts;
+    if (!tls_trust_facts(&auth, false, l->arena, &facts))
+        return;
+    const struct peer_file p = {"backend", backend, "ca", ca->file};
+    begin_peer(l, &p);
+    put_names(l, facts.names, facts.n_names);
+    end_peer(l, facts.until);
+}
+
+// What one server after the other has is listed once. The system's authorities are not: they are
+// nobody's here to renew.
+static void put_backend_peers(struct list_of *l, const struct backend *b)
+{
+    const char *ca = NULL;
+    const struct certificate *cert = NULL;
+    for (uint32_t i = 0; i < b->n_servers; i++) {
+        const struct server_tls *tls = b->servers[i].tls;
+        if (tls != NULL && tls->ca.file != NULL && tls->ca.bytes.p != ca)
+            put_authorities(l, b->name, &tls->ca);
+        if (tls != NULL && tls->client_cert != NULL && tls->client_cert != cert)
+            put_shown(l, b->name, "client-cert", &tls->client_cert->pem);
+        ca = tls != NULL ? tls->ca.bytes.p : ca;
+        cert = tls != NULL ? tls->client_cert : cert;
+    }
+    if (b->health.client_cert != NULL)
+        put_shown(l, b->name, "health.client-cert", &b->health.client_cert->pem);
+}
+
 bool certs_json(const struct config *c, struct buf *out)
 {
     struct list_of l = {
@@ -117,6 +241,12 @@ bool certs_json(const struct config *c, struct buf *out)
     json_array(&l.j, "certificates");
     for (uint32_t i = 0; i < c->n_frontends; i++)
         put_frontend(&l, &c->frontends[i]);
+    json_array_end(&l.j);
+    json_array(&l.j, "peers");
+    for (uint32_t i = 0; i < c->n_frontends; i++)
+        put_frontend_peers(&l, &c->frontends[i]);
+    for (uint32_t i = 0; i < c->n_backends; i++)
+        put_backend_peers(&l, &c->backends[i]);
     json_array_end(&l.j);
     json_object_end(&l.j);
     arena_free(l.arena);

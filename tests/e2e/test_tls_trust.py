@@ -423,3 +423,71 @@ def test_who_asks_less_of_keys_gets_it(evlb, sim, ca, tmp_path, ctl):
     ca.make(weak, "a.test", key="weak")
     r = ctl(lb, "certs", "reload")
     assert (r.status, r.out) == (0, f"~ {weak}: replaced\n")
+
+
+# ---- what is in force ----
+
+LISTED = """
+    frontends:
+      web: {listen: "127.0.0.1:$port", tls: {certs: $cert, client-ca: $ca, client-crl: $crl}, backend: app}
+      api: {listen: "127.0.0.1:$port2", tls: {certs: $cert, client-ca: $both}, backend: app}
+    backends:
+      app:
+        servers: ["127.0.0.1:1", "127.0.0.1:2"]
+        tls: {ca: $server, client-cert: $mine}
+        health: {type: tls, every: 1h, client-cert: $check}
+"""
+
+
+@pytest.fixture
+def listed(evlb, ca, site, clients, tmp_path):
+    """Files with ends of their own -> start(list)"""
+    both = tmp_path / "both.pem"
+    other = Signer(tmp_path / "short", "short-lived", days=(-10, 20))
+    both.write_text(clients.root.cert.read_text() + other.cert.read_text())
+    def start(crl=clients.crl):
+        return evlb(LISTED, cert=site, ca=clients.ca, crl=crl, both=both, server=ca.cert,
+                    mine=ca.make(tmp_path / "mine.pem", "mine.test", days=40),
+                    check=ca.make(tmp_path / "check.pem", "check.test", days=50))
+    return start
+
+
+def test_certs_lists_what_both_sides_are_verified_by(listed, ctl, clients):
+    lb = listed()
+    r = ctl(lb, "certs")
+    lines = r.out.splitlines()
+    assert max(map(len, lines)) <= 80, r.out
+    at = lines.index("")
+    assert lines[at + 1].split() == "OF SETTING NAMES DAYS FILE".split()
+    wanted = [("frontend web client-ca clients", 3650, "ca.pem"),
+              ("frontend web client-crl clients", 30, "list.crl"),
+              ("frontend api client-ca clients, short-lived", 20, "both.pem"),
+              ("backend app ca test ca", 3650, "ca.crt"),
+              ("backend app client-cert mine.test", 40, "mine.pem"),
+              ("backend app health.client-cert check.test", 50, "check.pem")]
+    assert len(lines) == at + 2 + len(wanted), r.out
+    for line, (words, days, file) in zip(lines[at + 2:], wanted):
+        *first, left, last = line.split()
+        assert (" ".join(first), last) == (words, file) and int(left) in (days - 1, days), line
+    peers = json.loads(ctl(lb, "certs", "--format=json").out)["peers"]
+    assert [p["setting"] for p in peers] == ["client-ca", "client-crl", "client-ca", "ca",
+                                             "client-cert", "health.client-cert"]
+    assert peers[1]["frontend"] == "web" and peers[1]["file"] == str(clients.crl)
+    assert peers[1]["names"] == ["CN=clients"] and peers[1]["warnings"] == []
+    assert peers[1]["days_left"] in (29, 30)
+    r = ctl(lb, "certs", "short-lived")
+    assert r.status == 0 and "client-ca of frontend api" in r.out and "days left" in r.out
+    assert "PRIVATE" not in r.out and ctl(lb, "certs", "nobody.test").status == 4
+
+
+def test_certs_warns_of_what_has_expired(listed, ctl, clients, run_evlb):
+    old = clients.root.crl(clients.root.dir / "old.crl", ended=True)
+    lb = listed(old)
+    r = run_evlb("check", "-c", lb.config_file)
+    assert r.status == 0 and "has expired: its clients do not get in" in " ".join(r.out.split())
+    r = ctl(lb, "certs")
+    row = next(line for line in r.out.splitlines() if "client-crl" in line)
+    assert row.split() == "frontend web client-crl clients expired old.crl".split()
+    words = " ".join(r.out.split())
+    assert "warning the revocation list of 'CN=clients'" in words and "has expired: its" in words
+    assert "it has expired" in ctl(lb, "certs", "old.crl").out
