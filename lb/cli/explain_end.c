@@ -7,6 +7,8 @@
 #include "cli/source.h"
 #include "core/end.h"
 
+#define LINE_WIDTH 80u
+
 // clang-format off
 static const char *const advice[END_COUNT] = {
     [END_OK] = "Nothing: all went well.",
@@ -115,12 +117,25 @@ bool explain_is_end(const char *word)
     return false;
 }
 
+static void put_wrapped(const char *indent, const char *text)
+{
+    for (struct str rest = str_of(text); rest.p != NULL;) {
+        struct str line = str_wrap(&rest, LINE_WIDTH - strlen(indent));
+        printf("%s%.*s\n", indent, STR_FMT(line));
+    }
+}
+
 static void print_cause(const struct end_info *e, int cause)
 {
-    printf("\n%s: %s", e->name, e->sentence);
+    struct arena *a = arena_new();
+    const char *text = arena_printf(a, "%s: %s", e->name, e->sentence);
     if (e->status != 0)
-        printf(" (status %u if the client can still be answered)", e->status);
-    printf("\n  %s\n", explain_end_advice(cause));
+        text =
+            arena_printf(a, "%s (status %u if the client can still be answered)", text, e->status);
+    putchar('\n');
+    put_wrapped("", text);
+    put_wrapped("  ", explain_end_advice(cause));
+    arena_free(a);
 }
 
 static void print_text(const char *word)

@@ -125,9 +125,12 @@ static void add_matches(struct certs *c, const char *dir, const char *pattern)
     }
 }
 
-static void add_directory(struct certs *c, const char *dir)
+static void add_directory(struct certs *c, struct str path)
 {
+    while (path.len > 1 && path.p[path.len - 1] == '/') // messages show the names of its files
+        path.len--;
     uint32_t before = c->n;
+    const char *dir = arena_strdup(c->b->arena, path);
     struct str chain;
     const char *certbot = arena_printf(c->b->arena, "%s/fullchain.pem", dir);
     if (read_live(c, certbot, &chain) == 0) { // beside it lie its parts
@@ -159,7 +162,7 @@ static void add_path(struct certs *c, struct node *n)
         return;
     }
     if (r == -EISDIR)
-        add_directory(c, path);
+        add_directory(c, str_of(path));
     else if (r != 0)
         report(c, path, strerror(-r));
     else
@@ -208,11 +211,19 @@ void bind_ticket_keys(struct binder *b, const struct row *row, struct node *n, v
     FIX(b, x, "name a file that evlb may read");
 }
 
+static struct conf_mark mark_of(struct node *map, const char *key)
+{
+    struct node *n = map->kind == NODE_MAP ? node_get(map, key) : NULL;
+    return n != NULL ? node_mark(n) : (struct conf_mark){0};
+}
+
 // What says how clients are to be believed says nothing without whom.
 void bind_tls(struct binder *b, const struct chain *c, struct tls *tls)
 {
     static const char *const keys[] = {"client-verify", "client-crl"};
     bind_object(b, &object_tls, c, tls);
+    tls->ciphers_mark = mark_of(c->own, "ciphers");
+    tls->groups_mark = mark_of(c->own, "groups");
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
         struct node *n = c->own->kind == NODE_MAP ? node_get(c->own, keys[i]) : NULL;
         if (n == NULL || n->poisoned || node_get(c->own, "client-ca") != NULL)
@@ -220,6 +231,7 @@ void bind_tls(struct binder *b, const struct chain *c, struct tls *tls)
         struct finding *x =
             bind_bad(b, schema_row(&object_tls, str_of(keys[i])), n, "config.missing",
                      "'%s' without 'client-ca': nobody is asked", keys[i]);
+        x->topic = arena_printf(b->findings->arena, "%s.%s", object_tls.path, keys[i]);
         FIX(b, x, "add client-ca: FILE, with who signs the certificates of your clients");
     }
 }

@@ -256,6 +256,7 @@ struct tls {
     enum tls_profile profile;
     bool strict_sni;            // clients that name no host of a certificate are refused
     struct str ciphers, groups; // of OpenSSL; empty: those of the profile
+    struct conf_mark ciphers_mark, groups_mark;
     bool watch;                 // certificates are read anew when their files change
     struct pem_file client_ca;  // who may have signed clients' certificates; none: not asked for
     struct pem_file client_crl; // those that were taken back
@@ -331,8 +332,11 @@ struct tickets {
     struct conf_mark mark;
 };
 
+struct conf_file;
+
 struct config {
-    struct arena *arena; // owns everything here
+    struct arena *arena;           // owns everything here
+    const struct conf_file *files; // what was read: where a conf_mark points (conf/diag.h)
     struct frontend *frontends;
     struct backend *backends;
     struct server *servers; // all of them; backends point into this array

@@ -65,6 +65,19 @@ struct str diag_line(struct str text, uint32_t line)
     return now == line ? (struct str){text.p + start, text.len - start} : STR_NONE;
 }
 
+struct span diag_span(const struct config *c, const struct conf_mark *m)
+{
+    const struct conf_file *f = c->files;
+    while (f != NULL && f->name != m->file)
+        f = f->next;
+    if (f == NULL && m->file != NULL) { // "evlb ctl"
+        struct conf_file *other = arena_alloc(c->arena, sizeof(*other));
+        other->name = m->file;
+        f = other;
+    }
+    return (struct span){f, m->line, m->column, m->line, m->end_column};
+}
+
 static bool known_already(const struct findings *f, const struct span *at, const char *id)
 {
     if (at->line == 0)

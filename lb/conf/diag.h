@@ -22,6 +22,9 @@ struct span {
     uint32_t line, column, end_line, end_column;
 };
 
+// The place of a mark in the files of `c`.
+struct span diag_span(const struct config *c, const struct conf_mark *m);
+
 // Adds a finding; the result (never NULL) takes a fix, notes and a topic. Beyond FINDINGS_MAX it is
 // counted and not kept. A finding equal to an earlier one in place and id is left out, so that a
 // value shared by many objects is reported once.

@@ -56,6 +56,23 @@ static void put_doc(const char *doc, FILE *out)
     }
 }
 
+// "  keys:     a b c", wrapped
+static void put_keys(const struct object *o, FILE *out)
+{
+    struct arena *a = arena_new();
+    const char *text = "";
+    for (size_t i = 0; i < o->n_rows; i++) {
+        if (!emit_is_planned(&o->rows[i]))
+            text = arena_printf(a, "%s%s%s", text, text[0] != '\0' ? " " : "", o->rows[i].key);
+    }
+    struct str rest = str_of(text);
+    for (const char *lead = "keys:"; rest.p != NULL; lead = "") {
+        struct str line = str_wrap(&rest, LINE_WIDTH - 12);
+        fprintf(out, "  %-9s %.*s\n", lead, STR_FMT(line));
+    }
+    arena_free(a);
+}
+
 static void put_row(struct str asked, const struct object *o, const struct row *row, FILE *out)
 {
     struct arena *a = arena_new();
@@ -68,6 +85,8 @@ static void put_row(struct str asked, const struct object *o, const struct row *
         return;
     }
     fprintf(out, "  type:     %s\n", emit_kind(a, row));
+    if (row->object != NULL)
+        put_keys(row->object, out);
     if (row->fallback != NULL)
         fprintf(out, "  default:  %s\n", row->fallback);
     if ((row->flags & ROW_REQUIRED) != 0)
@@ -84,12 +103,10 @@ static void put_row(struct str asked, const struct object *o, const struct row *
 
 static void put_object(const struct object *o, FILE *out)
 {
-    fprintf(out, "%s\n  %s\n  keys:    ", o->path[0] != '\0' ? o->path : "the top level", o->doc);
-    for (size_t i = 0; i < o->n_rows; i++) {
-        if (!emit_is_planned(&o->rows[i]))
-            fprintf(out, " %s", o->rows[i].key);
-    }
-    fputs("\n\n", out);
+    fprintf(out, "%s\n", o->path[0] != '\0' ? o->path : "the top level");
+    put_doc(o->doc, out);
+    put_keys(o, out);
+    fputc('\n', out);
 }
 
 static uint32_t count_dots(struct str s)

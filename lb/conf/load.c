@@ -21,8 +21,9 @@ static void run(struct loaded *l, const struct config_source *source, struct fin
     b->bounds.arena = b->files.arena = b->arena;
     b->root = arena_alloc(b->arena, sizeof(*b->root));
     b->root->config.arena = b->arena;
+    b->root->config.files = l->files.first;
     bind_all(b);
-    verify(b, l->files.first);
+    verify(b);
 }
 
 bool load_all(const struct config_source *source, struct findings *f, struct loaded *l)

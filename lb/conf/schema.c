@@ -32,7 +32,7 @@ const struct value_kind value_kinds[VALUE_TYPES] = {
     [VALUE_NETS] = {"networks", "addresses or networks: 10.0.0.1, 10.0.0.0/8, \"fd00::/8\" (one or a list)",
         "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"items\": {\"type\": \"string\"}}]}"},
     [VALUE_OBJECT] = {"map", "a map with the keys below", NULL},
-    [VALUE_LISTENS] = {"listen", "an address, a map {address, accept-proxy}, or a list of these",
+    [VALUE_LISTENS] = {"listen", "an address, a map {address, accept-proxy, tls}, or a list of these",
         "{\"anyOf\": [{\"$ref\": \"#/$defs/listen\"}, {\"type\": \"array\", \"minItems\": 1, \"items\": {\"$ref\": \"#/$defs/listen\"}}]}"},
     [VALUE_LISTEN_ADDRESS] = {"listen address", "80, :80, 10.0.0.1:80, \"[::1]:80\" or unix:/run/x.sock",
         "{\"anyOf\": [{\"type\": \"integer\", \"minimum\": 1, \"maximum\": 65535}, {\"type\": \"string\", \"minLength\": 1}]}"},

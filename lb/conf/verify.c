@@ -12,15 +12,7 @@
 
 struct span verify_span(const struct verifier *v, const struct conf_mark *m)
 {
-    const struct conf_file *f = v->files;
-    while (f != NULL && f->name != m->file)
-        f = f->next;
-    if (f == NULL && m->file != NULL) { // "evlb ctl"
-        struct conf_file *other = arena_alloc(v->b->arena, sizeof(*other));
-        other->name = m->file;
-        f = other;
-    }
-    return (struct span){f, m->line, m->column, m->line, m->end_column};
+    return diag_span(v->config, m);
 }
 
 // ---- modes ------------------------------------------------------------------------------------
@@ -372,9 +364,9 @@ static void verify_machine(struct verifier *v)
     verify_log_directory(v);
 }
 
-void verify(struct binder *b, const struct conf_file *files)
+void verify(struct binder *b)
 {
-    struct verifier v = {b, files, &b->root->config};
+    struct verifier v = {b, &b->root->config};
     verify_modes(&v);
     verify_tcp(&v);
     verify_listens(&v);

@@ -7,11 +7,10 @@
 
 struct verifier {
     struct binder *b;
-    const struct conf_file *files;
     struct config *config;
 };
 
-void verify(struct binder *b, const struct conf_file *files);
+void verify(struct binder *b);
 // Each backend by itself; completes its `health`, for which the modes must be known.
 void verify_backends(struct verifier *v);
 // Routes: what contradicts the mode of their frontend or its TLS, what no other leaves anything

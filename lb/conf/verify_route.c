@@ -11,7 +11,7 @@
 static bool listens_with(const struct frontend *f, bool tls)
 {
     for (uint32_t i = 0; i < f->n_listens; i++)
-        if ((f->listens[i].tls.n_certs > 0) == tls)
+        if ((f->listens[i].tls.mark.line > 0) == tls) // its certificates may be bad
             return true;
     return false;
 }
@@ -269,13 +269,14 @@ static void verify_hsts(struct verifier *v, const struct frontend *f)
 
 static void warn_unreachable(struct verifier *v, const struct route *r, const struct route *by)
 {
-    bool all = has_no_condition(by);
+    bool all = has_no_condition(by), secure = route_is_to_https(by) && !route_is_to_https(r);
     struct finding *x = diag_warning(v->b->findings, verify_span(v, &r->mark), "lint.unreachable",
-                                     "this route is never reached: the one in line %u %s",
-                                     by->mark.line, all ? "takes everything" : "takes all of it");
+                                     "this route is never reached: the one in line %u %s%s",
+                                     by->mark.line, all ? "takes everything" : "takes all of it",
+                                     secure ? ", as nothing comes over TLS here" : "");
     FIX(v->b, x,
-        route_is_to_https(by) ? "write {redirect: https} as a route behind it"
-                              : "move it up, or remove it");
+        secure ? "add tls to an address, or write {redirect: https} as a route behind it"
+               : "move it up, or remove it");
 }
 
 static bool asks_clients(const struct frontend *f)

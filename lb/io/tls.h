@@ -15,7 +15,8 @@
 #include "base/tls_terms.h"
 #include "io/conn.h"
 
-#define TLS_WHY_MAX 384 // of texts that say what is wrong
+#define TLS_WHY_MAX 512  // of texts that say what is wrong
+#define TLS_WHY_FIX "; " // and behind this, if it is there, what to do about it
 
 struct tls_tickets;
 struct tls_server;
@@ -31,14 +32,14 @@ struct tls_client_auth {
 struct tls_settings {
     const struct pem_pair *certs; // at least one; the first is the default
     uint32_t n_certs;
-    bool modern;                           // TLS 1.3 alone
-    bool min_1_3;                          // the same by itself
-    bool strict_sni;                       // no name, or an unknown one, is refused
-    bool http;                             // ALPN is answered: http/1.1, or the client is refused
-    const struct str *alpn;                // without `http`: what is agreed on with clients that
-    uint32_t n_alpn;                       // offer it, best first; others go on without
-    const char *ciphers;                   // OpenSSL's lists; empty: those of the profile
-    const char *groups;                    //
+    bool modern;            // TLS 1.3 alone
+    bool min_1_3;           // the same by itself
+    bool strict_sni;        // no name, or an unknown one, is refused
+    bool http;              // ALPN is answered: http/1.1 or 1.0, or the client is refused
+    const struct str *alpn; // without `http`: what is agreed on with clients that
+    uint32_t n_alpn;        // offer it, best first; others go on without
+    const char *ciphers;    // OpenSSL's lists; empty: those of the profile
+    const char *groups;     //
     const struct tls_client_auth *clients; // NULL: they are not asked
     struct str context;                    // sessions are resumed where this is the same
     const struct tls_tickets *tickets;     // NULL: no resumption
@@ -52,8 +53,9 @@ void tls_init(void);
 bool tls_pem_check(const struct pem_pair *pem, const char *ciphers,
                    char why[TLS_WHY_MAX]) MUST_CHECK;
 // What is suspicious about one that can, at `now` (seconds since 1970): it has ended, ends soon,
-// names no host. False: nothing.
-bool tls_pem_doubts(const struct pem_pair *pem, int64_t now, char why[TLS_WHY_MAX]) MUST_CHECK;
+// or, where it is to be one of hosts, names none. False: nothing.
+bool tls_pem_doubts(const struct pem_pair *pem, bool for_hosts, int64_t now,
+                    char why[TLS_WHY_MAX]) MUST_CHECK;
 // Whether there is an OCSP answer beside it that is not given to clients, and why.
 bool tls_pem_staple_doubts(const struct pem_pair *pem, int64_t now,
                            char why[TLS_WHY_MAX]) MUST_CHECK;
@@ -65,6 +67,9 @@ bool tls_client_auth_check(const struct tls_client_auth *a, char why[TLS_WHY_MAX
 // is about a revocation list.
 void tls_client_auth_doubts(const struct tls_client_auth *a, int64_t now,
                             void (*each)(void *ctx, bool crl, const char *why), void *ctx);
+// Whether OpenSSL knows every word of such a list.
+bool tls_ciphers_check(const char *list, char why[TLS_WHY_MAX]) MUST_CHECK;
+bool tls_groups_check(const char *list, char why[TLS_WHY_MAX]) MUST_CHECK;
 // NULL: `why` (TLS_WHY_MAX bytes) says what is wrong. Has one holder.
 struct tls_server *tls_server_new(const struct tls_settings *s, char *why) MUST_CHECK;
 struct tls_server *tls_server_hold(struct tls_server *t);

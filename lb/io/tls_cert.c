@@ -21,6 +21,9 @@
 #define DAY_S 86400
 #define NAME_BYTES_MAX 253u
 
+#define IN_PEM TLS_WHY_FIX "such a file begins with -----BEGIN CERTIFICATE-----"
+#define RENEW TLS_WHY_FIX "renew it, then: evlb ctl certs reload"
+
 static bool fail(char why[TLS_WHY_MAX], const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 static bool fail(char why[TLS_WHY_MAX], const char *fmt, ...)
@@ -70,7 +73,7 @@ static bool read_chain(const struct pem_pair *pem, struct tls_cert *c, char why[
     BIO_free(in);
     bool ended = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
     if (c->leaf == NULL && ended)
-        return fail(why, "'%s' holds no certificate in PEM format", pem->file);
+        return fail(why, "'%s' holds no certificate in PEM format" IN_PEM, pem->file);
     if (!ended)
         return fail(why, "'%s' holds a certificate that cannot be read: %s", pem->file, reason());
     ERR_clear_error();
@@ -88,10 +91,15 @@ static bool read_key(const struct pem_pair *pem, struct tls_cert *c, char why[TL
     if (c->key != NULL)
         return true;
     if (asked)
-        return fail(why, "the key in '%s' is encrypted; store it without a password",
+        return fail(why,
+                    "the key in '%s' is encrypted" TLS_WHY_FIX
+                    "store it without a password: openssl pkey -in OLD -out NEW",
                     pem->key_file);
     if (pem->key.len == 0 || ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE)
-        return fail(why, "there is no key for '%s', neither in it nor beside it", pem->file);
+        return fail(why,
+                    "there is no key for '%s', neither in it nor beside it" TLS_WHY_FIX
+                    "add it to the file, or store it beside it under the same name with .key",
+                    pem->file);
     return fail(why, "the key in '%s' cannot be read: %s", pem->key_file, reason());
 }
 
@@ -110,11 +118,14 @@ static bool check_key(const struct pem_pair *pem, const struct tls_cert *c, char
         if (key_fits(sk_X509_value(c->chain, i), c->key))
             return fail(why,
                         "'%s' has its certificates in the wrong order: the one of the key is "
-                        "number %d, it must be the first",
+                        "number %d, it must be the first" TLS_WHY_FIX
+                        "put it in front, then who signed it, then who signed that",
                         pem->file, i + 2);
     }
-    return fail(why, "the key in '%s' is not the key of the certificate in '%s'", pem->key_file,
-                pem->file);
+    return fail(why,
+                "the key in '%s' is not the key of the certificate in '%s'" TLS_WHY_FIX
+                "take both from the same request",
+                pem->key_file, pem->file);
 }
 
 static bool check_order(const struct pem_pair *pem, const struct tls_cert *c, char why[TLS_WHY_MAX])
@@ -125,7 +136,8 @@ static bool check_order(const struct pem_pair *pem, const struct tls_cert *c, ch
         if (X509_NAME_cmp(X509_get_issuer_name(before), X509_get_subject_name(x)) != 0)
             return fail(why,
                         "'%s' has its chain in the wrong order: certificate %d is not the issuer "
-                        "of the one before it",
+                        "of the one before it" TLS_WHY_FIX
+                        "after the certificate comes who signed it, then who signed that",
                         pem->file, i + 2);
         before = x;
     }
@@ -199,7 +211,7 @@ X509_STORE *tls_authorities_load(const char *file, struct str pem, char why[TLS_
     else if (!ended)
         (void)fail(why, "'%s' holds a certificate that cannot be read: %s", file, reason());
     else
-        (void)fail(why, "'%s' holds no certificate in PEM format", file);
+        (void)fail(why, "'%s' holds no certificate in PEM format" IN_PEM, file);
     return NULL;
 }
 
@@ -274,23 +286,37 @@ static int64_t days_to(const ASN1_TIME *when, int64_t now)
     return ((int64_t)timegm(&tm) - now) / DAY_S;
 }
 
-static bool doubts(const struct pem_pair *pem, const struct tls_cert *c, int64_t now,
-                   char why[TLS_WHY_MAX])
+static bool time_doubts(const struct pem_pair *pem, const struct tls_cert *c, int64_t now,
+                        char why[TLS_WHY_MAX])
 {
     time_t t = (time_t)now;
     const ASN1_TIME *end = X509_get0_notAfter(c->leaf);
-    uint32_t names = 0;
+    long long days = days_to(end, now);
     if (X509_cmp_time(end, &t) < 0)
-        return !fail(why, "the certificate in '%s' has expired %lld days ago", pem->file,
-                     (long long)-days_to(end, now));
+        return !fail(why, "the certificate in '%s' has expired %lld day%s ago" RENEW, pem->file,
+                     -days, days == -1 ? "" : "s");
     if (X509_cmp_time(X509_get0_notBefore(c->leaf), &t) > 0)
         return !fail(why, "the certificate in '%s' is not valid yet", pem->file);
-    if (days_to(end, now) < SOON_DAYS)
-        return !fail(why, "the certificate in '%s' expires in %lld days", pem->file,
-                     (long long)days_to(end, now));
+    if (days < SOON_DAYS)
+        return !fail(why, "the certificate in '%s' expires in %lld day%s" RENEW, pem->file, days,
+                     days == 1 ? "" : "s");
+    return false;
+}
+
+static bool name_doubts(const struct pem_pair *pem, const struct tls_cert *c, char why[TLS_WHY_MAX])
+{
+    uint32_t names = 0;
     tls_cert_names(c, count, &names);
     if (names == 0)
-        return !fail(why, "the certificate in '%s' names no host: it is used as the default only",
+        return !fail(
+            why,
+            "the certificate in '%s' names no host: it is used as the default only" TLS_WHY_FIX
+            "ask for one with its names (subjectAltName)",
+            pem->file);
+    if (X509_get_ext_by_NID(c->leaf, NID_subject_alt_name, -1) < 0)
+        return !fail(why,
+                     "the certificate in '%s' has its name in the subject alone, where clients do "
+                     "not look" TLS_WHY_FIX "ask for one with its names (subjectAltName)",
                      pem->file);
     return false;
 }
@@ -311,7 +337,10 @@ static bool check_strength(const struct pem_pair *pem, const struct tls_cert *c,
     SSL_CTX_set_security_level(ctx, level_in(ciphers, SSL_CTX_get_security_level(ctx)));
     bool fine = SSL_CTX_use_cert_and_key(ctx, c->leaf, c->key, c->chain, 1) == 1;
     SSL_CTX_free(ctx);
-    return fine || fail(why, "OpenSSL refuses the certificate in '%s': %s", pem->file, reason());
+    return fine || fail(why,
+                        "OpenSSL refuses the certificate in '%s': %s" TLS_WHY_FIX
+                        "RSA keys need 2048 bits, signatures SHA-256",
+                        pem->file, reason());
 }
 
 bool tls_pem_check(const struct pem_pair *pem, const char *ciphers, char why[TLS_WHY_MAX])
@@ -324,12 +353,12 @@ bool tls_pem_check(const struct pem_pair *pem, const char *ciphers, char why[TLS
     return fine;
 }
 
-bool tls_pem_doubts(const struct pem_pair *pem, int64_t now, char why[TLS_WHY_MAX])
+bool tls_pem_doubts(const struct pem_pair *pem, bool for_hosts, int64_t now, char why[TLS_WHY_MAX])
 {
     struct tls_cert c;
     if (!tls_cert_load(pem, &c, why))
         return true;
-    bool found = doubts(pem, &c, now, why);
+    bool found = time_doubts(pem, &c, now, why) || (for_hosts && name_doubts(pem, &c, why));
     tls_cert_free(&c);
     return found;
 }

@@ -406,7 +406,7 @@ static struct str alpn_list(struct arena *a, const struct tls_settings *s)
 {
     size_t n = 0;
     if (s->http)
-        return STR("\x8http/1.1");
+        return STR("\x8http/1.1\x8http/1.0");
     for (uint32_t i = 0; i < s->n_alpn; i++)
         n += 1 + s->alpn[i].len;
     char *list = arena_alloc(a, n + 1), *at = list;

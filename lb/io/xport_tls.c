@@ -408,6 +408,14 @@ static enum io established(struct conn *c)
     return IO_OK;
 }
 
+// As the log says it. A callback of ours that fails is the one that looks for the name.
+static const char *reason_of(unsigned long error)
+{
+    return ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == SSL_R_CALLBACK_FAILED
+               ? "no certificate for the name that the client asks for"
+               : ERR_reason_error_string(error);
+}
+
 enum io tls_handshake(struct conn *c)
 {
     struct tls_conn *t = c->tls;
@@ -422,7 +430,7 @@ enum io tls_handshake(struct conn *c)
         c->ready &= (uint8_t)~CONN_READ;
         return r;
     }
-    const char *reason = ERR_reason_error_string(ERR_peek_error());
+    const char *reason = reason_of(ERR_peek_error());
     if (t->client != NULL)
         reason = tls_client_explain(t->client, t->ssl, r == IO_EOF ? 0 : c->error);
     t->failure = t->unbelieved != NULL ? t->unbelieved
@@ -464,11 +472,12 @@ struct tls_facts tls_facts(const struct conn *c)
     const SSL *ssl = c->tls->ssl;
     const unsigned char *alpn;
     unsigned n;
+    const SSL_CIPHER *agreed = SSL_get_current_cipher(ssl);
     const char *sni = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     SSL_get0_alpn_selected(ssl, &alpn, &n);
     return (struct tls_facts){
         .version = SSL_get_version(ssl),
-        .cipher = SSL_get_cipher_name(ssl),
+        .cipher = agreed != NULL ? SSL_CIPHER_get_name(agreed) : "",
         .sni = sni != NULL ? str_of(sni) : STR_NONE,
         .alpn = {(const char *)alpn, n},
         .peer = c->tls->peer,

@@ -298,7 +298,7 @@ static void add_warnings(struct refresh *r, const struct pem_pair *now)
 {
     char why[TLS_WHY_MAX];
     int64_t at = (int64_t)(clock_wall_ms() / 1000);
-    if (tls_pem_doubts(now, at, why))
+    if (tls_pem_doubts(now, true, at, why))
         add_line(r, ' ', "warning", why);
     if (tls_pem_staple_doubts(now, at, why))
         add_line(r, ' ', "warning", why);

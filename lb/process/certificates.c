@@ -2,7 +2,8 @@
 // Loading with an eye on certificates. Run by `evlb check`, by `evlb run` and, at a reload, by the
 // supervisor: what passes here can be used by workers, which build the same again.
 //
-// Invariant: one finding per place in the file; what else is wrong there are its notes.
+// Invariant: one error and one warning per place in the file; what else is wrong there are its
+// notes.
 #include "process/certificates.h"
 
 #include "conf/diag.h"
@@ -11,42 +12,53 @@
 #include "process/tickets.h"
 #include "proxy/tls_listen.h"
 
-struct report {
-    struct findings *findings;
-    struct finding *last;
-    const struct conf_mark *mark; // of the last
-    enum severity severity;
-    const char *topic; // of all findings
+struct said {
+    struct finding *finding;
+    const struct conf_mark *mark;
 };
+
+struct report {
+    const struct config *config;
+    struct findings *findings;
+    struct said error, warning; // the last ones
+    const char *topic;          // of all findings
+};
+
+static bool same_mark(const struct conf_mark *a, const struct conf_mark *b)
+{
+    return a->line == b->line && a->column == b->column && a->file == b->file;
+}
 
 static void say(struct report *r, enum severity severity, const struct conf_mark *m,
                 const char *text)
 {
-    bool again = r->last != NULL && r->severity == severity && r->mark->line == m->line &&
-                 r->mark->column == m->column && r->mark->file == m->file;
-    if (again) {
-        diag_note(r->findings, r->last, "%s", text);
+    bool error = severity == SEVERITY_ERROR;
+    struct said *last = error ? &r->error : &r->warning;
+    const char *fix = strstr(text, TLS_WHY_FIX);
+    int length = fix != NULL ? (int)(fix - text) : (int)strlen(text);
+    if (last->finding != NULL && same_mark(last->mark, m)) {
+        diag_note(r->findings, last->finding, "%.*s", error ? (int)strlen(text) : length, text);
         return;
     }
-    const struct conf_file file = {.name = m->file};
-    const struct span at = {&file, m->line, m->column, m->line, m->end_column};
-    bool error = severity == SEVERITY_ERROR;
-    r->last = error ? diag_error(r->findings, at, "tls.certificate", "%s", text)
-                    : diag_warning(r->findings, at, "lint.certificate", "%s", text);
-    r->last->excerpt = NULL; // the file is not at hand any more
-    r->last->topic = r->topic;
-    r->mark = m;
-    r->severity = severity;
+    struct span at = diag_span(r->config, m);
+    *last = (struct said){
+        error ? diag_error(r->findings, at, "tls.certificate", "%.*s", length, text)
+              : diag_warning(r->findings, at, "lint.certificate", "%.*s", length, text),
+        m};
+    last->finding->topic = r->topic;
+    if (fix != NULL)
+        diag_fix(r->findings, last->finding, "%s", fix + strlen(TLS_WHY_FIX));
 }
 
+// `ciphers`: of the listener; NULL: it is shown to servers.
 static bool check_cert(struct report *r, const struct certificate *c, const char *ciphers)
 {
     char why[TLS_WHY_MAX];
-    if (!tls_pem_check(&c->pem, ciphers, why)) {
+    if (!tls_pem_check(&c->pem, ciphers != NULL ? ciphers : "", why)) {
         say(r, SEVERITY_ERROR, &c->mark, why);
         return false;
     }
-    if (tls_pem_doubts(&c->pem, clock_wall_ms() / 1000, why))
+    if (tls_pem_doubts(&c->pem, ciphers != NULL, clock_wall_ms() / 1000, why))
         say(r, SEVERITY_WARNING, &c->mark, why);
     if (tls_pem_staple_doubts(&c->pem, clock_wall_ms() / 1000, why))
         say(r, SEVERITY_WARNING, &c->mark, why);
@@ -81,6 +93,7 @@ static bool check_client_auth(struct report *r, const struct tls *tls)
     char why[TLS_WHY_MAX];
     struct client_report c = {r, tls};
     const struct tls_client_auth all = tls_listen_clients(tls);
+    r->topic = "frontends.*.tls.client-ca";
     const struct pem_file *bad = certificates_client_fault(tls, why);
     if (bad != NULL) {
         say(r, SEVERITY_ERROR, &bad->mark, why);
@@ -88,6 +101,20 @@ static bool check_client_auth(struct report *r, const struct tls *tls)
     }
     tls_client_auth_doubts(&all, clock_wall_ms() / 1000, doubt_client_auth, &c);
     return true;
+}
+
+static bool check_lists(struct report *r, const struct tls *tls)
+{
+    char why[TLS_WHY_MAX];
+    bool ciphers = tls->ciphers.len == 0 || tls_ciphers_check(tls->ciphers.p, why);
+    r->topic = "frontends.*.tls.ciphers";
+    if (!ciphers)
+        say(r, SEVERITY_ERROR, &tls->ciphers_mark, why);
+    bool groups = tls->groups.len == 0 || tls_groups_check(tls->groups.p, why);
+    r->topic = "frontends.*.tls.groups";
+    if (!groups)
+        say(r, SEVERITY_ERROR, &tls->groups_mark, why);
+    return ciphers && groups;
 }
 
 static void check_whole(struct report *r, const struct frontend *f, const struct tls *tls)
@@ -102,7 +129,8 @@ static void check_whole(struct report *r, const struct frontend *f, const struct
 
 static void check_tls(struct report *r, const struct frontend *f, const struct tls *tls)
 {
-    bool fine = true;
+    bool fine = check_lists(r, tls);
+    r->topic = "frontends.*.tls.certs";
     for (uint32_t i = 0; i < tls->n_certs; i++)
         fine = check_cert(r, &tls->certs[i], tls_listen_ciphers(tls)) && fine;
     if (tls->client_ca.file != NULL)
@@ -138,7 +166,7 @@ static void check_server(void *ctx, const struct server_tls *tls)
     if (!certificates_server_check(tls, why))
         say(r, SEVERITY_ERROR, tls->ca.file != NULL ? &tls->ca.mark : &tls->mark, why);
     if (tls->client_cert != NULL)
-        (void)check_cert(r, tls->client_cert, "");
+        (void)check_cert(r, tls->client_cert, NULL);
 }
 
 // As workers will.
@@ -160,7 +188,7 @@ static void check_backends(struct report *r, const struct config *c)
     r->topic = "backends.*.servers.*.tls";
     for (uint32_t i = 0; i < c->n_backends; i++) {
         if (c->backends[i].health.client_cert != NULL)
-            (void)check_cert(r, c->backends[i].health.client_cert, "");
+            (void)check_cert(r, c->backends[i].health.client_cert, NULL);
     }
     certificates_each_server(c, check_server, r);
     if (r->findings->errors == errors)
@@ -169,7 +197,7 @@ static void check_backends(struct report *r, const struct config *c)
 
 bool certificates_check(const struct config *c, struct findings *f)
 {
-    struct report r = {.findings = f, .topic = "frontends.*.tls.certs"};
+    struct report r = {.config = c, .findings = f};
     uint32_t errors = f->errors;
     for (uint32_t i = 0; i < c->n_frontends; i++)
         check_frontend(&r, &c->frontends[i]);

@@ -23,10 +23,9 @@ bool tickets_check(const struct config *c, struct findings *f)
     tls_ticket_keys_forget(keys);
     if (fine)
         return true;
-    const struct conf_file file = {.name = k->mark.file};
-    const struct span at = {&file, k->mark.line, k->mark.column, k->mark.line, k->mark.end_column};
-    struct finding *x = diag_error(f, at, "tls.tickets", "'%s': %s", k->keys_file.p, why);
-    x->excerpt = NULL; // the file is not at hand any more
+    struct finding *x =
+        diag_error(f, diag_span(c, &k->mark), "tls.tickets", "'%s': %s", k->keys_file.p, why);
+    x->topic = "tickets.keys";
     diag_fix(f, x, "a line for each key: openssl rand -base64 -A 80");
     return false;
 }

@@ -219,6 +219,8 @@ def test_strict_sni(evlb, sim, ca, site):
             shown(lb, ca, name)
     lines = lb.wait_access(2)
     assert {line["end"] for line in lines} == {"tls-failed"}
+    assert {line["detail"] for line in lines} == {"no certificate for the name that the client asks for"}
+    assert {line["tls_cipher"] for line in lines} == {None}
     assert counters(lb)["tls_failures"] == 2
 
 
@@ -287,6 +289,16 @@ def test_no_protocol_in_common(web):
     c.set_alpn_protocols(["smtp"])
     with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
         tls.connect(web.port, "a.test", c)
+
+
+def test_http_1_0_is_agreed_on(web, curl, ca):
+    r = curl("--http1.0", "--cacert", ca.cert, "--resolve", f"a.test:{web.port}:127.0.0.1", "-v",
+             f"https://a.test:{web.port}/")
+    assert r.status == 0 and "ALPN: server accepted http/1.0" in r.err, r.err
+    c = tls.context(ca)
+    c.set_alpn_protocols(["http/1.0", "http/1.1"])
+    with tls.connect(web.port, "a.test", c) as s:
+        assert s.selected_alpn_protocol() == "http/1.1"
 
 
 def test_no_renegotiation(web):
@@ -430,33 +442,67 @@ def test_check_names_what_is_wrong(run_evlb, tmp_path, ca, site):
     other = ca.make(tmp_path / "other.pem", "b.test").read_text()
     other_key = re.findall(r"-----BEGIN PRIVATE.*?-----END[^\n]*\n", other, re.S)[0]
     locked = tls.openssl("pkcs8", "-topk8", "-in", site, "-passout", "pass:x")
-    for name, text, why in [
-            ("nokey.pem", leaf, "there is no key for"),
-            ("mismatch.pem", leaf + other_key, "is not the key of the certificate"),
-            ("order.pem", issuer + leaf + key, "wrong order"),
-            ("chain.pem", leaf + leaf + key, "chain in the wrong order"),
-            ("garbage.pem", "hello\n" + key, "holds no certificate in PEM format"),
-            ("broken.pem", leaf.replace("\nMII", "\nMIB", 1) + key, "cannot be read"),
-            ("empty.pem", "", "holds no certificate in PEM format"),
-            ("locked.pem", leaf + locked, "encrypted")]:
+    for name, text, why, fix in [
+            ("nokey.pem", leaf, "there is no key for", "add it to the file"),
+            ("mismatch.pem", leaf + other_key, "is not the key of the certificate", "take both"),
+            ("order.pem", issuer + leaf + key, "wrong order", "put it in front"),
+            ("chain.pem", leaf + leaf + key, "chain in the wrong order", "who signed it"),
+            ("garbage.pem", "hello\n" + key, "holds no certificate in PEM format", "-----BEGIN"),
+            ("broken.pem", leaf.replace("\nMII", "\nMIB", 1) + key, "cannot be read", ""),
+            ("empty.pem", "", "holds no certificate in PEM format", "-----BEGIN"),
+            ("locked.pem", leaf + locked, "encrypted", "openssl pkey")]:
         (tmp_path / name).write_text(text)
         r = check(run_evlb, tmp_path, tmp_path / name)
         assert r.status == 1 and why in r.out and name in r.out, (name, r.out)
-        assert "check.yaml:2:" in r.out
+        assert "check.yaml:2:" in r.out and "   2 | tls: " in r.out and fix in r.out, r.out
+        assert not [line for line in r.out.splitlines()[1:] if len(line) > 80 and " | " not in line]
     (tmp_path / "keydir.crt").write_text(leaf)
     (tmp_path / "keydir.key").mkdir()  # unreadable, for root too
     (tmp_path / "loop.pem").symlink_to("loop.pem")
     for certs, why in [(tmp_path / "none.pem", "No such file"),
                        (tmp_path / "keydir.crt", "keydir.key': Is a directory"),
                        (tmp_path / "loop.pem", "loop.pem': Too many levels"),
-                       (f"{{certs: {site}, ciphers: NONSENSE}}", "'ciphers'"),
-                       (f"{{certs: {site}, groups: NONSENSE}}", "'groups'"),
+                       (f"{{certs: {site}, ciphers: NONSENSE}}", "no cipher 'NONSENSE'"),
+                       (f"{{certs: {site}, ciphers: 'HIGH:!RC4:AES128-SHA257'}}",
+                        "no cipher 'AES128-SHA257'"),
+                       (f"{{certs: {site}, ciphers: TLS_AES_127_GCM_SHA256}}",
+                        "no cipher 'TLS_AES_127_GCM_SHA256'"),
+                       (f"{{certs: {site}, groups: 'P-256:P-257'}}", "no group 'P-257'"),
+                       (f"{{certs: {site}, client-verify: optional}}",
+                        "Try: evlb explain frontends.*.tls.client-verify"),
                        ("{min: 1.2}", "needs 'certs'")]:
         r = check(run_evlb, tmp_path, certs)
         assert r.status == 1 and why in r.out, r.out
     (tmp_path / "bare").mkdir()
     r = check(run_evlb, tmp_path, tmp_path / "bare")
     assert r.status == 1 and "holds no certificate" in r.out
+
+
+def test_check_names_all_of_a_directory(run_evlb, tmp_path, ca, site):
+    leaf, _, key = re.findall(r"-----BEGIN.*?-----END[^\n]*\n", site.read_text(), re.S)
+    other = ca.make(tmp_path / "other.pem", "b.test", days=5).read_text()
+    (tmp_path / "certs").mkdir()
+    for name, text in (("a.pem", leaf), ("b.pem", other), ("c.pem", leaf + leaf + key),
+                       ("d.pem", other)):
+        (tmp_path / "certs" / name).write_text(text)
+    r = check(run_evlb, tmp_path, f"{tmp_path}/certs/")
+    found = re.findall(r"/certs/(\w\.pem)'", re.sub(r"\n\s*", "", r.out))
+    assert r.status == 1 and sorted(found) == ["a.pem", "b.pem", "c.pem", "d.pem"], r.out
+    assert "1 error, 1 warning" in r.out
+
+
+def test_check_accepts_lists_of_ciphers(run_evlb, tmp_path, site):
+    lists = "'TLS_AES_128_GCM_SHA256:ECDHE+AESGCM,HIGH:!aNULL:!RC4:-SHA1:+AES256:@STRENGTH'"
+    r = check(run_evlb, tmp_path, f"{{certs: {site}, ciphers: {lists}, groups: 'X25519:P-256'}}")
+    assert r.status == 0 and "warning" not in r.out, r.out
+
+
+def test_check_knows_names_that_clients_do_not_look_at(run_evlb, tmp_path):
+    pem = tmp_path / "old.pem"
+    tls.openssl("req", "-x509", *tls.KEYS["ecdsa"], "-nodes", "-days", 365, "-subj", "/CN=a.test",
+                "-keyout", tmp_path / "old.key", "-out", pem)
+    r = check(run_evlb, tmp_path, pem)
+    assert r.status == 0 and "in the subject alone" in r.out and "(subjectAltName)" in r.out
 
 
 def test_run_refuses_what_check_refuses(run_evlb, tmp_path, site):

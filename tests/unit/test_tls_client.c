@@ -219,7 +219,8 @@ static void test_faults_are_named(void **state)
     struct tls_clients *s = tls_clients_new();
     terms.ca = STR("nothing");
     assert_false(tls_clients_add(s, NULL, 0, &terms, why));
-    assert_string_equal(why, "'x.pem' holds no certificate in PEM format");
+    assert_string_equal(why, "'x.pem' holds no certificate in PEM format; such a "
+                             "file begins with -----BEGIN CERTIFICATE-----");
     assert_null(tls_clients_at(s, 0));
     tls_clients_free(s);
     free_origin(&o);
