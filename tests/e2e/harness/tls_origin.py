@@ -23,18 +23,30 @@ def context(cert, **options):
 
 class TlsOrigin:
     """`echo`: bytes instead of HTTP. `client_ca`: demands a certificate of that authority.
-    `before(conn)`: is called with the accepted socket; true: it has done all there is to do."""
+    `before(conn)`: is called with the accepted socket; true: it has done all there is to do.
+    `at`: host and port to listen on, or the path of a unix socket."""
 
-    def __init__(self, cert, name="a", echo=False, client_ca=None, before=None, header=None, **options):
+    def __init__(self, cert, name="a", echo=False, client_ca=None, before=None, header=None,
+                 at=("127.0.0.1", 0), **options):
         self.name, self.echo, self.before, self.header = name, echo, before, header
         self.handshakes = self.resumed = self.requests = self.failures = 0
         self.sni, self.headers, self.subjects = [], [], []
         self.context(cert, client_ca, **options)
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.address = f"127.0.0.1:{self.port}"
+        self._listen(at)
         self.open = set()
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def _listen(self, at):
+        if isinstance(at, tuple):
+            self.listener = socket.create_server(at)
+            self.port = self.listener.getsockname()[1]
+            self.address = f"{at[0]}:{self.port}"
+        else:
+            self.listener = socket.socket(socket.AF_UNIX)
+            self.listener.bind(str(at))
+            self.listener.listen()
+            at.chmod(0o777)
+            self.address = f"unix:{at}"
 
     def context(self, cert, client_ca=None, **options):
         self.ctx = context(cert, **options)
