@@ -502,6 +502,17 @@ static void plan_backends(struct planner *p, const struct config *from, const st
 
 // ---- the rest ---------------------------------------------------------------------------------
 
+// What stands in no file of the configuration; empty: nobody is verified by it.
+static struct str system_authorities(const struct config *c)
+{
+    for (uint32_t i = 0; i < c->n_servers; i++) {
+        const struct server_tls *tls = c->servers[i].tls;
+        if (tls != NULL && tls->ca.file == NULL && tls->terms.verify)
+            return tls->terms.ca;
+    }
+    return STR_NONE;
+}
+
 // Top-level rows one by one, so that what needs a restart stands apart from what does not.
 static void plan_top(struct planner *p, const struct config *from, const struct config *to)
 {
@@ -516,6 +527,9 @@ static void plan_top(struct planner *p, const struct config *from, const struct 
     begin(p);
     if (from->shutdown_ms != to->shutdown_ms)
         say(p, "timeout.shutdown changed");
+    struct str old = system_authorities(from), now = system_authorities(to);
+    if (old.len > 0 && now.len > 0 && !str_eq(old, now))
+        say(p, "the system's authorities changed");
     end(p, "settings");
 }
 

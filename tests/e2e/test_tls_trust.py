@@ -491,3 +491,42 @@ def test_certs_warns_of_what_has_expired(listed, ctl, clients, run_evlb):
     words = " ".join(r.out.split())
     assert "warning the revocation list of 'CN=clients'" in words and "has expired: its" in words
     assert "it has expired" in ctl(lb, "certs", "old.crl").out
+
+
+# ---- a whole reload ----
+
+@pytest.mark.parametrize("what", ["certificate", "OCSP answer", "client-ca", "ca", "client-cert"])
+def test_a_reload_sees_that_a_file_has_changed(evlb, ca, site, clients, tmp_path, ctl, what):
+    """The configuration is the same to the letter."""
+    trust, mine = tmp_path / "trust.pem", tmp_path / "mine.pem"
+    put(trust, ca.cert)
+    ca.make(mine, "mine.test")
+    lb = evlb(TO_SERVERS + "    tls: {certs: $cert, client-ca: $clients}\n", server="127.0.0.1:1",
+              ca=trust, more=f", client-cert: {mine}", health="off", cert=site, clients=clients.ca)
+    assert "no changes" in ctl(lb, "reload").out and lb.status()["generation"] == 1
+    other = tls.Authority(tmp_path / "other")
+    {"certificate": lambda: ca.make(site, "a.test"),
+     "OCSP answer": lambda: ca.ocsp(site, site.with_suffix(".ocsp")),
+     "client-ca": lambda: put(clients.ca, other.cert),
+     "ca": lambda: put(trust, other.cert),
+     "client-cert": lambda: ca.make(mine, "mine.test")}[what]()
+    r = ctl(lb, "reload")
+    assert r.status == 0 and "no changes" not in r.out and "changed" in r.out, r
+    assert lb.status()["generation"] == 2
+
+
+def test_a_reload_for_the_systems_authorities(evlb, origin, ca, tmp_path, ctl):
+    """Nothing of the configuration has changed, and it is told what has."""
+    other, trust = tls.Authority(tmp_path / "other"), tmp_path / "system.pem"
+    put(trust, ca.cert)
+    a = origin(other.make(tmp_path / "site.pem", "a.test"))
+    lb = evlb(TO_SERVERS.replace("ca: $ca, ", ""), server=a, more="", health="off",
+              env={"SSL_CERT_FILE": str(trust)})
+    lb.allow_log("unknown authority")
+    assert lb.get("/").status == 503
+    put(trust, other.cert)
+    r = ctl(lb, "reload")
+    assert (r.status, r.out.strip()) == (0, "~ settings: the system's authorities changed")
+    assert lb.get("/").status == 200 and lb.status()["generation"] == 2
+    r = ctl(lb, "reload")
+    assert "no changes" in r.out and lb.status()["generation"] == 2
