@@ -22,6 +22,12 @@ static int complain(const char *what)
     return EXIT_USAGE;
 }
 
+static int complain_of_flag(const char *name)
+{
+    fprintf(stderr, "evlb: --%s belongs to 'explain route URL'\n", name);
+    return EXIT_USAGE;
+}
+
 static int explain_word(const struct cli *cli, const char *word)
 {
     if (explain_is_end(word))
@@ -38,8 +44,9 @@ int cmd_explain(const struct cli *cli)
         return complain("'explain route' needs a URL");
     if (route)
         return explain_route(cli, cli->operands[1]);
-    if (cli->n_headers > 0 || cli->given[FLAG_FRONTEND] > 0 || cli->given[FLAG_ALPN] > 0)
-        return complain("--header, --frontend and --alpn belong to 'explain route URL'");
+    for (int id = FLAG_HEADER; id <= FLAG_CLIENT_SUBJECT; id++)
+        if (cli->given[id] > 0)
+            return complain_of_flag(cli_flags[id].name);
     if (cli->n_operands > 1)
         return complain("one KEY or CAUSE at a time");
     if (cli->n_operands == 1)

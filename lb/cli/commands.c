@@ -20,6 +20,10 @@ const struct cli_flag cli_flags[FLAG_COUNT] = {
     [FLAG_HEADER]   = {"header", 'H', "'NAME: VALUE'", NULL, "a field of the request; may be repeated"},
     [FLAG_FRONTEND] = {"frontend", 0, "NAME", NULL, "where it arrives; else found by the port"},
     [FLAG_ALPN]     = {"alpn", 0, "NAMES", NULL, "what a TLS client offers: h2,http/1.1"},
+    [FLAG_TLS_VERSION] = {"tls-version", 0, "VERSION", "1.2 1.3", "of the client's TLS; else 1.3"},
+    [FLAG_TLS_CIPHER]  = {"tls-cipher", 0, "NAME", NULL, "of the client's TLS; else none that a route names"},
+    [FLAG_TLS_RESUMED] = {"tls-resumed", 0, NULL, NULL, "the client resumes a TLS session"},
+    [FLAG_CLIENT_SUBJECT] = {"client-subject", 0, "NAME", NULL, "of its valid certificate; else it shows none"},
     [FLAG_JSON]     = {"json", 0, NULL, NULL, "the same as --format=json"},
     [FLAG_VERSION]  = {"version", 0, NULL, NULL, "the version in one line"},
     [FLAG_WAIT]     = {"wait", 0, "[TIME]", NULL, "until it is done, at most so long (60s)"},
@@ -38,6 +42,9 @@ const struct cli_flag cli_flags[FLAG_COUNT] = {
 #define VOLUME (FLAG_BIT(FLAG_QUIET) | FLAG_BIT(FLAG_VERBOSE))
 #define NO_FILE (FLAG_BIT(FLAG_LISTEN) | FLAG_BIT(FLAG_TO) | FLAG_BIT(FLAG_MODE))
 #define CTL (CONFIG | SOCKET)
+#define CLIENT_TLS \
+    (FLAG_BIT(FLAG_ALPN) | FLAG_BIT(FLAG_TLS_VERSION) | FLAG_BIT(FLAG_TLS_CIPHER) | \
+     FLAG_BIT(FLAG_TLS_RESUMED) | FLAG_BIT(FLAG_CLIENT_SUBJECT))
 #define CTL_DETAILS \
      "The socket: --socket, else $EVLB_SOCKET, else admin.socket of the file given\n" \
      "with -c, else /run/evlb/ctl.sock (root) or $XDG_RUNTIME_DIR/evlb/ctl.sock.\n" \
@@ -60,7 +67,7 @@ const struct cli_command cli_commands[] = {
      "sockets and no logs: safe beside a running evlb.\n"
      "Exit status: 0 valid, 1 invalid, 2 usage or unreadable, 3 warnings (--strict)."},
     {"explain", "[KEY | CAUSE | route URL]", 2,
-     CONFIG | FORMAT | FLAG_BIT(FLAG_HEADER) | FLAG_BIT(FLAG_FRONTEND) | FLAG_BIT(FLAG_ALPN), COMMAND_SHOWN, cmd_explain,
+     CONFIG | FORMAT | FLAG_BIT(FLAG_HEADER) | FLAG_BIT(FLAG_FRONTEND) | CLIENT_TLS, COMMAND_SHOWN, cmd_explain,
      "text json",
      "say what is in force, and why",
      "  evlb explain                  the configuration with all defaults and origins\n"
@@ -69,8 +76,9 @@ const struct cli_command cli_commands[] = {
      "  evlb explain route http://shop.example.com/api/x -H 'Cookie: a=1'\n"
      "                                which frontend, route, backend and servers serve\n"
      "                                it, without sending anything\n"
+     "  evlb explain route https://shop.example.com/ --client-subject CN=ops\n"
      "  evlb explain route tls://shop.example.com --alpn h2\n"
-     "                                the same for a TLS client in mode tcp\n"
+     "                                the same for a TLS client, in mode http and tcp\n"
      "--format=json: CAUSE and route only."},
     {"init", "[FILE]", 1, 0, COMMAND_SHOWN, cmd_init, NULL,
      "write a commented starter configuration",

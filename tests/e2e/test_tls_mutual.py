@@ -563,6 +563,77 @@ def test_routes_by_what_tls_agreed_on(evlb, sim, world):
     assert lb.client(port).get("/admin").status == 403
 
 
+@pytest.fixture
+def explain(run_evlb, world):
+    def route(text, *args, status=0):
+        text = text.replace("$cert", str(world.site)).replace("$ca", str(world.root.cert))
+        text = text.replace("$port2", "80").replace("$port", "443").replace("$a", "10.0.0.1:80")
+        r = run_evlb("explain", "-c", "-", "route", *args, stdin=text)
+        assert r.status == status, r.err
+        return r.out + r.err
+    return route
+
+
+@pytest.mark.parametrize("args, says", [
+    (("/admin",), "answer    403"),
+    (("/admin", "--client-subject", "CN=x"), "backend   app"),
+    (("/ops", "--client-subject", "CN=good,O=Example"), "backend   app"),
+    (("/ops", "--client-subject", "CN=other"), "none of"),
+    (("/example", "--client-subject", "CN=x,O=Example"), "backend   app"),
+    (("/verified",), "none of"),
+    (("/new",), "backend   app"),
+    (("/new", "--tls-version=1.2"), "none of"),
+    (("/old", "--tls-version", "1.2"), "backend   app"),
+    (("/fresh",), "backend   app"),
+    (("/resumed", "--tls-resumed"), "backend   app"),
+    (("/cipher",), "none of"),
+    (("/cipher", "--tls-cipher", "TLS_AES_256_GCM_SHA384"), "backend   app"),
+    (("/sni",), "backend   app"),
+    (("/sni", "-H", "Host: other"), "backend   app"),
+    (("/alpn", "--alpn", "h2,http/1.1"), "backend   app"),
+    (("/alpn", "--alpn", "h2"), "none of"),
+])
+def test_explain_is_told_what_tls_agreed_on(explain, args, says):
+    assert says in explain(ROUTES, "https://a.test" + args[0], *args[1:])
+
+
+def test_explain_says_what_it_assumes(explain):
+    url = "https://a.test/"
+    assert "\nassumed   TLS 1.3, another cipher, a new session, no client certificate\n" in \
+        explain(ROUTES, url)
+    told = ("--tls-version", "1.2", "--client-subject", "CN=x")
+    assert "\nassumed   another cipher, a new session\n" in explain(ROUTES, url, *told)
+    assert "assumed" not in explain(ROUTES, "http://a.test/")
+    for flag in (["--tls-resumed"], ["--client-subject", "CN=x"]):
+        assert f"{flag[0]}: no TLS ends here" in \
+            explain(ROUTES, "http://a.test/", *flag, status=1)
+    assert "'1.4'" in explain(ROUTES, url, "--tls-version", "1.4", status=2)
+
+
+def test_explain_of_tls_in_mode_tcp(explain):
+    text = """
+        frontends:
+          f:
+            listen: [{address: 443, tls: {certs: $cert, client-ca: $ca, client-verify: optional}}, 80]
+            mode: tcp
+            routes:
+              - {host: raw.test, tls: passthrough, backend: raw}
+              - {alpn: [proto/2, proto/1], client-cert: none, deny: 403}
+              - {alpn: proto/1, backend: one}
+              - {client-subject: "CN=ops*", backend: ops}
+        backends: {raw: [10.0.0.1:1], one: [10.0.0.1:2], ops: [10.0.0.1:3]}
+    """
+    tls_url, who = "tls://a.test", ("--client-subject", "CN=ops,O=x")
+    assert "denied" in explain(text, tls_url, "--alpn", "proto/1")
+    assert "backend   one" in explain(text, tls_url, "--alpn", "x,proto/1", *who)
+    assert "backend   ops" in explain(text, tls_url, "--alpn", "proto/1,proto/2", *who)
+    assert "backend   ops" in explain(text, tls_url, *who)
+    assert "none of 4" in explain(text, tls_url)
+    assert "backend   raw" in explain(text, "tls://raw.test")
+    assert "speaks TLS only" in explain(text, "http://a.test:443")
+    assert "no TLS ends here" in explain(text, "tls://a.test:80", *who, status=1)
+
+
 def test_no_certificate_in_mode_tcp_is_none_in_plain_text_too(evlb, sim, world):
     lb = evlb("""
         frontends:
