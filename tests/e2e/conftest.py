@@ -29,6 +29,7 @@ evlb(config, *values, args=[], env={}, wait=True, **named)   starts `evlb run -c
     lb.get("/x"), lb.request("GET", "/x", headers={...}, body=b"...")     one request -> Response
     lb.client(port=None)                  Client: a raw connection, closed for you at the end
     lb.status()                           `evlb ctl status --format=json` as a dict
+    lb.counters(frontend=None)            of that frontend, or of the first
     lb.ask("/v1/workers")                 any resource of the control socket, without the command
     lb.wait_idle()                        until every in-flight gauge is 0 (at most 5 s)
     lb.log()                              everything on its stderr so far
@@ -45,6 +46,8 @@ evlb(config, *values, args=[], env={}, wait=True, **named)   starts `evlb run -c
     lb.allow_exit(status)                 an exit status other than 0 that this test provokes
     lb.skip_check("idle"|"descriptors")   when the test breaks it on purpose (say why)
 
+ca                                        a certificate authority for the module (harness/tls.py)
+site                                      a file of its with certificate and key: a.test, *.w.test
 port()                                    another free port (also under pytest-xdist)
 run_evlb(*args, stdin=None, env={})       one command to its end -> .status, .out, .err
 curl(*args)                               runs curl -sS with a time limit -> .status, .out, .err
@@ -80,10 +83,11 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from harness import balancer, origin, ports, tools  # noqa: E402
+from harness import balancer, origin, ports, tls, tools  # noqa: E402
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "once: long, and no other with another build of evlb")
     missing = [name for name in ("evlb", "backend-sim") if not (tools.bin_dir() / name).exists()]
     if missing and not config.option.collectonly:
         raise pytest.UsageError(
@@ -121,6 +125,16 @@ def evlb(stack):
         lb = balancer.Evlb(stack.tmp_path, config, values, **named)
         return stack.add_balancer(lb)
     return start
+
+
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory):
+    return tls.Authority(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture
+def site(ca, tmp_path):
+    return ca.make(tmp_path / "site.pem", "a.test", "*.w.test")
 
 
 @pytest.fixture

@@ -27,11 +27,6 @@ WEB = """
 """
 
 
-@pytest.fixture(scope="module")
-def ca(tmp_path_factory):
-    return tls.Authority(tmp_path_factory.mktemp("ca"))
-
-
 @pytest.fixture
 def answers(tmp_path):
     """The directory that an ACME client writes to."""

@@ -11,13 +11,6 @@ import pytest
 
 from harness import procfs, tls, tools
 
-WEB = """
-    workers: 2
-    frontends:
-      web: {listen: "127.0.0.1:$port", tls: $tls, backend: app}
-    backends:
-      app: {servers: [$a], health: off}
-"""
 TCP = """
     workers: 1
     frontends:
@@ -27,24 +20,9 @@ TCP = """
 """
 
 
-@pytest.fixture(scope="module")
-def ca(tmp_path_factory):
-    return tls.Authority(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture
-def site(ca, tmp_path):
-    return ca.make(tmp_path / "site.pem", "a.test", "*.w.test")
-
-
 @pytest.fixture
 def web(evlb, sim, site):
-    return evlb(WEB, sim("a"), tls=site)
-
-
-def counters(lb, frontend="web"):
-    found = next(f for f in lb.status()["frontends"] if f["name"] == frontend)
-    return found["counters"]
+    return evlb(tls.WEB, sim("a"), tls=site)
 
 
 # ---- the connection ----
@@ -201,7 +179,7 @@ def test_names_choose_the_certificate(evlb, sim, ca, tmp_path):
     ca.make(tmp_path / "certs/1.pem", "a.test")
     ca.make(tmp_path / "certs/2.pem", "b.test", "*.w.test")
     ca.make(tmp_path / "certs/3.pem", "x.w.test")
-    lb = evlb(WEB, sim("a"), tls=tmp_path / "certs")
+    lb = evlb(tls.WEB, sim("a"), tls=tmp_path / "certs")
     assert shown(lb, ca, "a.test") == {"a.test"}
     assert shown(lb, ca, "B.TEST") == {"b.test", "*.w.test"}
     assert shown(lb, ca, "any.w.test") == {"b.test", "*.w.test"}
@@ -212,7 +190,7 @@ def test_names_choose_the_certificate(evlb, sim, ca, tmp_path):
 
 
 def test_strict_sni(evlb, sim, ca, site):
-    lb = evlb(WEB, sim("a"), tls=f"{{certs: {site}, strict-sni: true}}")
+    lb = evlb(tls.WEB, sim("a"), tls=f"{{certs: {site}, strict-sni: true}}")
     assert shown(lb, ca, "a.test")
     for name in ("unknown.test", None):
         with pytest.raises(ssl.SSLError, match="(?i)unrecognized.name"):
@@ -221,13 +199,13 @@ def test_strict_sni(evlb, sim, ca, site):
     assert {line["end"] for line in lines} == {"tls-failed"}
     assert {line["detail"] for line in lines} == {"no certificate for the name that the client asks for"}
     assert {line["tls_cipher"] for line in lines} == {None}
-    assert counters(lb)["tls_failures"] == 2
+    assert lb.counters()["tls_failures"] == 2
 
 
 def test_rsa_and_ecdsa_for_one_name(evlb, sim, ca, tmp_path):
     ca.make(tmp_path / "certs/ec.pem", "a.test")
     ca.make(tmp_path / "certs/rsa.pem", "a.test", key="rsa")
-    lb = evlb(WEB, sim("a"), tls=tmp_path / "certs")
+    lb = evlb(tls.WEB, sim("a"), tls=tmp_path / "certs")
     for kind, auth in (("rsa", "ECDHE-RSA"), ("ecdsa", "ECDHE-ECDSA")):
         c = tls.context(ca, maximum_version=ssl.TLSVersion.TLSv1_2)
         c.set_ciphers(f"{auth}-AES128-GCM-SHA256")
@@ -241,7 +219,7 @@ def test_rsa_and_ecdsa_for_one_name(evlb, sim, ca, tmp_path):
 def test_a_key_of_its_own_beside_the_certificate(evlb, sim, ca, tmp_path):
     ca.make(tmp_path / "x.crt", "a.test", apart=tmp_path / "x.key")
     ca.make(tmp_path / "live/fullchain.pem", "b.test", apart=tmp_path / "live/privkey.pem")
-    lb = evlb(WEB, sim("a"), tls=f"[{tmp_path}/x.crt, {tmp_path}/live]")
+    lb = evlb(tls.WEB, sim("a"), tls=f"[{tmp_path}/x.crt, {tmp_path}/live]")
     assert shown(lb, ca, "a.test") == {"a.test"} and shown(lb, ca, "b.test") == {"b.test"}
 
 
@@ -265,7 +243,7 @@ def test_tls_on_one_listen_alone(evlb, sim, ca, site):
     (", min: 1.3", ["-tls1_3"], ["-tls1_2"]),
     (", profile: modern", ["-tls1_3"], ["-tls1_2"])])
 def test_versions(evlb, sim, site, setting, works, fails):
-    lb = evlb(WEB, sim("a"), tls=f"{{certs: {site}{setting}}}")
+    lb = evlb(tls.WEB, sim("a"), tls=f"{{certs: {site}{setting}}}")
     def talk(version):
         return tls.openssl("s_client", "-connect", lb.address, version, "-cipher",
                            "ALL:@SECLEVEL=0", stdin=b"", check=False)
@@ -276,7 +254,7 @@ def test_versions(evlb, sim, site, setting, works, fails):
 
 
 def test_ciphers_and_groups(evlb, sim, site):
-    lb = evlb(WEB, sim("a"), tls=f"{{certs: {site}, groups: P-384, ciphers: "
+    lb = evlb(tls.WEB, sim("a"), tls=f"{{certs: {site}, groups: P-384, ciphers: "
                                  "\"TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-AES256-GCM-SHA384\"}")
     out = tls.openssl("s_client", "-connect", lb.address, stdin=b"", check=False)
     assert "TLS_CHACHA20_POLY1305_SHA256" in out and "secp384r1" in out
@@ -334,7 +312,7 @@ def test_sessions_are_resumed_by_every_worker_and_after_a_reload(web, ca, versio
     web.reload()
     assert resumptions(web, ca, session) == 12
     assert web.wait_access(25)[-1]["tls_resumed"] is True
-    assert counters(web)["tls_resumed"] == 24 and counters(web)["tls_handshakes"] == 25
+    assert web.counters()["tls_resumed"] == 24 and web.counters()["tls_handshakes"] == 25
 
 
 def test_a_resumed_session_brings_the_ticket_for_the_next(web, ca):
@@ -397,11 +375,11 @@ def test_a_bad_pair_keeps_the_old_one_and_says_why(web, ca, site):
 
 
 def test_tls_comes_and_goes_with_a_reload(evlb, sim, ca, site):
-    lb = evlb(WEB.replace("tls: $tls, ", ""), sim("a"), tls=site)
+    lb = evlb(tls.WEB.replace("tls: $tls, ", ""), sim("a"), tls=site)
     assert lb.get().status == 200
-    lb.reload(WEB)
+    lb.reload(tls.WEB)
     assert shown(lb, ca, "a.test")
-    lb.reload(WEB.replace("tls: $tls, ", ""))
+    lb.reload(tls.WEB.replace("tls: $tls, ", ""))
     assert lb.get().status == 200
 
 

@@ -25,16 +25,6 @@ WEB = """
 PROXY = ", accept-proxy: true, trusted-proxies: $trusted"
 
 
-@pytest.fixture(scope="module")
-def ca(tmp_path_factory):
-    return tls.Authority(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture
-def site(ca, tmp_path):
-    return ca.make(tmp_path / "site.pem", "a.test")
-
-
 @pytest.fixture
 def web(evlb, sim, site):
     def start(more="", patience="5s", text=WEB, trusted="127.0.0.1", mode="http"):
@@ -116,10 +106,6 @@ class Hand:
         self.raw.close()
 
 
-def counters(lb):
-    return lb.status()["frontends"][0]["counters"]
-
-
 def ends(lines):
     return [(line["end"], line["detail"]) for line in lines]
 
@@ -139,7 +125,7 @@ def test_a_hello_split_at_every_byte(web, ca):
         h.send(h.hello[:at], h.hello[at:])
         h.finish()
         h.close()
-    assert counters(lb)["tls_handshakes"] == n - 1 and counters(lb)["tls_failures"] == 0
+    assert lb.counters()["tls_handshakes"] == n - 1 and lb.counters()["tls_failures"] == 0
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])
@@ -156,7 +142,7 @@ def test_a_hello_in_several_records(web, ca, size):
             h.send(*records, pause=pause)
         h.finish()
         h.close()
-    assert counters(lb)["tls_failures"] == 0
+    assert lb.counters()["tls_failures"] == 0
 
 
 @pytest.mark.parametrize("mode", ["http", "tcp"])
@@ -172,7 +158,7 @@ def test_bytes_behind_the_hello_are_not_lost(web, ca, mode):
         h.send(*[data[i:i + 1] for i in range(len(data))], pause=0)
         assert len(h.until(h.tls.read, 65536)) > 20
         h.close()
-        eventually(lambda: counters(lb)["requests"] > 0)
+        eventually(lambda: lb.counters()["requests"] > 0)
 
 
 # ---- PROXY headers ----
@@ -205,7 +191,7 @@ def test_a_proxy_header_is_mandatory(web, ca):
     h.send(h.hello)
     assert h.rest() == b""
     assert lb.wait_access()[0]["end"] == "bad-proxy-header"
-    assert counters(lb)["tls_failures"] == 0
+    assert lb.counters()["tls_failures"] == 0
 
 
 def test_a_proxy_header_of_a_stranger(web, ca):
@@ -223,7 +209,7 @@ def test_a_check_of_the_balancer_in_front_leaves_no_line(web, ca):
     for header in (v2(command=0, family=0), V1):
         with socket.create_connection(("127.0.0.1", lb.port)) as s:
             s.sendall(header)
-    assert eventually(lambda: counters(lb)["connections"] == 2)
+    assert eventually(lambda: lb.counters()["connections"] == 2)
     h = Hand(lb, ca)
     h.send(V1 + h.hello)
     h.finish()
@@ -259,7 +245,7 @@ def test_other_than_tls_is_closed(web, ca, mode, data, answer, detail):
     h.send(data)
     assert h.rest() == answer
     assert ends(lb.wait_access()) == [("tls-failed", detail)]
-    assert counters(lb)["tls_failures"] == 1
+    assert lb.counters()["tls_failures"] == 1
 
 
 # ---- limit.handshakes ----
@@ -274,14 +260,14 @@ def test_more_handshakes_wait_for_their_turn(web, ca):
     for h in waiting:
         h.send(h.hello)
         h.expect_silence(0.1)
-    assert counters(lb)["tls_waited"] == 3
+    assert lb.counters()["tls_waited"] == 3
     stalled[0].finish()
     waiting[1].expect_silence()  # first in, first out
     waiting[0].finish()
     stalled[1].reset()
     for h in waiting[1:]:
         h.finish()
-    assert counters(lb)["tls_waited"] == 3
+    assert lb.counters()["tls_waited"] == 3
 
 
 def test_who_waits_too_long_or_leaves_is_told_apart(web, ca):
@@ -321,7 +307,7 @@ def test_a_flood_of_handshakes_passes_whole(web, ca):
         h.send(h.hello)
     for h in hands:
         h.finish()
-    assert counters(lb)["tls_handshakes"] == 60 and counters(lb)["tls_waited"] == 0
+    assert lb.counters()["tls_handshakes"] == 60 and lb.counters()["tls_waited"] == 0
 
 
 # ---- leaving, reloads and stops at each stage ----
@@ -365,7 +351,7 @@ def test_a_reload_at_each_stage(web, ca, site):
     stages["header"].finish()
     stages["hello"].send(stages["hello"].hello[50:])
     stages["hello"].finish()
-    assert counters(lb)["tls_handshakes"] == 5 and counters(lb)["tls_failures"] == 0
+    assert lb.counters()["tls_handshakes"] == 5 and lb.counters()["tls_failures"] == 0
 
 
 def test_a_stop_at_each_stage(web, ca):
@@ -421,7 +407,7 @@ def test_thousands_that_stop_half_way(web, ca):
     for c in clients:
         assert c.recv(1) == b""
         c.close()
-    assert counters(lb)["tls_failures"] >= n
+    assert lb.counters()["tls_failures"] >= n
     late = [line for line in lb.wait_access(n) if line["end"] == "tls-timeout"]
     assert {line["detail"] for line in late} == {"the client has sent nothing",
                                                  "the ClientHello did not end"}

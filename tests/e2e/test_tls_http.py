@@ -17,16 +17,6 @@ BOTH = """
 """
 
 
-@pytest.fixture(scope="module")
-def ca(tmp_path_factory):
-    return tls.Authority(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture
-def site(ca, tmp_path):
-    return ca.make(tmp_path / "site.pem", "a.test")
-
-
 @pytest.fixture
 def both(evlb, sim, site):
     """One frontend with a plain and a TLS address."""

@@ -14,29 +14,7 @@ import time
 import pytest
 
 from harness import tls, tools
-
-WEB = """
-    workers: 2
-    frontends:
-      web: {listen: "127.0.0.1:$port", tls: $tls, backend: app}
-    backends:
-      app: {servers: [$a], health: off}
-"""
-
-
-@pytest.fixture(scope="module")
-def ca(tmp_path_factory):
-    return tls.Authority(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture
-def site(ca, tmp_path):
-    return ca.make(tmp_path / "site.pem", "a.test", "*.w.test")
-
-
-def serial(file):
-    """In hexadecimal, as OpenSSL writes it."""
-    return tls.openssl("x509", "-in", file, "-noout", "-serial").split("=")[1].strip()
+from harness.pki import serial
 
 
 def shown(lb, ca, name="a.test"):
@@ -102,7 +80,7 @@ def test_certs_lists_what_is_in_force(evlb, sim, ca, tmp_path, ctl):
 
 
 def test_certs_shows_one_in_full(evlb, sim, site, ctl):
-    lb = evlb(WEB, sim("a"), tls=site)
+    lb = evlb(tls.WEB, sim("a"), tls=site)
     r = ctl(lb, "certs", "w.test")
     assert r.status == 0 and max(map(len, r.out.splitlines())) <= max(80, len(str(site)))
     for word in (str(site), serial(site), "a.test, *.w.test", "ECDSA P-256", "90 days left",
@@ -122,12 +100,12 @@ def test_certs_without_tls(evlb, sim, ctl):
 # ---- certs reload ----
 
 def test_certs_reload_reads_nothing_but_certificates(evlb, sim, ca, site, ctl):
-    lb = evlb(WEB, sim("a"), tls=site)
+    lb = evlb(tls.WEB, sim("a"), tls=site)
     r = ctl(lb, "certs", "reload")
     assert (r.status, r.out) == (0, "no changes\n")
     assert lb.status()["generation"] == 1
     old = serial(site)
-    lb.write_config(WEB.replace("mode", "no such key") + "nonsense: 1\n")
+    lb.write_config(tls.WEB.replace("mode", "no such key") + "nonsense: 1\n")
     ca.make(site, "a.test")
     r = ctl(lb, "certs", "reload")
     assert (r.status, r.out) == (0, f"~ {site}: replaced\n"), r
@@ -136,13 +114,13 @@ def test_certs_reload_reads_nothing_but_certificates(evlb, sim, ca, site, ctl):
     assert json.loads(ctl(lb, "certs", "--format=json").out)["certificates"][0]["serial"] == serial(site)
     lb.allow_log("nonsense")
     lb.reload(fails=True)  # the file is still what it is
-    lb.write_config(WEB)
+    lb.write_config(tls.WEB)
 
 
 def test_certificates_come_and_go_with_a_directory(evlb, sim, ca, tmp_path, ctl):
     ca.make(tmp_path / "certs/1.pem", "a.test")
     ca.make(tmp_path / "certs/2.pem", "b.test")
-    lb = evlb(WEB, sim("a"), tls=tmp_path / "certs")
+    lb = evlb(tls.WEB, sim("a"), tls=tmp_path / "certs")
     ca.make(tmp_path / "certs/3.pem", "c.test")
     (tmp_path / "certs/2.pem").unlink()
     r = ctl(lb, "certs", "reload", "--format=json")
@@ -157,7 +135,7 @@ def test_a_bad_one_stays_as_it_was_and_the_others_are_replaced(evlb, sim, ca, tm
              for n in ("good", "mismatch", "garbage", "emptied")}
     ca.make(tmp_path / "certs/apart.crt", "apart.test", apart=tmp_path / "certs/apart.key")
     ca.make(tmp_path / "certs/nokey.crt", "nokey.test", apart=tmp_path / "certs/nokey.key")
-    lb = evlb(WEB, sim("a"), tls=tmp_path / "certs")
+    lb = evlb(tls.WEB, sim("a"), tls=tmp_path / "certs")
     names = ("mismatch", "garbage", "emptied", "apart", "nokey")
     old = {name: shown(lb, ca, f"{name}.test") for name in names}
     ca.make(files["good"], "good.test")
@@ -199,7 +177,7 @@ def test_what_is_gone_stays_as_it_was(evlb, sim, ca, tmp_path, ctl):
     ca.make(tmp_path / "b.crt", "b.test", apart=tmp_path / "b.key")
     ca.make(tmp_path / "live/fullchain.pem", "c.test", apart=tmp_path / "live/privkey.pem")
     ca.make(tmp_path / "dir/d.pem", "d.test")
-    lb = evlb(WEB, sim("a"), tls=f"[{a}, {tmp_path}/b.crt, {tmp_path}/live, {tmp_path}/dir]")
+    lb = evlb(tls.WEB, sim("a"), tls=f"[{a}, {tmp_path}/b.crt, {tmp_path}/live, {tmp_path}/dir]")
     for name in ("a.pem", "b.key", "live", "dir"):
         (tmp_path / name).rename(tmp_path / f"{name}.away")
     r = ctl(lb, "certs", "reload")
@@ -212,7 +190,7 @@ def test_what_is_gone_stays_as_it_was(evlb, sim, ca, tmp_path, ctl):
 
 
 def test_ocsp_answers_are_read_again(evlb, sim, ca, site, tmp_path, ctl):
-    lb = evlb(WEB, sim("a"), tls=site)
+    lb = evlb(tls.WEB, sim("a"), tls=site)
     ca.ocsp(site, tmp_path / "site.ocsp")
     r = ctl(lb, "certs", "reload")
     assert (r.status, r.out) == (0, f"~ {site}: another OCSP answer\n")
@@ -233,7 +211,7 @@ def watching(certs):
 
 
 def test_watch_takes_a_file_that_was_replaced(evlb, sim, ca, site, ctl):
-    lb = evlb(WEB, sim("a"), tls=watching(site))
+    lb = evlb(tls.WEB, sim("a"), tls=watching(site))
     lb.write_config("nonsense: 1\n")  # certificates alone are read
     for _ in range(2):
         ca.make(site, "a.test")
@@ -255,7 +233,7 @@ def test_watch_follows_the_links_of_certbot(evlb, sim, ca, tmp_path):
     live.mkdir(parents=True)
     archive.mkdir(parents=True)
     issue(1)
-    lb = evlb(WEB, sim("a"), tls=watching(live))
+    lb = evlb(tls.WEB, sim("a"), tls=watching(live))
     wait_shown(lb, ca, issue(2))
     wait_shown(lb, ca, issue(3))
     assert "stays as it was" not in lb.log()
@@ -265,7 +243,7 @@ def test_watch_waits_for_the_other_half(evlb, sim, ca, tmp_path):
     """The certificate now, its key seconds later, each in several pieces."""
     cert, key = tmp_path / "site.crt", tmp_path / "site.key"
     ca.make(cert, "a.test", apart=key)
-    lb = evlb(WEB, sim("a"), tls=watching(cert))
+    lb = evlb(tls.WEB, sim("a"), tls=watching(cert))
     old = serial(cert)
     new = ca.make(tmp_path / "new.crt", "a.test", apart=tmp_path / "new.key")
     for target, source in ((cert, new), (key, tmp_path / "new.key")):
@@ -285,7 +263,7 @@ def test_watch_waits_for_the_other_half(evlb, sim, ca, tmp_path):
 
 def test_watch_survives_a_directory_that_goes_and_comes(evlb, sim, ca, tmp_path):
     ca.make(tmp_path / "certs/a.pem", "a.test")
-    lb = evlb(WEB, sim("a"), tls=watching(tmp_path / "certs"))
+    lb = evlb(tls.WEB, sim("a"), tls=watching(tmp_path / "certs"))
     (tmp_path / "certs").rename(tmp_path / "away")
     lb.wait_log("certs: stays as it was: No such file")
     assert shown(lb, ca) == serial(tmp_path / "away/a.pem")
@@ -297,7 +275,7 @@ def test_watch_survives_a_directory_that_goes_and_comes(evlb, sim, ca, tmp_path)
 
 def test_watch_takes_a_new_file_that_becomes_good(evlb, sim, ca, tmp_path):
     ca.make(tmp_path / "certs/a.pem", "a.test")
-    lb = evlb(WEB, sim("a"), tls=watching(tmp_path / "certs"))
+    lb = evlb(tls.WEB, sim("a"), tls=watching(tmp_path / "certs"))
     good = ca.make(tmp_path / "b.pem", "b.test")
     (tmp_path / "certs/b.pem").write_text(pair(good)[0])
     lb.wait_log("b.pem: not used: there is no key")
@@ -306,7 +284,7 @@ def test_watch_takes_a_new_file_that_becomes_good(evlb, sim, ca, tmp_path):
 
 
 def test_nothing_is_watched_unless_it_is_asked_for(evlb, sim, ca, site):
-    lb = evlb(WEB, sim("a"), tls=site)
+    lb = evlb(tls.WEB, sim("a"), tls=site)
     old = serial(site)
     ca.make(site, "a.test")
     time.sleep(3)
@@ -318,7 +296,7 @@ def test_nothing_is_watched_unless_it_is_asked_for(evlb, sim, ca, site):
 def test_fifty_certificates_under_load(evlb, sim, ca, site, ctl):
     """By the command, by a reload, by the watch: no handshake and no request fails, and who comes
     after the command gets the new one."""
-    lb = evlb(WEB, sim("a"), tls=watching(site))
+    lb = evlb(tls.WEB, sim("a"), tls=watching(site))
     stop, failures, seen = threading.Event(), [], set()
     def work():
         context = tls.context(ca)
@@ -362,7 +340,7 @@ def stapled(lb, ca, name="a.test", version="-tls1_3"):
 @pytest.mark.parametrize("name", ["site.pem.ocsp", "site.ocsp"])
 def test_an_ocsp_answer_is_given_to_clients_that_ask(evlb, sim, ca, site, tmp_path, name):
     ca.ocsp(site, tmp_path / name)
-    lb = evlb(WEB, sim("a"), tls=site)
+    lb = evlb(tls.WEB, sim("a"), tls=site)
     for version in ("-tls1_2", "-tls1_3"):
         out = stapled(lb, ca, version=version)
         assert "OCSP Response Status: successful" in out and "Cert Status: good" in out
@@ -375,7 +353,7 @@ def test_each_certificate_has_its_own_ocsp_answer(evlb, sim, ca, tmp_path):
                        key="ecdsa" if kind == "ec" else "rsa")
         ca.ocsp(file, tmp_path / f"certs/{kind}.ocsp")
     ca.make(tmp_path / "certs/other.pem", "b.test")
-    lb = evlb(WEB, sim("a"), tls=tmp_path / "certs")
+    lb = evlb(tls.WEB, sim("a"), tls=tmp_path / "certs")
     for kind, algorithm in (("ec", "ECDSA+SHA256"), ("rsa", "RSA-PSS+SHA256")):
         out = tls.openssl("s_client", "-connect", lb.address, "-servername", "a.test", "-status",
                           "-sigalgs", algorithm, stdin=b"", check=False)
@@ -404,7 +382,7 @@ def test_ocsp_answers_that_are_not_given(evlb, sim, run_evlb, ca, tmp_path):
             f"listen: 1\ntls: {tmp_path}/certs/{name}.pem\nservers: [10.0.0.1:80]\n")
         r = run_evlb("check", "-c", tmp_path / "check.yaml")
         assert r.status == 0 and "warning" in r.out and why in r.out and f"{name}.ocsp" in r.out
-    lb = evlb(WEB, sim("a"), tls=tmp_path / "certs")
+    lb = evlb(tls.WEB, sim("a"), tls=tmp_path / "certs")
     for name in faults:
         out = stapled(lb, ca, f"{name}.test")
         assert "no response sent" in out and f"CN = {name}.test" in out, out
@@ -423,7 +401,7 @@ def ends_in(file, seconds):
 def test_an_ocsp_answer_that_expires_is_not_given_any_more(evlb, sim, ca, tmp_path):
     site = ca.make(tmp_path / "site.pem", "a.test", ca=False)
     end = ends_in(ca.ocsp(site, tmp_path / "site.ocsp"), 4)
-    lb = evlb(WEB, sim("a"), tls=site)
+    lb = evlb(tls.WEB, sim("a"), tls=site)
     assert "OCSP Response Status: successful" in stapled(lb, ca)
     time.sleep(max(0.0, end.timestamp() - time.time()) + 0.1)
     assert "no response sent" in stapled(lb, ca)
@@ -461,7 +439,7 @@ def client(ca, request):
 
 
 def test_resumption_over_workers_and_reloads(evlb, sim, ca, site, ctl, client):
-    lb = evlb(WEB, sim("a"), tls=site)
+    lb = evlb(tls.WEB, sim("a"), tls=site)
     assert client.go(lb) == 0
     for _ in range(13):
         client.go(lb, 40)
@@ -470,12 +448,12 @@ def test_resumption_over_workers_and_reloads(evlb, sim, ca, site, ctl, client):
     assert client.resumed > 0.99 * (client.made - 1) and client.resumed > 500
     served = [w["counters"] for w in lb.ask("/v1/workers")["workers"]]
     assert len(served) == 2
-    counters = lb.status()["frontends"][0]["counters"]
+    counters = lb.counters()
     assert counters["tls_resumed"] == client.resumed
 
 
 def test_resumption_after_an_upgrade(evlb, sim, site, ctl, client):
-    lb = evlb(WEB, sim("a"), tls=site)
+    lb = evlb(tls.WEB, sim("a"), tls=site)
     old = lb.pid
     lb.skip_check("descriptors")  # of the old process, which is gone
     assert client.go(lb) == 0
@@ -491,7 +469,7 @@ def test_resumption_after_an_upgrade(evlb, sim, site, ctl, client):
 
 
 def test_a_new_start_resumes_nothing(evlb, sim, site, client):
-    lb = evlb(WEB, sim("a"), tls=site)
+    lb = evlb(tls.WEB, sim("a"), tls=site)
     assert client.go(lb, 2) == 1
     lb.stop()
     lb.start()
@@ -500,7 +478,7 @@ def test_a_new_start_resumes_nothing(evlb, sim, site, client):
 
 def test_ticket_keys_are_renewed(evlb, sim, site, client):
     """A ticket is taken while its key is the one in use or one of the two before it."""
-    lb = evlb("tickets: {rotate: 3s}\n" + WEB.replace("\n    ", "\n"), sim("a"), tls=site)
+    lb = evlb("tickets: {rotate: 3s}\n" + tls.WEB.replace("\n    ", "\n"), sim("a"), tls=site)
     client.go(lb)
     begin = time.monotonic()
     time.sleep(3.2)
@@ -516,7 +494,7 @@ def key_line():
     return base64.b64encode(os.urandom(80)).decode() + "\n"
 
 
-SHARED = "tickets: {keys: $keys}\n" + WEB.replace("\n    ", "\n")
+SHARED = "tickets: {keys: $keys}\n" + tls.WEB.replace("\n    ", "\n")
 
 
 def test_balancers_share_ticket_keys(evlb, sim, site, tmp_path, client):
@@ -575,7 +553,7 @@ def test_a_bad_key_file(evlb, sim, ca, site, tmp_path, ctl, run_evlb):
     r = run_evlb("check", "-c", lb.config_file)
     assert r.status == 1 and "No such file" in r.out
     assert ctl(lb, "certs", "reload").status == 1
-    lb.reload(WEB)  # keys of its own from now on; those of the file are taken for a while
+    lb.reload(tls.WEB)  # keys of its own from now on; those of the file are taken for a while
     assert c.go(lb, 2) == 2
     r = run_evlb("explain", "-c", lb.config_file)
     assert re.search("^tickets:\n  rotate: 12h  ", r.out, re.M)

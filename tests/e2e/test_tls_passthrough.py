@@ -34,11 +34,6 @@ ALERT_UNRECOGNIZED_NAME, ALERT_ACCESS_DENIED = b"\x15\x03\x03\0\2\2\x70", b"\x15
 
 
 @pytest.fixture(scope="module")
-def ca(tmp_path_factory):
-    return tls.Authority(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture(scope="module")
 def pems(ca, tmp_path_factory):
     """A certificate per server: what a client is shown tells which one it has reached."""
     directory = tmp_path_factory.mktemp("pem")
@@ -103,7 +98,7 @@ def raw(port):
 
 
 def counted(lb, name):
-    return lb.status()["frontends"][0]["counters"][name]
+    return lb.counters()[name]
 
 
 def read_all(s):

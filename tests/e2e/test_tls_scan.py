@@ -17,8 +17,7 @@ WEB = """
     backends:
       app: {servers: [$a], health: off}
 """
-PATIENCE_S = 280  # testssl.sh is a shell script: half a minute, more on a busy machine
-patient = pytest.mark.timeout(PATIENCE_S + 20)
+PATIENCE_S = 280
 HARMLESS = {"OK", "INFO", "LOW"}
 # What testssl.sh says of the certificate because a test authority has signed it, and of itself.
 NOT_THE_SERVER = {
@@ -34,15 +33,10 @@ TLS13 = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1
 OLD_VERSIONS = {"SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1"}
 
 
-@pytest.fixture(scope="module")
-def ca(tmp_path_factory):
-    return tls.Authority(tmp_path_factory.mktemp("ca"))
-
-
 @pytest.fixture
 def certs(ca, tmp_path):
     """An ECDSA and an RSA certificate of the same name."""
-    for key in tls.KEYS:
+    for key in ("ecdsa", "rsa"):
         ca.make(tmp_path / f"certs/{key}.pem", "a.test", key=key)
     return tmp_path / "certs"
 
@@ -52,6 +46,11 @@ def web(evlb, sim, certs):
     def start(settings=""):
         return evlb(WEB, sim("a"), tls=f"{{certs: {certs}{settings}}}")
     return start
+
+
+def patient(test):
+    """testssl.sh is a shell script: half a minute, more on a busy machine."""
+    return pytest.mark.once(pytest.mark.timeout(PATIENCE_S + 20)(test))
 
 
 def need(program):

@@ -21,11 +21,6 @@ WEB = """
 
 
 @pytest.fixture(scope="module")
-def ca(tmp_path_factory):
-    return tls.Authority(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture(scope="module")
 def site(ca, tmp_path_factory):
     return ca.make(tmp_path_factory.mktemp("site") / "site.pem", "a.test", "*.w.test", "IP:127.0.0.1")
 

@@ -197,6 +197,10 @@ class Evlb:
         assert r.status == 0, r
         return json.loads(r.out)
 
+    def counters(self, frontend=None):
+        """Of a frontend; None: the first one."""
+        return next(f for f in self.status()["frontends"] if frontend in (None, f["name"]))["counters"]
+
     def busy(self):
         """The in-flight gauges that are not 0, as a dict of path -> value."""
         return dict(_gauges(self.ask("/v1/status")))

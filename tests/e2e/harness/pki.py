@@ -84,4 +84,5 @@ class Signer:
 
 
 def serial(cert):
+    """In hexadecimal, as OpenSSL writes it."""
     return openssl("x509", "-in", cert, "-noout", "-serial").split("=")[1].strip()

@@ -11,6 +11,16 @@ KEYS = {"ecdsa": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
         "weak": ["-newkey", "rsa:1024"]}  # OpenSSL refuses it
 
 
+# For a file or a list of them as $tls.
+WEB = """
+    workers: 2
+    frontends:
+      web: {listen: "127.0.0.1:$port", tls: $tls, backend: app}
+    backends:
+      app: {servers: [$a], health: off}
+"""
+
+
 def openssl(*args, stdin=None, timeout=20, check=True):
     r = subprocess.run(["openssl", *map(str, args)], input=stdin, capture_output=True,
                        timeout=timeout, check=False)
