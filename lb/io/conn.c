@@ -32,7 +32,7 @@ void conn_init(struct conn *c, const struct transport *t, int fd, void (*on_read
     ev_io_init(&c->watcher, on_event, fd, 0);
     c->ready = CONN_READ | CONN_WRITE;
     c->watched = c->wanted = c->finished = 0;
-    c->pending = c->unfinished = false;
+    c->pending = c->ending = c->unfinished = false;
     c->error = 0;
     c->tls = NULL;
 }
@@ -125,7 +125,7 @@ static enum io plain_recv(struct conn *c, void *to, size_t size, size_t *got)
 
 // A short message in pieces is put together first: copying it costs less than a vector does in the
 // kernel.
-static ssize_t send_joined(int fd, const struct iovec *iov, int n)
+static ssize_t send_joined(int fd, const struct iovec *iov, int n, int flags)
 {
     char joined[JOIN_BYTES];
     size_t used = 0;
@@ -133,20 +133,21 @@ static ssize_t send_joined(int fd, const struct iovec *iov, int n)
         memcpy(joined + used, iov[i].iov_base, iov[i].iov_len);
         used += iov[i].iov_len;
     }
-    return send(fd, joined, used, MSG_NOSIGNAL);
+    return send(fd, joined, used, flags);
 }
 
 static enum io plain_sendv(struct conn *c, const struct iovec *iov, int n, size_t total,
                            size_t *sent)
 {
+    int flags = c->ending ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL; // the FIN goes with the bytes
     ssize_t r;
     if (n == 1) {
-        r = send(c->watcher.fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
+        r = send(c->watcher.fd, iov->iov_base, iov->iov_len, flags);
     } else if (total <= JOIN_BYTES) {
-        r = send_joined(c->watcher.fd, iov, n);
+        r = send_joined(c->watcher.fd, iov, n, flags);
     } else {
         struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n};
-        r = sendmsg(c->watcher.fd, &m, MSG_NOSIGNAL);
+        r = sendmsg(c->watcher.fd, &m, flags);
     }
     *sent = r > 0 ? (size_t)r : 0;
     return r >= 0 ? IO_OK : failed(c, errno);

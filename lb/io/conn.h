@@ -53,9 +53,10 @@ struct conn {
     uint8_t wanted;                   // what the owner waits for
     uint8_t finished;                 // our FIN has been sent
     bool pending;                     // bytes or the end wait in the transport: no event tells
-    bool unfinished;                  // our end was said and waits for room in the socket
-    int error;                        // errno of the last IO_ERR
-    struct tls_conn *tls;             // of io/tls.h; NULL: plain
+    bool ending;          // conn_finish() or conn_close() follows the next write at once
+    bool unfinished;      // our end was said and waits for room in the socket
+    int error;            // errno of the last IO_ERR
+    struct tls_conn *tls; // of io/tls.h; NULL: plain
 };
 
 // Around an open, non-blocking socket.

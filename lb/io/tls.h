@@ -116,6 +116,9 @@ enum io tls_handshake(struct conn *c) MUST_CHECK;
 // Nothing is going on and nothing may be for a while: gives back memory until the connection is
 // used again, which needs no further word.
 void tls_rest(struct conn *c);
+// Sends close_notify, where conn_finish() or conn_close() is to follow at once. False: the socket
+// has no room for it now.
+bool tls_goodbye(struct conn *c);
 // Bytes that the client has sent so far, as they were on the wire.
 uint64_t tls_bytes_received(const struct conn *c);
 // After a failed handshake: why, in words that live as long as the connection, or the tls_client.

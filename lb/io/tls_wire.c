@@ -12,25 +12,17 @@
 // Once the handshake is over OpenSSL never waits with writing: what the socket has no room for is
 // held here. With a record half written inside OpenSSL a read would fail as soon as the peer asks
 // for new keys (KeyUpdate), because the answer to that may not come into the midst of the record.
+//
+// The ticket that ends a server's handshake of TLS 1.3 is held, too: it goes with the first answer,
+// in one packet, or when the client lets us wait.
 // Invariants: only a wait is reported as one that may be tried again; nothing passes what is held.
-// OpenSSL first: its headers use names that base/base.h bans
-#include <openssl/bio.h>
-
 #include "io/tls_wire.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "base/pool.h"
-
 // A whole record, and answers to KeyUpdates of a peer that does not read them.
 #define HELD_BYTES (16384u + 4096u)
-
-struct held {
-    char bytes[HELD_BYTES];
-};
-
-static struct pool helds = POOL("tls records held", struct held, 16);
 
 static int take_first(struct tls_wire *w, char *to, size_t size)
 {
@@ -79,55 +71,96 @@ static int wire_read(BIO *b, char *to, int size)
     return (int)n;
 }
 
+// ---- writing
+
+static uint32_t held_bytes(const struct tls_wire *w)
+{
+    return w->held_to - w->held_from;
+}
+
 // False: no memory, or the peer makes us say more than anybody would.
 static bool hold(struct tls_wire *w, const char *bytes, size_t size)
 {
-    if (w->held == NULL)
-        w->held = pool_get(&helds);
-    if (w->held == NULL || size > HELD_BYTES - w->held_to)
+    char *grown = NULL;
+    if (size <= HELD_BYTES - w->held_to)
+        grown = realloc(w->held, w->held_to + size);
+    if (grown == NULL)
         return false;
-    memcpy(w->held + w->held_to, bytes, size);
+    memcpy(grown + w->held_to, bytes, size);
+    w->held = grown;
     w->held_to += (uint32_t)size;
     return true;
+}
+
+void tls_wire_drop(struct tls_wire *w)
+{
+    free(w->held);
+    w->held = NULL;
+    w->held_from = w->held_to = 0;
+    w->blocked = false;
+}
+
+// Sends what is held and `bytes` behind it. The result: how many of `bytes` went, or -errno.
+static ssize_t send_both(struct tls_wire *w, const char *bytes, size_t size)
+{
+    struct iovec iov[] = {{w->held + w->held_from, held_bytes(w)},
+                          {(void *)(uintptr_t)bytes, size}};
+    struct msghdr m = {.msg_iov = iov, .msg_iovlen = ARRAY_LEN(iov)};
+    int flags = w->more ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL;
+    ssize_t n = w->held == NULL ? send(w->fd, bytes, size, flags) : sendmsg(w->fd, &m, flags);
+    if (n < 0)
+        return -errno;
+    uint32_t first = MIN_OF((uint32_t)n, held_bytes(w));
+    w->held_from += first;
+    if (held_bytes(w) == 0)
+        tls_wire_drop(w);
+    return n - first;
+}
+
+static bool is_wait(ssize_t result)
+{
+    return result == -EAGAIN || result == -EINTR;
+}
+
+static bool is_ticket(const struct tls_wire *w)
+{
+    return w->ticket_of != NULL && SSL_get_state(w->ticket_of) == TLS_ST_SW_SESSION_TICKET &&
+           SSL_version(w->ticket_of) == TLS1_3_VERSION;
 }
 
 static int wire_write(BIO *b, const char *bytes, int size)
 {
     struct tls_wire *w = BIO_get_data(b);
     BIO_clear_retry_flags(b);
-    ssize_t n = w->held != NULL ? 0 : send(w->fd, bytes, (size_t)size, MSG_NOSIGNAL);
-    int error = n < 0 ? errno : 0;
-    if (!w->holds || (error != 0 && error != EAGAIN && error != EINTR))
-        return n < 0 ? failed(b, w, error, retry_write) : (int)n;
+    if (is_ticket(w) && hold(w, bytes, (size_t)size))
+        return size;
+    ssize_t n = w->blocked ? 0 : send_both(w, bytes, (size_t)size);
+    if (n == 0)
+        n = -EAGAIN;
+    if (!w->holds || (n < 0 && !is_wait(n)))
+        return n < 0 ? failed(b, w, (int)-n, retry_write) : (int)n;
     size_t sent = n > 0 ? (size_t)n : 0;
-    if (sent < (size_t)size && !hold(w, bytes + sent, (size_t)size - sent))
+    if (sent == (size_t)size)
+        return size;
+    if (!hold(w, bytes + sent, (size_t)size - sent))
         return failed(b, w, ENOBUFS, retry_write);
+    w->blocked = true;
     return size;
 }
 
 enum io tls_wire_flush(struct tls_wire *w)
 {
-    while (w->held != NULL && w->held_from < w->held_to) {
-        ssize_t n = send(w->fd, w->held + w->held_from, w->held_to - w->held_from, MSG_NOSIGNAL);
-        int error = n < 0 ? errno : 0;
-        if (error == EAGAIN || error == EINTR)
+    while (w->held != NULL) {
+        ssize_t n = send_both(w, NULL, 0);
+        w->blocked = is_wait(n);
+        if (w->blocked)
             return IO_AGAIN;
-        if (error != 0) {
-            w->error = error;
+        if (n < 0) {
+            w->error = (int)-n;
             return IO_ERR;
         }
-        w->held_from += (uint32_t)n;
     }
-    tls_wire_drop(w);
     return IO_OK;
-}
-
-void tls_wire_drop(struct tls_wire *w)
-{
-    if (w->held != NULL)
-        pool_put(&helds, w->held);
-    w->held = NULL;
-    w->held_from = w->held_to = 0;
 }
 
 static long wire_ctrl(BIO *b, int command, long number, void *pointer)

@@ -3,7 +3,7 @@
 #ifndef EVLB_TLS_WIRE_H
 #define EVLB_TLS_WIRE_H
 
-#include <openssl/bio.h>
+#include <openssl/ssl.h>
 
 #include "base/str.h"
 #include "io/conn.h"
@@ -14,8 +14,11 @@ struct tls_wire {
     int error;         // errno of the last system call that failed; 0: none has
     struct str first;  // came before TLS began: is read before the socket is
     uint64_t received; // bytes read, those of `first` among them
-    char *held;        // from a pool: what OpenSSL wrote and the socket had no room for; NULL: none
+    char *held;        // malloc'ed: what OpenSSL wrote and the socket has not got; NULL: nothing
     uint32_t held_from, held_to;
+    const SSL *ticket_of; // whose ticket of a TLS 1.3 handshake is held for company; NULL: nobody's
+    bool blocked;         // what is held waits for room
+    bool more;    // more is written at once, or our direction ended: the kernel may wait for that
     bool holds;   // OpenSSL is never told to wait with writing: the rest is held
     bool drained; // the socket has nothing more: it is not asked
     bool ended;   // the peer has ended its direction

@@ -78,14 +78,14 @@ static void free_ssl(SSL *ssl, bool foldable)
 
 // ---- the end ----------------------------------------------------------------------------------
 
-// Sends close_notify. False: the socket has no room for it now.
-static bool say_goodbye(struct conn *c)
+bool tls_goodbye(struct conn *c)
 {
     struct tls_conn *t = c->tls;
     wake(t);
     if (!t->established || t->held > 0 || t->end == IO_ERR)
         return true; // there is none to send
     ERR_clear_error();
+    t->wire.more = true; // the FIN
     if (!(SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN))
         (void)SSL_shutdown(t->ssl);
     return tls_wire_flush(&t->wire) != IO_AGAIN;
@@ -93,7 +93,7 @@ static bool say_goodbye(struct conn *c)
 
 static void finish(struct conn *c)
 {
-    c->unfinished = !say_goodbye(c);
+    c->unfinished = !tls_goodbye(c);
     if (!c->unfinished)
         transport_plain.finish(c);
 }
@@ -197,10 +197,21 @@ static void begin_call(struct conn *c, bool writing)
     wake(t);
     ERR_clear_error();
     t->wire.error = 0;
+    t->wire.more = false;
     if (writing)
         t->write_wants_read = false;
     else
         t->read_wants_write = false;
+}
+
+// There is nothing from the client: it gets what was to go with an answer.
+static enum io waits(struct conn *c)
+{
+    struct tls_conn *t = c->tls;
+    if (t->wire.blocked || tls_wire_flush(&t->wire) != IO_ERR)
+        return IO_AGAIN;
+    c->error = t->wire.error;
+    return IO_ERR;
 }
 
 // Reads until `size` bytes are there or nothing is left: a short read then means what it does with
@@ -224,6 +235,8 @@ static enum io tls_recv(struct conn *c, void *to, size_t size, size_t *got)
         else
             r = failed(c, result, false);
     }
+    if (r == IO_AGAIN && *got == 0)
+        r = waits(c);
     if (r == IO_EOF || r == IO_ERR)
         t->end = r;
     if (*got == 0)
@@ -277,7 +290,7 @@ static enum io send_held(struct conn *c, size_t total, size_t *sent)
     struct tls_conn *t = c->tls;
     *sent = 0;
     begin_call(c, true);
-    enum io r = tls_wire_flush(&t->wire);
+    enum io r = t->wire.blocked ? tls_wire_flush(&t->wire) : IO_OK;
     if (r == IO_ERR)
         c->error = t->wire.error;
     if (r != IO_OK)
@@ -296,10 +309,11 @@ static enum io tls_sendv(struct conn *c, const struct iovec *iov, int n, size_t 
     enum io r = send_held(c, total, sent);
     while (*sent < total && r == IO_OK) {
         size_t size = record_bytes(t, total - *sent), written = 0;
+        t->wire.more = c->ending || *sent + size < total;
         int result = SSL_write_ex(t->ssl, gather(iov, *sent, size, joined), size, &written);
         if (result != 1)
             r = failed(c, result, true);
-        else if (t->wire.held != NULL)
+        else if (t->wire.blocked)
             r = IO_AGAIN;
         t->held = r == IO_AGAIN ? (uint32_t)written : 0;
         *sent += written - t->held;
@@ -326,7 +340,7 @@ static void tls_close(struct conn *c, struct loop *l, bool reset)
         ev_io_stop(l->ev, &c->watcher); // an announcement, too
     c->watched = 0;
     if (!reset && !c->finished)
-        (void)say_goodbye(c);
+        (void)tls_goodbye(c);
     wake(t);
     free_ssl(t->ssl, t->foldable);
     tls_wire_drop(&t->wire);
@@ -374,6 +388,7 @@ bool tls_attach(struct conn *c, struct tls_server *server, struct str first)
     if (t == NULL)
         return false;
     SSL_set_accept_state(t->ssl);
+    t->wire.ticket_of = t->ssl;
     client_auth_note_into(t->ssl, &t->unbelieved);
     t->server = tls_server_hold(server);
     return true;
@@ -404,8 +419,9 @@ static enum io established(struct conn *c)
         return IO_ERR;
     }
     t->established = t->wire.holds = true;
+    t->wire.ticket_of = NULL;
     c->ready = t->wire.drained && !SSL_has_pending(t->ssl) ? CONN_WRITE : CONN_READ | CONN_WRITE;
-    return IO_OK;
+    return c->ready & CONN_READ || waits(c) == IO_AGAIN ? IO_OK : IO_ERR;
 }
 
 // As the log says it. A callback of ours that fails is the one that looks for the name.

@@ -73,11 +73,9 @@ static void bury(struct grave *g)
 // has taken some: to close now would make the whole look truncated.
 static bool waits_to_end(struct session *s)
 {
-    if (!conn_is_tls(&s->client) || s->lingering || s->handshake != 0)
+    if (!conn_is_tls(&s->client) || s->lingering || s->handshake != 0 || tls_goodbye(&s->client))
         return false;
     conn_finish(&s->client);
-    if (!s->client.unfinished)
-        return false;
     s->lingering = true;
     timer_set(&s->w->loop.wheel, &s->timer,
               s->w->loop.now_ms + s->listener->frontend->timeout.client);

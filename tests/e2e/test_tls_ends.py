@@ -441,3 +441,32 @@ def test_rubbish_in_an_upload(web, wire, origin):
     assert causes(lb) == ["client-closed-data"]
     assert eventually(lambda: origin.count()["active"] == 0)
     assert origin.count()["responses"] == 0
+
+
+# ---- what goes in one packet ----
+
+def record_types(data):
+    types = []
+    while data:
+        types.append(data[0])
+        data = data[5 + int.from_bytes(data[3:5], "big"):]
+    return types
+
+
+def test_the_ticket_the_answer_and_the_end_go_together(web):
+    lb = web()
+    first = request("GET /?size=10&delay=50ms HTTP/1.1", "Host: x", "Connection: close")
+    with tls.Wire(lb.port, first=first) as c:
+        assert record_types(c.socket.recv(65536)) == [23, 23, 23]  # ticket, answer, close_notify
+        assert c.socket.recv(1) == b""
+
+
+def test_the_ticket_of_a_client_that_asks_nothing(web):
+    with tls.Wire(web().port) as c:
+        assert record_types(c.socket.recv(65536)) == [23]
+
+
+def test_the_ticket_of_a_client_that_listens(tcp):
+    """The server speaks first, behind the ticket."""
+    with tls.Wire(tcp(mode="tcp-greet").port) as c:
+        assert c.read()

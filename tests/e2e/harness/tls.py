@@ -144,15 +144,16 @@ def names(s):
 
 
 class Wire:
-    """A TLS connection whose bytes on the wire are in the test's hands; the handshake is done."""
+    """A TLS connection whose bytes on the wire are in the test's hands; the handshake is done.
+    `first` is sent in one piece with the end of it."""
 
-    def __init__(self, port, ctx=None, name="a.test", timeout=10):
+    def __init__(self, port, ctx=None, name="a.test", timeout=10, first=b""):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.received = bytearray()  # all records that came
         self.tls = (ctx or context()).wrap_bio(self._in, self._out, server_hostname=name)
-        self._turn(self.tls.do_handshake)
+        self._turn(lambda: self.tls.do_handshake() or (first and self.tls.write(first)))
 
     def __enter__(self):
         return self
