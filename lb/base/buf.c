@@ -12,29 +12,57 @@ struct buf_block {
     char bytes[BUF_BYTES];
 };
 
-static struct pool pool = POOL("buffers", struct buf_block, 8);
-static size_t grown; // buffers that were replaced by a larger malloc
+struct bulk_block {
+    char bytes[BUF_BULK_BYTES];
+};
 
-bool buf_attach(struct buf *b)
+static struct pool pool = POOL("buffers", struct buf_block, 8);
+static struct pool bulk_pool = POOL("bulk buffers", struct bulk_block, 4);
+static size_t grown; // buffers of another size, malloc'ed
+
+static char *take(uint32_t cap)
 {
-    if (b->base != NULL)
-        return true;
-    b->base = pool_get(&pool);
-    if (b->base == NULL)
-        return false;
-    b->head = b->tail = 0;
-    b->cap = BUF_BYTES;
-    return true;
+    if (cap == BUF_BYTES)
+        return pool_get(&pool);
+    if (cap == BUF_BULK_BYTES)
+        return pool_get(&bulk_pool);
+    char *base = malloc(cap);
+    grown += base != NULL;
+    return base;
 }
 
 static void give_back(char *base, uint32_t cap)
 {
     if (cap == BUF_BYTES) {
         pool_put(&pool, base);
+    } else if (cap == BUF_BULK_BYTES) {
+        pool_put(&bulk_pool, base);
     } else {
         free(base);
         grown--;
     }
+}
+
+static bool attach(struct buf *b, uint32_t cap)
+{
+    if (b->base != NULL)
+        return true;
+    b->base = take(cap);
+    if (b->base == NULL)
+        return false;
+    b->head = b->tail = 0;
+    b->cap = cap;
+    return true;
+}
+
+bool buf_attach(struct buf *b)
+{
+    return attach(b, BUF_BYTES);
+}
+
+bool buf_attach_bulk(struct buf *b)
+{
+    return attach(b, BUF_BULK_BYTES);
 }
 
 void buf_release(struct buf *b)
@@ -67,13 +95,12 @@ bool buf_grow(struct buf *b, uint32_t cap)
         return false;
     if (b->cap >= cap)
         return true;
-    char *bigger = malloc(cap);
+    char *bigger = take(cap);
     if (bigger == NULL)
         return false;
     uint32_t n = buf_len(b);
     memcpy(bigger, buf_head(b), n);
     give_back(b->base, b->cap);
-    grown++;
     *b = (struct buf){.base = bigger, .head = 0, .tail = n, .cap = cap};
     return true;
 }
@@ -94,5 +121,5 @@ bool buf_append(struct buf *b, const void *bytes, size_t n)
 
 size_t buf_in_use(void)
 {
-    return pool.used + grown;
+    return pool.used + bulk_pool.used + grown;
 }

@@ -4,14 +4,15 @@
 //      base        head            tail         cap
 //       |  consumed  |   bytes here  |   room    |
 //
-// Ordinary buffers are BUF_BYTES long and come from a pool; one that must hold a longer message
-// head is grown by malloc. Offsets, not pointers, survive buf_grow() and buf_compact().
+// Ordinary buffers are BUF_BYTES long, those of bulk BUF_BULK_BYTES; both come from pools. One that
+// must hold a longer message head is grown by malloc. Offsets, not pointers, survive buf_grow() and buf_compact().
 #ifndef EVLB_BUF_H
 #define EVLB_BUF_H
 
 #include "base/base.h"
 
 #define BUF_BYTES 16384u
+#define BUF_BULK_BYTES (2 * BUF_BYTES)
 
 struct buf {
     char *base;          // NULL: no memory attached
@@ -39,8 +40,10 @@ static inline char *buf_tail(const struct buf *b)
     return b->base + b->tail;
 }
 
-// Attaches memory when there is none. False: out of memory.
+// Attaches memory when there is none: BUF_BYTES. False: out of memory.
 bool buf_attach(struct buf *b) MUST_CHECK;
+// The same, BUF_BULK_BYTES.
+bool buf_attach_bulk(struct buf *b) MUST_CHECK;
 // Gives the memory back; the buffer is empty afterwards. May be called on one without memory.
 void buf_release(struct buf *b);
 // Drops `n` bytes at the head. An empty buffer starts again at 0.

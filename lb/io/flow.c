@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // flow_pump(): see flow.h for the picture. Runs in workers. Bounded by construction: one buffer of
-// 16 KiB (or one pipe) per direction; the source is not read while the buffer is full, and nothing
-// is read or written without `ready` saying that it is worth a system call.
+// 16 KiB, in bulk 32 (or one pipe) per direction; the source is not read while the buffer is full,
+// and nothing is read or written without `ready` saying that it is worth a system call.
 //
 // Bulk is spliced: once SPLICE_AFTER bytes have passed and at least SPLICE_MIN more may pass
 // unseen, bytes go socket -> pipe -> socket inside the kernel.
@@ -11,7 +11,9 @@
 
 #include "io/splice.h"
 
-#define FLOW_ROUNDS 8 // recv + send pairs per call, so that one bulk transfer cannot hold a turn
+// Per call, or a little more, so that one transfer cannot hold a turn.
+#define FLOW_BYTES (256u * 1024)
+#define FLOW_ROUNDS 8 // recv + send
 
 void flow_init(struct flow *f)
 {
@@ -90,19 +92,22 @@ enum io flow_fill(struct flow *f, struct conn *src, uint32_t most)
     bool full = b->base != NULL && buf_room(b) == 0;
     if (full && b->cap >= most)
         return IO_OK;
-    if (full ? !buf_grow(b, MIN_OF(b->cap * 2, most)) : !buf_attach(b)) {
+    if (full      ? !buf_grow(b, MIN_OF(b->cap * 2, most))
+        : f->bulk ? !buf_attach_bulk(b)
+                  : !buf_attach(b)) {
         src->error = ENOMEM;
         return IO_ERR;
     }
-    size_t got = 0;
-    enum io r = conn_recv(src, buf_tail(&f->buf), buf_room(&f->buf), &got);
-    f->buf.tail += (uint32_t)got;
+    size_t got = 0, room = buf_room(b);
+    enum io r = conn_recv(src, buf_tail(b), room, &got);
+    b->tail += (uint32_t)got;
+    f->bulk = got >= BUF_BYTES || got == room;
     if (r != IO_OK && r != IO_AGAIN) {
         f->src_eof = true;
         f->src_broken = r == IO_ERR;
     }
-    if (buf_len(&f->buf) == 0)
-        buf_release(&f->buf);
+    if (buf_len(b) == 0)
+        buf_release(b);
     return r;
 }
 
@@ -146,30 +151,34 @@ static enum flow_result source_state(const struct flow *f)
     return f->src_eof ? FLOW_EOF : FLOW_WAIT_SRC;
 }
 
+// Passes on what is in the buffer. FLOW_YIELD: there is room for more, and the source has some.
+static enum flow_result empty_buffer(struct flow *f, const struct conn *src, struct conn *dst)
+{
+    if (!flow_scan_buffer(f))
+        return FLOW_BAD;
+    enum io out = flow_flush(f, dst);
+    if (out != IO_OK)
+        return out == IO_AGAIN ? FLOW_WAIT_DST : FLOW_DST_ERR;
+    if (f->done)
+        return FLOW_DONE;
+    if (buf_len(&f->buf) == 0)
+        buf_release(&f->buf);
+    give_up_keeping(f);
+    return f->src_eof || !(src->ready & CONN_READ) ? source_state(f) : FLOW_YIELD;
+}
+
 enum flow_result flow_pump(struct flow *f, struct conn *src, struct conn *dst)
 {
-    for (int round = 0; round < FLOW_ROUNDS; round++) {
-        if (splice_wanted(f, src, dst)) {
-            enum flow_result r = splice_pump(f, src, dst);
-            if (r != FLOW_YIELD)
-                return r;
-            round += SPLICE_ROUNDS - 1;
-            continue;
-        }
-        if (!flow_scan_buffer(f))
-            return FLOW_BAD;
-        enum io out = flow_flush(f, dst);
-        if (out != IO_OK)
-            return out == IO_AGAIN ? FLOW_WAIT_DST : FLOW_DST_ERR;
-        if (f->done)
-            return FLOW_DONE;
-        if (buf_len(&f->buf) == 0)
-            buf_release(&f->buf);
-        give_up_keeping(f);
-        if (f->src_eof || !(src->ready & CONN_READ))
-            return source_state(f);
-        if (flow_fill(f, src, 0) == IO_ERR && !f->src_eof)
+    uint64_t enough = f->passed + FLOW_BYTES;
+    for (int round = 1;; round++) {
+        bool spliced = splice_wanted(f, src, dst);
+        enum flow_result r = spliced ? splice_pump(f, src, dst) : empty_buffer(f, src, dst);
+        if (r != FLOW_YIELD)
+            return r;
+        bool had_turn = f->passed >= enough || round >= FLOW_ROUNDS;
+        if (had_turn && !f->done && (src->ready & CONN_READ))
+            return FLOW_YIELD;
+        if (!spliced && flow_fill(f, src, 0) == IO_ERR && !f->src_eof)
             return FLOW_NO_MEMORY;
     }
-    return FLOW_YIELD;
 }

@@ -36,6 +36,7 @@ struct flow {
     uint32_t piped;     // bytes in the pipe
     uint64_t passed;    // bytes taken by the destination
     uint64_t splice_at; // value of `passed` from which on a pipe is worth it
+    bool bulk;          // the last read filled an ordinary buffer: larger ones pay
     bool keep;          // do not give up what was sent: it may be sent again
     bool done;          // the scanner has seen the end
     bool bad;           // the scanner has refused: nothing is scanned or read any more
@@ -48,7 +49,7 @@ enum flow_result {
     FLOW_WAIT_DST, // the destination is full
     FLOW_DONE,     // the message is complete and passed on
     FLOW_EOF,      // the source ended; all was passed on (with a scanner: before `done`)
-    FLOW_YIELD,    // enough for this turn; both sides may have more
+    FLOW_YIELD,    // enough for this turn: all was passed on, the source has more
     FLOW_SRC_ERR,  // the source broke; all before it was passed on
     FLOW_DST_ERR,
     FLOW_BAD, // the scanner refused

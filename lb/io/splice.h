@@ -5,8 +5,6 @@
 
 #include "io/flow.h"
 
-#define SPLICE_ROUNDS 4 // one move through the pipe counts as so many through the buffer
-
 #define SPLICE_AFTER (256u * 1024) // bytes through the buffer before a transfer counts as large
 
 // True when the next bytes of `f` should go through a pipe: the transfer has proved large, both

@@ -87,6 +87,6 @@ void http_upload_wants(struct exchange *x, enum upload u, int *client, int *serv
     x->client_slow = u == UPLOAD_WAITS_CLIENT && !expects;
     if (u == UPLOAD_WAITS_CLIENT || u == UPLOAD_YIELD)
         *client |= CONN_READ;
-    if (u == UPLOAD_WAITS_SERVER || u == UPLOAD_YIELD)
+    if (u == UPLOAD_WAITS_SERVER)
         *server |= CONN_WRITE;
 }

@@ -211,13 +211,10 @@ enum step http_step_stream(struct exchange *x)
     case FLOW_NO_MEMORY:
         return http_cut(x, END_OUT_OF_MEMORY);
     case FLOW_WAIT_SRC:
+    case FLOW_YIELD: // the loop will say at once that there is more
         server |= CONN_READ;
         break;
     case FLOW_WAIT_DST:
-        client |= CONN_WRITE;
-        break;
-    case FLOW_YIELD:
-        server |= CONN_READ;
         client |= CONN_WRITE;
         break;
     }

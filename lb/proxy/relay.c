@@ -12,13 +12,10 @@ static enum relay_result pump_one(struct flow *f, struct conn *src, struct conn 
         return RELAY_END;
     switch (flow_pump(f, src, dst)) {
     case FLOW_WAIT_SRC:
+    case FLOW_YIELD: // the loop will say at once that there is more
         *src_want |= CONN_READ;
         return RELAY_WAIT;
     case FLOW_WAIT_DST:
-        *dst_want |= CONN_WRITE;
-        return RELAY_WAIT;
-    case FLOW_YIELD: // both sides may have more: come back in the next turn
-        *src_want |= CONN_READ;
         *dst_want |= CONN_WRITE;
         return RELAY_WAIT;
     case FLOW_DONE:

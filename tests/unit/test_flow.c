@@ -217,6 +217,34 @@ static void test_broken_destination(void **state)
     pump(FLOW_DST_ERR);
 }
 
+// One that fills its buffer gets a larger one, until it comes in small pieces again.
+static void test_bulk(void **state)
+{
+    (void)state;
+    static char piece[4 * BUF_BYTES + 1];
+    const size_t total = 8 * (sizeof(piece) - 1);
+    size_t said = 0, heard = 0;
+    uint32_t largest = 0;
+    memset(piece, 'b', sizeof(piece) - 1);
+    for (int turn = 0; turn < 1000 && (said < total || heard < said); turn++) {
+        ssize_t n = said < total ? send(src.peer, piece, sizeof(piece) - 1, MSG_NOSIGNAL) : 0;
+        said += n > 0 ? (size_t)n : 0;
+        pair_wake(&src);
+        pair_wake(&dst);
+        enum flow_result r = flow_pump(&flow, &src.conn, &dst.conn);
+        assert_true(r == FLOW_WAIT_SRC || r == FLOW_WAIT_DST || r == FLOW_YIELD);
+        assert_true(r != FLOW_YIELD || flow_unsent(&flow) == 0); // no event would tell of them
+        largest = MAX_OF(largest, flow.buf.cap);
+        heard += strlen(pair_hear(&dst));
+    }
+    assert_true(said >= total);
+    assert_int_equal(heard, said);
+    assert_int_equal(largest, BUF_BULK_BYTES);
+    pair_say(&src, "small");
+    pump(FLOW_WAIT_SRC);
+    assert_false(flow.bulk);
+}
+
 // A lot: part of it through a pipe, all of it in order, and the pipe is gone at the end.
 static void test_splice(void **state)
 {
@@ -239,6 +267,7 @@ static void test_splice(void **state)
         pair_wake(&dst);
         enum flow_result r = flow_pump(&flow, &src.conn, &dst.conn);
         assert_true(r == FLOW_WAIT_SRC || r == FLOW_WAIT_DST || r == FLOW_YIELD || r == FLOW_EOF);
+        assert_true(r != FLOW_YIELD || (flow_unsent(&flow) == 0 && flow.piped == 0));
         piped = piped || flow.pipe[0] >= 0;
         n = recv(dst.peer, got, sizeof(got), 0);
         for (ssize_t i = 0; i < n / (ssize_t)sizeof(*got); i++)
@@ -267,6 +296,7 @@ int main(void)
         TEST(test_first_goes_first),
         TEST(test_broken_source),
         TEST(test_broken_destination),
+        TEST(test_bulk),
         TEST(test_splice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
