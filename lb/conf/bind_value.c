@@ -35,10 +35,14 @@ static const char *boolean_meant(struct str s)
 static bool report_boolean(struct binder *b, const struct row *row, struct node *n)
 {
     const char *meant = boolean_meant(n->value);
+    bool tls = row == schema_row(&object_server_tls, STR("enabled")); // `tls: FILE` of a server
     struct finding *x =
-        bind_bad(b, row, n, "config.boolean", "'%s' must be true or false, not '%.*s'", row->key,
-                 SHOW(n->value));
-    FIX(b, x, "write %s", meant != NULL ? meant : "true or false");
+        bind_bad(b, row, n, "config.boolean", "'%s' must be true or false, not '%.*s'",
+                 tls ? "tls" : row->key, SHOW(n->value));
+    if (tls && meant == NULL)
+        FIX(b, x, "write true, or {ca: FILE} with who has signed its certificate");
+    else
+        FIX(b, x, "write %s", meant != NULL ? meant : "true or false");
     return false;
 }
 
