@@ -59,12 +59,16 @@ struct tls_server {
     const struct tls_settings *settings; // only while it is built
 };
 
+static EVP_CIPHER *ticket_cipher; // fetched once, kept
+
 void tls_init(void)
 {
     tls_memory_init();
     (void)OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS |
                                OPENSSL_INIT_LOAD_CONFIG,
                            NULL);
+    if (ticket_cipher == NULL)
+        ticket_cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
     ERR_clear_error();
 }
 
@@ -151,7 +155,7 @@ static bool begin_ticket(const struct ticket_key *key, unsigned char *iv, EVP_CI
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
         OSSL_PARAM_construct_end(),
     };
-    bool fine = EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->secret, iv, writing) == 1 &&
+    bool fine = EVP_CipherInit_ex(cipher, ticket_cipher, NULL, key->secret, iv, writing) == 1 &&
                 EVP_MAC_CTX_set_params(mac, params) == 1;
     OPENSSL_cleanse(secret, sizeof(secret));
     return fine;
@@ -168,7 +172,7 @@ static int on_ticket(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_CI
     int result = age < 0 ? 0 : used_up ? 2 : 1;
     if (writing) {
         memcpy(name, key.name, sizeof(key.name));
-        if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+        if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(ticket_cipher)) != 1)
             result = -1;
     }
     if (result > 0 && !begin_ticket(&key, iv, cipher, mac, writing != 0))
