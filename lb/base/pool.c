@@ -6,17 +6,6 @@
 
 #include <stdlib.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define POOL_PLAIN_MALLOC 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define POOL_PLAIN_MALLOC 1
-#endif
-#endif
-#ifndef POOL_PLAIN_MALLOC
-#define POOL_PLAIN_MALLOC 0
-#endif
-
 static bool pool_grow(struct pool *p)
 {
     char *slab = malloc(p->block_bytes * p->slab_blocks);
@@ -34,7 +23,7 @@ static bool pool_grow(struct pool *p)
 void *pool_get(struct pool *p)
 {
     void *block;
-    if (POOL_PLAIN_MALLOC) {
+    if (UNDER_ASAN) {
         block = malloc(p->block_bytes);
     } else {
         if (p->free == NULL && !pool_grow(p))
@@ -59,7 +48,7 @@ void pool_put(struct pool *p, void *block)
 {
     lb_assert(block != NULL && p->used > 0);
     p->used--;
-    if (POOL_PLAIN_MALLOC) {
+    if (UNDER_ASAN) {
         free(block);
         return;
     }

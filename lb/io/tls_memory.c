@@ -10,7 +10,8 @@
 //   slot:   | page          | page          |       folded:  | bits | lines that are not zero |
 //           | SSL ................... | - - |
 //
-// The block is recognised as the first one of its size within SSL_new(); all others are malloc's.
+// The block is recognised as the first one of its size within SSL_new(); all others are of
+// tls_blocks.h.
 // OpenSSL first: its headers use names that base/base.h bans
 #include <openssl/crypto.h>
 
@@ -18,6 +19,8 @@
 
 #include <stdlib.h>
 #include <sys/mman.h>
+
+#include "io/tls_blocks.h"
 
 #define PAGE_BYTES 4096u
 #define SLOT_BYTES (2 * PAGE_BYTES)
@@ -70,7 +73,7 @@ static void *take(size_t size, const char *file, int line)
     if (size == 0)
         return NULL;
     if (!expecting || size <= PAGE_BYTES || size > SLOT_BYTES)
-        return malloc(size);
+        return tls_block_take(size);
     expecting = false;
     at_hand = take_slot();
     return at_hand;
@@ -80,7 +83,7 @@ static void give_back(void *block, const char *file, int line)
 {
     (void)file, (void)line;
     if (block == NULL || block != at_hand) {
-        free(block);
+        tls_block_give(block);
         return;
     }
     at_hand = NULL;
