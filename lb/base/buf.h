@@ -5,7 +5,8 @@
 //       |  consumed  |   bytes here  |   room    |
 //
 // Ordinary buffers are BUF_BYTES long, those of bulk BUF_BULK_BYTES; both come from pools. One that
-// must hold a longer message head is grown by malloc. Offsets, not pointers, survive buf_grow() and buf_compact().
+// must hold a longer message head is grown by malloc. Offsets, not pointers, survive buf_grow() and
+// buf_compact().
 #ifndef EVLB_BUF_H
 #define EVLB_BUF_H
 

@@ -2,9 +2,9 @@
 // Blocks that OpenSSL has freed, kept for its next handshakes. Runs in workers; called by
 // tls_memory.c.
 //
-// A handshake takes and frees about a thousand blocks of a few sizes. glibc keeps seven of a size at
-// hand; with more connections under way than that, the others are joined with their neighbours and
-// split again, which was a thirtieth of a handshake's time. Here all of a size are kept, up to
+// A handshake takes and frees about a thousand blocks of a few sizes. glibc keeps seven of a size
+// at hand; with more connections under way than that, the others are joined with their neighbours
+// and split again, which was a thirtieth of a handshake's time. Here all of a size are kept, up to
 // KEPT_BYTES together; what is more goes back to malloc.
 // Invariant: a block in spare[i] has room for i * STEP bytes.
 #include "io/tls_blocks.h"

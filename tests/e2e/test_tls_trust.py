@@ -309,7 +309,9 @@ def test_another_authority_of_servers(evlb, origin, ca, tmp_path, ctl):
     assert lb.get("/").status == 200
 
 
-def test_the_systems_authorities_are_read_again(evlb, origin, ca, tmp_path, ctl):
+@pytest.fixture
+def strange_server(evlb, origin, ca, tmp_path):
+    """-> (an evlb that trusts the system's authorities, their file, the other who signed its server)"""
     other, trust = tls.Authority(tmp_path / "other"), tmp_path / "system.pem"
     put(trust, ca.cert)
     a = origin(other.make(tmp_path / "site.pem", "a.test"))
@@ -317,6 +319,11 @@ def test_the_systems_authorities_are_read_again(evlb, origin, ca, tmp_path, ctl)
               env={"SSL_CERT_FILE": str(trust)})
     lb.allow_log("unknown authority")
     assert lb.get("/").status == 503
+    return lb, trust, other
+
+
+def test_the_systems_authorities_are_read_again(strange_server, ctl):
+    lb, trust, other = strange_server
     put(trust, other.cert)
     r = ctl(lb, "certs", "reload")
     assert (r.status, r.out) == (0, f"~ {trust}: other authorities\n")
@@ -510,15 +517,9 @@ def test_a_reload_sees_that_a_file_has_changed(evlb, ca, site, clients, tmp_path
     assert lb.status()["generation"] == 2
 
 
-def test_a_reload_for_the_systems_authorities(evlb, origin, ca, tmp_path, ctl):
+def test_a_reload_for_the_systems_authorities(strange_server, ctl):
     """Nothing of the configuration has changed, and it is told what has."""
-    other, trust = tls.Authority(tmp_path / "other"), tmp_path / "system.pem"
-    put(trust, ca.cert)
-    a = origin(other.make(tmp_path / "site.pem", "a.test"))
-    lb = evlb(TO_SERVERS.replace("ca: $ca, ", ""), server=a, more="", health="off",
-              env={"SSL_CERT_FILE": str(trust)})
-    lb.allow_log("unknown authority")
-    assert lb.get("/").status == 503
+    lb, trust, other = strange_server
     put(trust, other.cert)
     r = ctl(lb, "reload")
     assert (r.status, r.out.strip()) == (0, "~ settings: the system's authorities changed")
