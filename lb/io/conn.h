@@ -39,7 +39,8 @@ struct transport {
     void (*finish)(struct conn *c);       // ends our direction in order (FIN)
     // Tells the loop which events to report.
     void (*watch)(struct conn *c, struct loop *l, int events);
-    // Has the loop report CONN_READ though the socket says nothing: only where `pending` is set.
+    // Has the loop report CONN_READ in its next turn, though the socket says nothing: only where
+    // `pending` is set.
     void (*announce)(struct conn *c, struct loop *l);
     void (*close)(struct conn *c, struct loop *l, bool reset); // reset: RST instead of FIN
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The event loop. Runs in workers and control. One turn:
 //
-//   after:  read the clock, fire due timers  ->  callbacks of descriptors  ->
+//   after:  read the clock, fire due timers  ->  again: chores left for this turn  ->
+//   callbacks of descriptors  ->
 //   before: run chores, free the graveyard, set the alarm to the next timer  ->  epoll_wait
 //
 // All timeouts hang on one ev_timer, and that one is touched only when the next due time changed.
@@ -37,6 +38,21 @@ void loop_end_turn(struct loop *l)
     for (struct list *node; (node = list_pop_first(&l->graveyard)) != NULL;) {
         struct grave *g = list_entry(node, struct grave, node);
         g->bury(g);
+    }
+}
+
+// What these leave for the next turn comes behind the events of this one.
+static void on_again(struct ev_loop *ev, ev_idle *again, int events)
+{
+    (void)events;
+    struct loop *l = again->data;
+    struct list due;
+    ev_idle_stop(ev, again);
+    list_init(&due);
+    list_splice(&due, &l->next);
+    for (struct list *node; (node = list_pop_first(&due)) != NULL;) {
+        struct chore *c = list_entry(node, struct chore, node);
+        c->run(c);
     }
 }
 
@@ -95,6 +111,7 @@ void loop_init(struct loop *l, struct ev_loop *ev)
     l->wake_ms = UINT64_MAX;
     wheel_init(&l->wheel, l->now_ms);
     list_init(&l->chores);
+    list_init(&l->next);
     list_init(&l->graveyard);
     if (ev == NULL)
         return;
@@ -102,8 +119,10 @@ void loop_init(struct loop *l, struct ev_loop *ev)
     ev_timer_init(&l->alarm, on_alarm, 0.0, 0.0);
     ev_prepare_init(&l->before, on_before);
     ev_check_init(&l->after, on_after);
+    ev_idle_init(&l->again, on_again);
     ev_set_priority(&l->after, EV_MAXPRI);
-    l->alarm.data = l->before.data = l->after.data = l;
+    ev_set_priority(&l->again, EV_MAXPRI); // else events would go first, and put it off
+    l->alarm.data = l->before.data = l->after.data = l->again.data = l;
     ev_prepare_start(ev, &l->before);
     ev_check_start(ev, &l->after);
 }
@@ -129,6 +148,15 @@ void loop_later(struct loop *l, struct chore *c)
 {
     if (list_empty(&c->node))
         list_append(&l->chores, &c->node);
+}
+
+void loop_next_turn(struct loop *l, struct chore *c)
+{
+    if (!list_empty(&c->node))
+        return;
+    list_append(&l->next, &c->node);
+    if (l->ev != NULL)
+        ev_idle_start(l->ev, &l->again);
 }
 
 void loop_bury(struct loop *l, struct grave *g, void (*bury)(struct grave *g))

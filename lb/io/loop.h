@@ -15,6 +15,7 @@ struct loop {
     uint64_t now_ms;    // CLOCK_MONOTONIC at the start of this turn
     struct wheel wheel;
     struct list chores;    // struct chore: run when the turn is over
+    struct list next;      // the same: run when the next one begins
     struct list graveyard; // struct grave: freed after that
     uint64_t turn_us;      // CLOCK_MONOTONIC at the start of this turn
     void (*on_slow_turn)(struct loop *l, uint64_t took_us); // NULL: nobody wants to know
@@ -22,11 +23,12 @@ struct loop {
     ev_timer alarm;
     ev_prepare before;
     ev_check after;
+    ev_idle again; // runs while `next` has some: the loop then waits for nothing
 };
 
-// Something to be done when the callbacks of a turn are over, outside of all of them.
+// Something to be done between the callbacks of two turns, outside of all of them.
 struct chore {
-    struct list node; // in loop.chores; alone: not to be done
+    struct list node; // in loop.chores or loop.next; alone: not to be done
     void (*run)(struct chore *c);
 };
 
@@ -43,6 +45,8 @@ void loop_break(struct loop *l);
 void chore_init(struct chore *c, void (*run)(struct chore *c));
 // Runs it once at the end of this turn, however often this is called.
 void loop_later(struct loop *l, struct chore *c);
+// Runs it once at the beginning of the next turn, for which the loop does not wait.
+void loop_next_turn(struct loop *l, struct chore *c);
 void loop_bury(struct loop *l, struct grave *g, void (*bury)(struct grave *g));
 // What the end of a turn does; simulations call it themselves.
 void loop_end_turn(struct loop *l);

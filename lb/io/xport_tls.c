@@ -4,7 +4,8 @@
 // OpenSSL reads and writes the socket by itself, so what the owner waits for and what the socket
 // must be watched for are two things: a read may have to write first, a write to read. And it
 // reads ahead: bytes (or the end) may wait inside of it that no event will ever announce; then
-// conn->pending is set, and a watch for reading is answered at once.
+// conn->pending is set, and a watch for reading is answered in the next turn of the loop: once per
+// turn, so that a fast sender does not keep all others waiting.
 //
 // Small records at the beginning of an answer let the client use its first bytes early; bulk goes
 // in records of 16 KiB.
@@ -27,14 +28,17 @@
 #define RECORD_BYTES 16384u
 #define EARLY_RECORD_BYTES 4096u
 #define EARLY_BYTES 65536u // so much of an answer goes in small records
+#define CONNECTION_BROKE "the connection broke"
 
 struct tls_conn {
+    struct conn *conn; // above it
     SSL *ssl;
     struct folded *folded; // where `ssl` is meanwhile; NULL: where it belongs
     struct tls_wire wire;
     struct tls_server *server; // with a client at the other end; else NULL
     struct tls_client *client; // with a server
     struct loop *loop;         // that watches; NULL: none yet
+    struct chore announcement; // of what the loop cannot see
     struct tls_peer *peer;     // the client's certificate; NULL: none
     const char *failure;       // of the handshake
     char *unbelieved;          // what is wrong with the client's certificate; NULL: nothing
@@ -156,9 +160,18 @@ static void tls_watch(struct conn *c, struct loop *l, int events)
     watch_raw(c, raw_events(c, events));
 }
 
+// With the socket's own event, if there is one.
+static void announce(struct chore *announcement)
+{
+    struct tls_conn *t = container_of(announcement, struct tls_conn, announcement);
+    if (t->conn->pending && (t->conn->wanted & CONN_READ))
+        ev_feed_event(t->loop->ev, &t->conn->watcher, EV_READ);
+}
+
 static void tls_announce(struct conn *c, struct loop *l)
 {
-    ev_feed_event(l->ev, &c->watcher, EV_READ);
+    c->tls->loop = l;
+    loop_next_turn(l, &c->tls->announcement);
 }
 
 // ---- calls of OpenSSL -------------------------------------------------------------------------
@@ -337,7 +350,8 @@ static void tls_close(struct conn *c, struct loop *l, bool reset)
 {
     struct tls_conn *t = c->tls;
     if (l->ev != NULL)
-        ev_io_stop(l->ev, &c->watcher); // an announcement, too
+        ev_io_stop(l->ev, &c->watcher); // an announcement that was fed, too
+    list_remove(&t->announcement.node);
     c->watched = 0;
     if (!reset && !c->finished)
         (void)tls_goodbye(c);
@@ -369,6 +383,8 @@ static struct tls_conn *attach(struct conn *c, SSL *ssl, bool foldable, struct s
         ERR_clear_error();
         return NULL;
     }
+    chore_init(&t->announcement, announce);
+    t->conn = c;
     t->ssl = ssl;
     t->foldable = foldable;
     t->wire = (struct tls_wire){.fd = c->watcher.fd, .first = first};

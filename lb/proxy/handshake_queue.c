@@ -5,9 +5,8 @@
 //                                  |            |
 //                               waiting      waiting       sessions with a whole ClientHello
 //
-// Invariants: a listener is in `ready` exactly while it has both; the idle watcher runs exactly
-// while `ready` has one. Its priority puts it before the events of a turn, and with it the loop
-// does not wait for any.
+// Invariants: a listener is in `ready` exactly while it has both; while `ready` has one, `go_on`
+// runs at the beginning of the next turn.
 #include "proxy/handshake_queue.h"
 
 #include "proxy/handshake.h"
@@ -42,12 +41,8 @@ void handshakes_look(struct listener *l)
         list_remove(&l->ready);
     else if (list_empty(&l->ready))
         list_append(&h->ready, &l->ready);
-    if (l->w->loop.ev == NULL)
-        return;
-    if (list_empty(&h->ready))
-        ev_idle_stop(l->w->loop.ev, &h->go_on);
-    else
-        ev_idle_start(l->w->loop.ev, &h->go_on);
+    if (!list_empty(&h->ready))
+        loop_next_turn(&l->w->loop, &h->go_on);
 }
 
 bool handshakes_enter(struct listener *l)
@@ -79,9 +74,8 @@ void handshakes_exit(struct listener *l)
     handshakes_look(l);
 }
 
-static void on_turn(struct ev_loop *ev, ev_idle *go_on, int events)
+static void on_turn(struct chore *go_on)
 {
-    (void)ev, (void)events;
     struct worker *w = container_of(go_on, struct worker, handshakes.go_on);
     while (!list_empty(&w->handshakes.ready) && turn_has_time(w)) {
         struct list *first = list_pop_first(&w->handshakes.ready);
@@ -96,6 +90,5 @@ static void on_turn(struct ev_loop *ev, ev_idle *go_on, int events)
 void handshakes_init(struct worker *w)
 {
     list_init(&w->handshakes.ready);
-    ev_idle_init(&w->handshakes.go_on, on_turn);
-    ev_set_priority(&w->handshakes.go_on, EV_MAXPRI);
+    chore_init(&w->handshakes.go_on, on_turn);
 }

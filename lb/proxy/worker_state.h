@@ -107,7 +107,7 @@ struct idle_pool {
 // TLS handshakes that wait for their turn (handshake_queue.h).
 struct handshakes {
     struct list ready; // struct listener: the next one first
-    ev_idle go_on;
+    struct chore go_on;
     uint64_t turn_us; // of the loop, in which
     uint32_t begun;   // so many were
 };

@@ -121,6 +121,44 @@ static void test_pending_bytes_are_announced(void **state)
     assert_int_equal(f->calls, 1);
 }
 
+static void on_alarm(struct ev_loop *ev, ev_timer *alarm, int events)
+{
+    (void)ev, (void)events;
+    *(int *)alarm->data = current->calls;
+}
+
+static void read_one(struct conn *c)
+{
+    char byte;
+    size_t got;
+    current->calls++;
+    if (conn_recv(c, &byte, 1, &got) == IO_OK)
+        conn_want(c, &current->loop, CONN_READ);
+}
+
+// However much waits inside of OpenSSL: an announcement is no more than one event of a turn, with
+// the socket's own.
+static void test_others_get_their_turn(void **state)
+{
+    struct fixture *f = *state;
+    char bytes[100] = {0};
+    int before = -1;
+    ev_timer alarm;
+    ev_timer_init(&alarm, on_alarm, 0.0, 0.0);
+    ev_set_priority(&alarm, EV_MINPRI);
+    alarm.data = &before;
+    ev_timer_start(f->loop.ev, &alarm);
+    f->conn.on_ready = read_one;
+    assert_int_equal(SSL_write(f->client, bytes, sizeof(bytes)), sizeof(bytes));
+    conn_want(&f->conn, &f->loop, CONN_READ);
+    for (int turns = 1; turns <= 100; turns++) {
+        assert_int_equal(SSL_write(f->client, bytes, 1), 1); // also the socket has something to say
+        turn(f);
+        assert_int_equal(f->calls, turns);
+        assert_int_equal(before, 1); // of the first turn
+    }
+}
+
 // What the client says from here on goes out in one piece, with its end.
 static void collect(struct fixture *f)
 {
@@ -357,6 +395,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_record_in_two_reads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_hello_that_was_read_before, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_pending_bytes_are_announced, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_others_get_their_turn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_an_end_behind_the_last_bytes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_truncated_end_is_an_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_end_waits_for_room, set_up, tear_down),
