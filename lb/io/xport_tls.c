@@ -270,6 +270,8 @@ static enum io tls_peek(struct conn *c)
     t->wire.drained = false;
     int result = SSL_peek_ex(t->ssl, &byte, 1, &n);
     enum io r = result == 1 ? IO_OK : failed(c, result, false);
+    if (r == IO_AGAIN)
+        r = waits(c);
     if (r == IO_EOF || r == IO_ERR)
         t->end = r;
     c->pending = r != IO_AGAIN;
@@ -424,20 +426,26 @@ struct tls_client *tls_client_of(const struct conn *c)
     return c->tls != NULL ? c->tls->client : NULL;
 }
 
+static enum io give_up(struct tls_conn *t, const char *failure)
+{
+    t->failure = failure;
+    t->end = IO_ERR;
+    return IO_ERR;
+}
+
 // A client that has shown a certificate without our being able to say which one is none of ours.
 static enum io established(struct conn *c)
 {
     struct tls_conn *t = c->tls;
     X509 *x = tls_asks_client(c) ? SSL_get0_peer_certificate(t->ssl) : NULL;
-    if (x != NULL && (t->peer = tls_peer_new(x)) == NULL) {
-        t->failure = "out of memory";
-        t->end = IO_ERR;
-        return IO_ERR;
-    }
+    if (x != NULL && (t->peer = tls_peer_new(x)) == NULL)
+        return give_up(t, "out of memory");
     t->established = t->wire.holds = true;
     t->wire.ticket_of = NULL;
     c->ready = t->wire.drained && !SSL_has_pending(t->ssl) ? CONN_WRITE : CONN_READ | CONN_WRITE;
-    return c->ready & CONN_READ || waits(c) == IO_AGAIN ? IO_OK : IO_ERR;
+    if (!(c->ready & CONN_READ) && waits(c) == IO_ERR)
+        return give_up(t, CONNECTION_BROKE);
+    return IO_OK;
 }
 
 // As the log says it. A callback of ours that fails is the one that looks for the name.
@@ -465,12 +473,10 @@ enum io tls_handshake(struct conn *c)
     const char *reason = reason_of(ERR_peek_error());
     if (t->client != NULL)
         reason = tls_client_explain(t->client, t->ssl, r == IO_EOF ? 0 : c->error);
-    t->failure = t->unbelieved != NULL ? t->unbelieved
-                 : reason != NULL      ? reason
-                                       : "the connection broke";
     t->refused = client_auth_refused();
-    t->end = IO_ERR;
-    return IO_ERR;
+    return give_up(t, t->unbelieved != NULL ? t->unbelieved
+                      : reason != NULL      ? reason
+                                            : CONNECTION_BROKE);
 }
 
 uint64_t tls_bytes_received(const struct conn *c)
