@@ -101,7 +101,8 @@ enum io flow_fill(struct flow *f, struct conn *src, uint32_t most)
     size_t got = 0, room = buf_room(b);
     enum io r = conn_recv(src, buf_tail(b), room, &got);
     b->tail += (uint32_t)got;
-    f->bulk = got >= BUF_BYTES || got == room;
+    if (room >= BUF_BYTES)
+        f->bulk = got >= BUF_BYTES;
     if (r != IO_OK && r != IO_AGAIN) {
         f->src_eof = true;
         f->src_broken = r == IO_ERR;
