@@ -2,8 +2,9 @@
 // A connection: a socket behind a transport (plain, tls; tests add mem). All I/O has one of
 // four results, and a connection remembers whether trying again can help:
 //
-//   ready & CONN_READ    a read may find something: the loop said so, or the last one filled its
-//   buffer ready & CONN_WRITE   a write may be taken: true until one was not taken whole
+//   ready & CONN_READ    a read may find something: the loop said so, or the last one filled
+//                        its buffer
+//   ready & CONN_WRITE   a write may be taken: true until one was not taken whole
 //
 // So the owner tries first and asks the loop only after IO_AGAIN. Events of the loop only set
 // `ready` and call on_ready.
@@ -54,7 +55,7 @@ struct conn {
     uint8_t wanted;                   // what the owner waits for
     uint8_t finished;                 // our FIN has been sent
     bool pending;                     // bytes or the end wait in the transport: no event tells
-    bool ending;          // conn_finish() or conn_close() follows the next write at once
+    bool ending;          // the last bytes are being written: conn_finish() or _close() comes next
     bool unfinished;      // our end was said and waits for room in the socket
     int error;            // errno of the last IO_ERR
     struct tls_conn *tls; // of io/tls.h; NULL: plain

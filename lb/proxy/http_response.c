@@ -66,7 +66,7 @@ static enum step begin_response(struct exchange *x, const struct http_head *h)
     x->up.keep = false; // from here on nothing is ever sent again
     x->head_sent = true;
     x->s->client.ending = f->done && !x->client_keeps && x->up.done;
-    (void)http_go(x, h->status == 101 ? HS_TUNNEL : HS_STREAM);
+    (void)http_go(x, HS_STREAM);
     if (http_send_head(x->w, f, &x->s->client) == IO_ERR)
         return http_cut(x, END_CLIENT_CLOSED_DATA);
     return STEP_GO;

@@ -70,23 +70,26 @@ static void bury(struct grave *g)
 }
 
 // TLS ends with a message of its own. Behind a bulk of data it may have to wait until the client
-// has taken some: to close now would make the whole look truncated.
-static bool waits_to_end(struct session *s)
+// has taken some: to close now would make the whole look truncated. False: the session goes on
+// until it is said.
+static bool say_goodbye(struct session *s)
 {
-    if (!conn_is_tls(&s->client) || s->lingering || s->handshake != 0 || tls_goodbye(&s->client))
-        return false;
+    if (!conn_is_tls(&s->client) || s->lingering || s->handshake != 0)
+        return true;
+    if (tls_goodbye(&s->client))
+        return true;
     conn_finish(&s->client);
     s->lingering = true;
     timer_set(&s->w->loop.wheel, &s->timer,
               s->w->loop.now_ms + s->listener->frontend->timeout.client);
     conn_want(&s->client, &s->w->loop, CONN_WRITE);
-    return true;
+    return false;
 }
 
 void session_close(struct session *s, bool reset)
 {
     struct worker *w = s->w;
-    if (!reset && waits_to_end(s))
+    if (!reset && !say_goodbye(s))
         return;
     lb_assert(!s->dead && s->work == NULL);
     s->dead = true;
