@@ -172,7 +172,7 @@ static struct node *merge(struct binder *b, struct node *const sections[SECTIONS
 static void find_system_authorities(struct binder *b, struct pem_file *out)
 {
     const struct config_source *s = b->source;
-    const char *named = s->env != NULL ? s->env(s->ctx, "SSL_CERT_FILE") : NULL;
+    const char *named = s->env(s->ctx, "SSL_CERT_FILE");
     bool found = named != NULL && s->read_live(s->ctx, named, false, b->arena, &out->bytes) == 0;
     out->file = named;
     for (size_t i = 0; !found && i < ARRAY_LEN(system_files); i++) {

@@ -54,7 +54,8 @@ bool findings_format_parse(const char *name, enum findings_format *format) MUST_
 
 enum source_thing { SOURCE_USER, SOURCE_GROUP, SOURCE_DIRECTORY };
 
-// Where the bytes come from. The functions return 0 or -errno. `ctx` is theirs.
+// Where the bytes come from. The functions return 0 or -errno. All of them are there, but for
+// `exists`. `ctx` is theirs.
 struct config_source {
     const char *root;   // a file, a directory (all its *.yaml), "-" for standard input; with `text`
                         // set only the name that messages use

@@ -28,6 +28,38 @@ static int find_files(void *ctx, const char *pattern, struct arena *a, const cha
     return 0;
 }
 
+#define CERT "-----BEGIN CERTIFICATE-----\nMAAwAAMBAA==\n-----END CERTIFICATE-----\n"
+#define KEY "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n"
+
+static int read_live(void *ctx, const char *path, bool secret, struct arena *a, struct str *content)
+{
+    static const char *const files[][2] = {{"x.pem", CERT KEY},  {"x.pem.ocsp", "\x30"},
+                                           {"y.crt", CERT},      {"y.key", KEY},
+                                           {"z.pem", ""},        {"certs/a.pem", CERT},
+                                           {"certs/b.pem", KEY}, {"/etc/ssl/cert.pem", CERT}};
+    (void)ctx, (void)secret;
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        if (strcmp(path, files[i][0]) == 0) {
+            *content = arena_str(a, str_of(files[i][1]));
+            return 0;
+        }
+    }
+    return strcmp(path, "certs") == 0 || strcmp(path, "none") == 0 ? -EISDIR : -ENOENT;
+}
+
+static int find_live(void *ctx, const char *pattern, struct arena *a, const char ***paths,
+                     size_t *n)
+{
+    (void)ctx;
+    *n = 0;
+    if (strcmp(pattern, "certs/*.pem") != 0)
+        return strcmp(pattern, "none/*.pem") == 0 ? -EACCES : 0;
+    *paths = arena_alloc(a, 2 * sizeof(**paths));
+    (*paths)[(*n)++] = "certs/a.pem";
+    (*paths)[(*n)++] = "certs/b.pem";
+    return 0;
+}
+
 static const char *get_env(void *ctx, const char *name)
 {
     (void)ctx;
@@ -84,7 +116,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                               .text = text,
                               .ctx = &text,
                               .read_file = read_file,
+                              .read_live = read_live,
                               .glob = find_files,
+                              .glob_live = find_live,
                               .env = get_env};
     if (size == 0)
         return 0;
