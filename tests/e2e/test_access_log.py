@@ -216,6 +216,7 @@ def test_an_idle_client_that_leaves_writes_no_line(lb):
     c = lb.client()
     c.get("/")
     c.close()
+    lb.wait_access(1)
     time.sleep(0.2)
     assert len(lb.access_log()) == 1
 

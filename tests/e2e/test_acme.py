@@ -254,5 +254,6 @@ def test_from_nothing_to_a_renewed_certificate(evlb, sim, authority, ca, curl, r
     r = run_evlb("ctl", "certs", "reload", "--socket", lb.socket)
     assert r.status == 0, r.err
     assert serial() != first
-    assert [line["end"] for line in lb.access_log()].count("acme-answered") >= 2
+    tools.wait_for("the lines of both orders", lambda: [line["end"] for line in lb.access_log()].count(
+        "acme-answered") >= 2)
     assert not list(answers.iterdir())

@@ -123,7 +123,7 @@ def test_a_client_that_was_taken_back(web, ca, clients, ctl, version, how):
         how(lb, ctl, clients.crl)
         assert tls.get(s)[0].startswith("HTTP/1.1 200")
     assert lb.status()["generation"] == 2
-    before = len(lb.access_log())
+    before = len(lb.wait_access(4))
     assert "CERTIFICATE_REVOKED" in alert(lb, doomed, session)
     assert "CERTIFICATE_REVOKED" in alert(lb, doomed)
     ask(lb, good)
