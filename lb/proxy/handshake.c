@@ -141,6 +141,12 @@ static struct frontend_counters *counters(const struct session *s)
     return &s->w->count->frontends[s->listener->frontend->index];
 }
 
+// On an address that only passes TLS on nothing but layer 4 can fail.
+static bool ends_tls(const struct session *s)
+{
+    return s->listener->tls != NULL || conn_is_tls(&s->client);
+}
+
 static uint64_t bytes_received(const struct session *s)
 {
     return conn_is_tls(&s->client) ? tls_bytes_received(&s->client) : in_len();
@@ -154,7 +160,7 @@ static void write_line(const struct session *s, enum end_cause cause, uint16_t s
         .ended_ms = clock_wall_ms(),
         .client = &s->peer,
         .frontend = s->listener->frontend->name,
-        .proto = "tls",
+        .proto = ends_tls(s) ? "tls" : "tcp",
         .status = status,
         .bytes_in = bytes_received(s),
         .t_idle_ms = -1,
@@ -175,8 +181,8 @@ static void write_line(const struct session *s, enum end_cause cause, uint16_t s
 static void account(struct session *s, enum end_cause cause, uint16_t status, const char *why)
 {
     struct frontend_counters *c = counters(s);
-    c->n[FRONTEND_TLS_FAILURES] +=
-        cause == END_TLS_FAILED || cause == END_TLS_TIMEOUT || cause == END_CLIENT_CERT;
+    bool failure = cause == END_TLS_FAILED || cause == END_TLS_TIMEOUT || cause == END_CLIENT_CERT;
+    c->n[FRONTEND_TLS_FAILURES] += failure && ends_tls(s);
     c->ends[cause]++;
     log_debug("frontend '%s': %s: %s", s->listener->frontend->name.p, end_info(cause)->sentence,
               why != NULL ? why : "");
@@ -194,9 +200,9 @@ static enum step fail(struct session *s, enum end_cause cause, const char *why)
 // The client has closed.
 static enum step left(struct session *s)
 {
-    bool ours = s->listener->tls != NULL;
     if (bytes_received(s) > 0)
-        return fail(s, ours ? END_TLS_FAILED : END_CLIENT_CLOSED_REQUEST, steps[s->handshake].left);
+        return fail(s, ends_tls(s) ? END_TLS_FAILED : END_CLIENT_CLOSED_REQUEST,
+                    steps[s->handshake].left);
     session_close(s, false);
     return STEP_END;
 }

@@ -186,12 +186,13 @@ static enum step refuse(struct tcp_session *t, enum end_cause cause, const char 
 
 static enum step take_route(struct tcp_session *t, const struct route *r)
 {
-    bool tls = t->hello != NULL;
+    bool passed_on = t->hello != NULL;
     if (r == NULL || r->action == ROUTE_DENY) {
-        if (tls)
+        bool plain = !passed_on && !conn_is_tls(&t->s->client);
+        if (passed_on)
             hello_answer(&t->s->client, r == NULL ? ALERT_UNRECOGNIZED_NAME : ALERT_ACCESS_DENIED);
         return r != NULL ? refuse(t, END_DENIED, NULL)
-                         : refuse(t, END_NO_ROUTE, tls ? NULL : "the client speaks no TLS");
+                         : refuse(t, END_NO_ROUTE, plain ? "the client speaks no TLS" : NULL);
     }
     t->attempt.backend = r->backend;
     lb_assert(flow_scan_buffer(&t->up)); // without a scanner: all there is may be sent

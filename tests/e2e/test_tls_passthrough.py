@@ -230,7 +230,7 @@ def test_a_client_that_stalls_is_closed_in_time(lb, servers, bytes_sent):
         assert s.recv(1) == b""
     assert 1.3 < time.monotonic() - begin < 8
     line = lb.wait_access()[0]
-    assert (line["end"], line["term"]) == ("tls-timeout", "cR")
+    assert (line["end"], line["term"], line["proto"]) == ("tls-timeout", "cR", "tcp")
     assert line["detail"] == ("the ClientHello did not end" if bytes_sent
                               else "the client has sent nothing")
     assert not servers["a"].seen
@@ -243,8 +243,8 @@ def test_a_client_that_leaves_within_its_hello(lb):
         pass
     assert eventually(lambda: counted(lb, "connections") == 2)
     assert eventually(lambda: lb.status()["frontends"][0]["connections_current"] == 0)
-    assert [(line["end"], line["detail"]) for line in lb.wait_access()] == \
-        [("client-closed-request", "the client left in its ClientHello")]
+    assert [(line["end"], line["detail"], line["proto"]) for line in lb.wait_access()] == \
+        [("client-closed-request", "the client left in its ClientHello", "tcp")]
     assert counted(lb, "tls_failures") == 0
 
 
@@ -269,7 +269,7 @@ def test_thousands_that_stop_half_way(evlb, servers):
     for c in clients:
         assert c.recv(1) == b""
         c.close()
-    assert counted(lb, "tls_failures") == n
+    assert counted(lb, "tls_failures") == 0  # no TLS of ours
     assert sum(line["end"] == "tls-timeout" for line in lb.wait_access(n + 2)) == n
 
 
@@ -280,7 +280,19 @@ def test_a_broken_hello_is_refused(lb):
         s.sendall(hello)
         assert read_all(s) == b"\x15\x03\x03\0\2\2\x32"
     line = lb.wait_access()[0]
-    assert line["end"] == "tls-failed" and "ClientHello" in line["detail"]
+    assert (line["end"], line["proto"]) == ("tls-failed", "tcp") and "ClientHello" in line["detail"]
+    assert counted(lb, "tls_failures") == 0
+
+
+def test_a_broken_hello_on_a_mixed_port_is_a_failure_of_ours(mixed):
+    hello = bytearray(hello_of("a.test"))
+    hello[43] = 255
+    with raw(mixed.port) as s:
+        s.sendall(hello)
+        assert read_all(s) == b"\x15\x03\x03\0\2\2\x32"
+    line = mixed.wait_access()[0]
+    assert (line["end"], line["proto"]) == ("tls-failed", "tls")
+    assert counted(mixed, "tls_failures") == 1
 
 
 def test_a_hello_beyond_the_limit(lb):
@@ -724,8 +736,8 @@ def test_tls_that_ends_here_is_routed_by_name_too(evlb, sim, pems, ca):
             assert s.recv(100) == expected
     with tls.connect(lb.port, "y.front.test") as s:
         assert s.recv(100) == b""
-    ends = {line["sni"]: line["end"] for line in lb.wait_access(5)}
-    assert ends["y.front.test"] == "no-route"
+    refused = {line["sni"]: line for line in lb.wait_access(5)}["y.front.test"]
+    assert (refused["end"], refused["tls"], refused["detail"]) == ("no-route", "TLSv1.3", None)
 
 
 def test_the_example(evlb, servers, ca, run_evlb):
