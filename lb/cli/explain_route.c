@@ -185,12 +185,19 @@ static bool offers(const struct verdict *v, struct str protocol)
     return false;
 }
 
+static struct str agree_http(const struct verdict *v)
+{
+    if (offers(v, STR("http/1.1")))
+        return STR("http/1.1");
+    return offers(v, STR("http/1.0")) ? STR("http/1.0") : STR_NONE;
+}
+
 // As the data path chooses: HTTP's own, or the first that a route names.
 static struct str agree(const struct verdict *v)
 {
     const struct frontend *f = v->frontend;
     if (f->mode == MODE_HTTP)
-        return offers(v, STR("http/1.1")) ? STR("http/1.1") : STR_NONE;
+        return agree_http(v);
     for (uint32_t i = 0; i < f->n_routes; i++)
         for (uint32_t k = 0; k < f->routes[i].n_alpns; k++)
             if (f->routes[i].tls == ROUTE_TERMINATE && offers(v, f->routes[i].alpns[k]))

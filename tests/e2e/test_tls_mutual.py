@@ -524,6 +524,7 @@ ROUTES = """
           - {path: /fresh, tls-resumed: false, backend: app}
           - {path: /cipher, tls-cipher: TLS_AES_256_GCM_SHA384, backend: app}
           - {path: /alpn, alpn: http/1.1, backend: app}
+          - {path: /1.0, alpn: http/1.0, backend: app}
           - {path: /admin, backend: app}
     backends: {app: [$a]}
 """
@@ -592,6 +593,8 @@ def explain(run_evlb, world):
     (("/sni", "-H", "Host: other"), "backend   app"),
     (("/alpn", "--alpn", "h2,http/1.1"), "backend   app"),
     (("/alpn", "--alpn", "h2"), "none of"),
+    (("/1.0", "--alpn", "h2,http/1.0"), "backend   app"),
+    (("/1.0", "--alpn", "http/1.0,http/1.1"), "none of"),
 ])
 def test_explain_is_told_what_tls_agreed_on(explain, args, says):
     assert says in explain(ROUTES, "https://a.test" + args[0], *args[1:])
