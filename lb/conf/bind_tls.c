@@ -220,18 +220,17 @@ static struct conf_mark mark_of(struct node *map, const char *key)
 // What says how clients are to be believed says nothing without whom.
 void bind_tls(struct binder *b, const struct chain *c, struct tls *tls)
 {
-    static const char *const keys[] = {"client-verify", "client-crl"};
     bind_object(b, &object_tls, c, tls);
     tls->ciphers_mark = mark_of(c->own, "ciphers");
     tls->groups_mark = mark_of(c->own, "groups");
-    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-        struct node *n = c->own->kind == NODE_MAP ? node_get(c->own, keys[i]) : NULL;
-        if (n == NULL || n->poisoned || node_get(c->own, "client-ca") != NULL)
+    for (size_t i = 0; i < object_tls.n_rows && c->own->kind == NODE_MAP; i++) {
+        const struct row *row = &object_tls.rows[i];
+        struct node *n = node_get(c->own, row->key);
+        if (row->needs == NULL || n == NULL || n->poisoned || node_get(c->own, row->needs) != NULL)
             continue;
-        struct finding *x =
-            bind_bad(b, schema_row(&object_tls, str_of(keys[i])), n, "config.missing",
-                     "'%s' without 'client-ca': nobody is asked", keys[i]);
-        x->topic = arena_printf(b->findings->arena, "%s.%s", object_tls.path, keys[i]);
+        struct finding *x = bind_bad(b, row, n, "config.missing",
+                                     "'%s' without '%s': nobody is asked", row->key, row->needs);
+        x->topic = arena_printf(b->findings->arena, "%s.%s", object_tls.path, row->key);
         FIX(b, x, "add client-ca: FILE, with who signs the certificates of your clients");
     }
 }

@@ -16,7 +16,9 @@ const char *emit_quoted(struct arena *a, struct str s);
 // The value of a simple row in its target, as a file would write it; NULL when there is nothing to
 // show or the row is no simple one. Secrets are EMIT_SECRET.
 const char *emit_value(struct arena *a, const struct row *row, const void *target);
-// All rows of an object that have a value, as a map on one line.
+// Whether a row says anything beside the others of its map (row->needs).
+bool emit_acts(struct arena *a, const struct object *o, const struct row *row, const void *target);
+// All rows of an object that have a value and act, as a map on one line.
 const char *emit_map(struct arena *a, const struct object *o, const void *target);
 #define EMIT_SECRET "\"***\""
 // True for rows that documents describe at the frontends and backends, not once more.

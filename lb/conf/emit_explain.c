@@ -176,7 +176,8 @@ static void put_object(struct writer *w, const struct object *o, const void *tar
     const struct bound *bound = bind_origin(&w->l->binder, o, target);
     for (size_t i = 0; bound != NULL && i < o->n_rows; i++) {
         const struct row *row = &o->rows[i];
-        if (mode == MODE_TCP && (row->flags & ROW_HTTP) != 0)
+        if ((mode == MODE_TCP && (row->flags & ROW_HTTP) != 0) ||
+            !emit_acts(w->arena, o, row, target))
             continue;
         if (row->type == VALUE_OBJECT && (row->flags & ROW_SCRATCH) == 0 &&
             row->object != &object_hash) {

@@ -90,14 +90,20 @@ static const char *names_text(struct arena *a, const struct str *names, uint32_t
     return n > 0 ? arena_printf(a, "[%s]", list) : NULL;
 }
 
+bool emit_acts(struct arena *a, const struct object *o, const struct row *row, const void *target)
+{
+    return row->needs == NULL || emit_value(a, schema_row(o, str_of(row->needs)), target) != NULL;
+}
+
 const char *emit_map(struct arena *a, const struct object *o, const void *target)
 {
     const char *list = "";
     for (size_t i = 0; i < o->n_rows; i++) {
-        const char *value = emit_value(a, &o->rows[i], target);
+        const struct row *row = &o->rows[i];
+        const char *value = emit_acts(a, o, row, target) ? emit_value(a, row, target) : NULL;
         if (value != NULL)
-            list = arena_printf(a, "%s%s%s: %s", list, list[0] != '\0' ? ", " : "", o->rows[i].key,
-                                value);
+            list =
+                arena_printf(a, "%s%s%s: %s", list, list[0] != '\0' ? ", " : "", row->key, value);
     }
     return arena_printf(a, "{%s}", list);
 }

@@ -276,11 +276,11 @@ static const struct row tls_rows[] = {
      .doc = "Clients show a certificate, signed by one of the authorities in this PEM file (or by "
             "one that these have signed)."},
     {"client-verify", ENUM(struct tls, client_verify, client_verify, client_verify_words),
-     .fallback = "required", SINCE, .example = "optional",
+     .fallback = "required", .needs = "client-ca", SINCE, .example = "optional",
      .doc = "required: who shows no certificate is refused. optional: gets in without; one that is "
             "not valid is refused all the same. Belongs to client-ca."},
-    {"client-crl", .type = VALUE_PEM_FILE, SLOT(struct tls, client_crl, struct pem_file), SINCE,
-     .example = "/etc/evlb/clients.crl",
+    {"client-crl", .type = VALUE_PEM_FILE, SLOT(struct tls, client_crl, struct pem_file),
+     .needs = "client-ca", SINCE, .example = "/etc/evlb/clients.crl",
      .doc = "Revocation lists in PEM format. The one of who signed the client's certificate must be "
             "there and in force, or the client is refused. Belongs to client-ca."},
 };

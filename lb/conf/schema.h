@@ -82,6 +82,7 @@ struct row {
     uint64_t min, max;        // of numbers, durations and sizes
     const char *const *words; // of enums, NULL at the end
     const struct object *object;
+    const char *needs; // a key of the same map without which this one says nothing; NULL: none
     const char *since, *doc, *example;
 };
 

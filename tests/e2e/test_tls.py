@@ -498,6 +498,22 @@ def test_explain_shows_it_and_no_key(run_evlb, tmp_path, site):
     assert "PRIVATE" not in r.out
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_explain_shows_loads_again(run_evlb, tmp_path, site, ca, asked):
+    more = f", client-ca: {ca.cert}, client-verify: optional" if asked else ""
+    (tmp_path / "x.yaml").write_text(f"""
+        frontends:
+          a: {{listen: 80, tls: {{certs: {site}{more}}}, backend: app}}
+          b: {{listen: [{{address: 443, tls: {{certs: {site}{more}}}}}], backend: app}}
+        backends: {{app: [10.0.0.1:80]}}
+    """)
+    shown = run_evlb("explain", "-c", tmp_path / "x.yaml").out
+    assert shown.count("client-verify: optional") == (2 if asked else 0)
+    assert shown.count("client-verify") == (2 if asked else 0)
+    r = run_evlb("check", "-c", "-", stdin=shown)
+    assert r.status == 0, r.err
+
+
 # ---- the example ----
 
 def test_the_example_serves(evlb, sim, ca, tmp_path):
