@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Blocks that OpenSSL has freed, kept for its next handshakes. Runs in workers; called by
-// tls_memory.c.
+// Blocks that OpenSSL has freed, kept for its next handshakes. In every process that has called
+// tls_init(): workers, the supervisor, control, commands; called by tls_memory.c.
 //
 // A handshake takes and frees about a thousand blocks of a few sizes. glibc keeps seven of a size
 // at hand; with more connections under way than that, the others are joined with their neighbours

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Memory of idle TLS connections. Runs in workers; xport_tls.c calls it.
+// Memory of OpenSSL, and of idle TLS connections. In every process that has called tls_init(): all
+// that OpenSSL allocates comes through here; xport_tls.c, in workers, has idle ones folded.
 //
 // More than half of what OpenSSL holds for an idle connection is one block, `SSL` itself: 7.6 kB,
 // of which more than half is arrays that are never used. It lies on two pages of its own here, and

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The ClientHello, read by who forwards it. Runs in workers: layer 4 with routes by name
-// (tcp_proxy.c) and ports where some names are passed through (passthrough.c).
+// The ClientHello, read before OpenSSL or a server gets it. Runs in workers; proxy/handshake.c
+// calls it.
 //
 // Two layers: the records are joined into one message (there may be many, of a byte each), and the
 // message is taken apart in parts within parts:

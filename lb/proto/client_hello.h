@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The first words of a TLS client (RFC 8446 section 4.1.2, RFC 6066 section 3, RFC 7301 section
-// 3.1), read without taking part: which name and which protocols it asks for. Pure.
+// 3.1): which name and which protocols it asks for, whether TLS ends here or not. Pure.
 #ifndef EVLB_CLIENT_HELLO_H
 #define EVLB_CLIENT_HELLO_H
 

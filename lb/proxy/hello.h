@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The ClientHello of a connection whose TLS does not end here: answering it, keeping what the log
-// and servers want of it.
+// The ClientHello by itself: answering it without TLS (broken, or refused before TLS began),
+// keeping what the log and servers want of one that is passed on.
 #ifndef EVLB_HELLO_H
 #define EVLB_HELLO_H
 
