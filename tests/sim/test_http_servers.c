@@ -27,7 +27,7 @@ static void test_rubbish(void **state)
         "HTTP/1.1 200 OK\r\nBad Name: 1\r\n\r\n",
         "HTTP/2.0 200 OK\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        SWITCH "\r\n", // unasked
+        (SWITCH "\r\n"), // unasked
     };
     for (size_t i = 0; i < ARRAY_LEN(rubbish); i++) {
         struct sim *t = asked(GET("/"), rubbish[i], false);

@@ -111,7 +111,7 @@ static void test_many_statuses(void **state)
     (void)state;
     struct dialogue_range many[40];
     char reason[DIALOGUE_REASON];
-    for (uint16_t i = 0; i < ARRAY_LEN(many); i++)
+    for (size_t i = 0; i < ARRAY_LEN(many); i++)
         many[i] = (struct dialogue_range){(uint16_t)(200 + 2 * i), (uint16_t)(200 + 2 * i)};
     struct dialogue_http d = fresh();
     d.statuses = many;

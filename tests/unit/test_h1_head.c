@@ -15,22 +15,24 @@ enum kind { REQUEST, RESPONSE, RESPONSE_TO_HEAD, RESPONSE_TO_CONNECT };
 
 static const struct h1_limits limits = {.head_bytes = 200000, .fields = 100, .uri_bytes = 2000};
 static struct http_head head, other;
+static enum http_error error; // that parse() has met last
 
-static enum h1_result parse(enum kind kind, struct h1_scan *scan, const char *bytes, size_t n,
-                            const struct h1_limits *l, struct http_head *out, enum http_error *e)
+static enum h1_result parse(enum kind kind, struct h1_scan *scan, struct str text,
+                            const struct h1_limits *l, struct http_head *out)
 {
     // a copy in a block of its own: nothing readable lies behind it
-    char *copy = malloc(n > 0 ? n : 1);
+    char *copy = malloc(text.len > 0 ? text.len : 1);
     assert_non_null(copy);
-    memcpy(copy, bytes, n);
+    memcpy(copy, text.p, text.len);
     enum http_method m = kind == RESPONSE_TO_HEAD      ? HTTP_HEAD
                          : kind == RESPONSE_TO_CONNECT ? HTTP_CONNECT
                                                        : HTTP_GET;
-    enum h1_result r = kind == REQUEST ? h1_parse_request(scan, copy, n, l, out, e)
-                                       : h1_parse_response(scan, copy, n, l, m, out, e);
+    enum h1_result r = kind == REQUEST ? h1_parse_request(scan, copy, text.len, l, out, &error)
+                                       : h1_parse_response(scan, copy, text.len, l, m, out, &error);
+    struct h1_scan again = {0};
     if (r == H1_DONE) // once more where the slices stay valid
-        r = kind == REQUEST ? h1_parse_request(&(struct h1_scan){0}, bytes, n, l, out, e)
-                            : h1_parse_response(&(struct h1_scan){0}, bytes, n, l, m, out, e);
+        r = kind == REQUEST ? h1_parse_request(&again, text.p, text.len, l, out, &error)
+                            : h1_parse_response(&again, text.p, text.len, l, m, out, &error);
     free(copy);
     return r;
 }
@@ -59,13 +61,13 @@ static void assert_same_head(const struct http_head *a, const struct http_head *
 
 // Feeds `bytes` up to `n` in pieces of `step` bytes, the first one `first` long.
 static enum h1_result feed(enum kind kind, struct str text, size_t first, size_t step,
-                           const struct h1_limits *l, struct http_head *out, enum http_error *e)
+                           const struct h1_limits *l, struct http_head *out)
 {
     struct h1_scan scan = {0};
     enum h1_result r = H1_MORE;
     for (size_t n = first; r == H1_MORE; n += step) {
         n = MIN_OF(n, text.len);
-        r = parse(kind, &scan, text.p, n, l, out, e);
+        r = parse(kind, &scan, (struct str){text.p, n}, l, out);
         if (n == text.len)
             break;
     }
@@ -75,29 +77,29 @@ static enum h1_result feed(enum kind kind, struct str text, size_t first, size_t
 static void check_all_splits(enum kind kind, struct str text, const struct h1_limits *l,
                              enum h1_result want, enum http_error want_error)
 {
-    enum http_error e = HTTP_OK;
+    error = HTTP_OK;
     size_t stride = text.len > 2000 ? text.len / 61 : 1; // large ones: not quadratic here
-    enum h1_result r = feed(kind, text, text.len, 1, l, &head, &e);
-    if (r != want || (want == H1_BAD && e != want_error))
-        fail_msg("%d/%s, expected %d/%s: %.200s", (int)r, http_error_info(e)->name, (int)want,
+    enum h1_result r = feed(kind, text, text.len, 1, l, &head);
+    if (r != want || (want == H1_BAD && error != want_error))
+        fail_msg("%d/%s, expected %d/%s: %.200s", (int)r, http_error_info(error)->name, (int)want,
                  http_error_info(want_error)->name, text.p);
     for (size_t at = 0; at <= text.len; at += stride) {
-        r = feed(kind, text, at, text.len, l, &other, &e);
+        r = feed(kind, text, at, text.len, l, &other);
         if (r != want)
             fail_msg("%d, not %d, when split at %zu: %.200s", (int)r, (int)want, at, text.p);
         if (want == H1_DONE)
             assert_same_head(&head, &other);
         else
-            assert_int_equal(e, want_error);
+            assert_int_equal(error, want_error);
         struct str cut = {text.p, at};
-        r = feed(kind, cut, 0, MAX_OF(stride, (size_t)1), l, &other, &e);
+        r = feed(kind, cut, 0, MAX_OF(stride, (size_t)1), l, &other);
         if (want == H1_DONE && at < head.bytes)
             assert_int_equal(r, H1_MORE);
         if (r == H1_BAD)
-            assert_int_equal(e, want_error);
+            assert_int_equal(error, want_error);
     }
-    assert_int_equal(feed(kind, text, 1, stride, l, &other, &e), want);
-    assert_int_equal(want == H1_BAD ? e : want_error, want_error);
+    assert_int_equal(feed(kind, text, 1, stride, l, &other), want);
+    assert_int_equal(want == H1_BAD ? error : want_error, want_error);
 }
 
 static void good(enum kind kind, const char *text)

@@ -311,7 +311,7 @@ static int next_tlv(struct str *rest, struct str *v)
     assert_true(rest->len >= 3);
     size_t n = (unsigned char)rest->p[1] * 256u + (unsigned char)rest->p[2];
     assert_true(rest->len >= 3 + n);
-    int type = rest->p[0];
+    int type = (unsigned char)rest->p[0];
     *v = (struct str){rest->p + 3, n};
     *rest = (struct str){rest->p + 3 + n, rest->len - 3 - n};
     return type;
