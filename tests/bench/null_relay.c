@@ -12,15 +12,13 @@
  * are edited (`keep_open`, `say_close`); one recv is taken to be one whole message.
  */
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
+
+#include "loopback.h"
 
 #define EVENTS 512
 #define ACCEPTS 16 /* at one event; with one only, each connection would pay an epoll_wait */
@@ -284,28 +282,6 @@ static void step(struct end *e, uint32_t events)
         response(e);
 }
 
-static struct sockaddr_in loopback(const char *port)
-{
-    return (struct sockaddr_in){.sin_family = AF_INET,
-                                .sin_port = htons((uint16_t)strtoul(port, NULL, 10)),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-}
-
-static void listen_on(const char *port)
-{
-    struct sockaddr_in a = loopback(port);
-    int one = 1;
-    listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    setsockopt(listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    setsockopt(listen_fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    setsockopt(listen_fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &one, sizeof(one));
-    if (bind(listen_fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(listen_fd, 4096) < 0)
-        die("listen");
-    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL};
-    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listen_fd, &ev) < 0)
-        die("epoll_ctl");
-}
-
 static void turn(void)
 {
     struct epoll_event events[EVENTS];
@@ -335,7 +311,9 @@ int main(int argc, char **argv)
         die("start");
     for (size_t i = 0; i < origin_count; i++)
         origins[i] = loopback(argv[i + 2]);
-    listen_on(argv[1]);
+    listen_fd = listen_on(argv[1], epoll_fd);
+    if (listen_fd < 0)
+        die("listen");
     for (;;)
         turn();
 }

@@ -9,8 +9,6 @@
  * accept4, the handshake, a read, a write, and after "Connection: close" SSL_shutdown and close.
  * Tickets are as evlb gives them: stateless, one after a TLS 1.3 handshake.
  */
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <signal.h>
@@ -18,9 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
+
+#include "loopback.h"
 
 #define EVENTS 512
 #define ACCEPTS 16 /* at one event */
@@ -136,23 +134,6 @@ static bool accept_one(void)
     return true;
 }
 
-static void listen_on(const char *port)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET,
-                            .sin_port = htons((uint16_t)strtoul(port, NULL, 10)),
-                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int one = 1;
-    listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    setsockopt(listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    setsockopt(listen_fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    setsockopt(listen_fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &one, sizeof(one));
-    if (bind(listen_fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(listen_fd, 4096) < 0)
-        die("listen");
-    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL};
-    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listen_fd, &ev) < 0)
-        die("epoll_ctl");
-}
-
 static void compose(bool closes, size_t body_bytes)
 {
     char head[256];
@@ -194,7 +175,9 @@ int main(int argc, char **argv)
     compose(false, strtoul(argv[3], NULL, 10));
     compose(true, strtoul(argv[3], NULL, 10));
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    listen_on(argv[1]);
+    listen_fd = listen_on(argv[1], epoll_fd);
+    if (listen_fd < 0)
+        die("listen");
     signal(SIGPIPE, SIG_IGN);
     for (;;) {
         struct epoll_event events[EVENTS];
