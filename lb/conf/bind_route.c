@@ -104,6 +104,10 @@ static const char *path_fault(struct str s)
             return "write the path alone, without query";
         if (c <= ' ' || c >= 0x7F)
             return "write other characters as %XX";
+        if (c == ';' || str_starts((struct str){s.p + i, s.len - i}, STR("%3B")))
+            return "end it before the ';': requests are matched without parameters";
+        if (str_starts((struct str){s.p + i, s.len - i}, STR("%2F")))
+            return "write '/': requests are matched with %2F as '/'";
         if (c == '%' && !is_normal_escape(s, i))
             return "write %XX in upper case, and letters and digits plainly";
         if (c == '/' && i + 1 < s.len && s.p[i + 1] == '/')

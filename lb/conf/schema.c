@@ -311,7 +311,9 @@ static const struct row route_rows[] = {
     {"path", .type = VALUE_PATHS, SLOT(struct route_draft, route.paths, const struct str *),
      COUNT(struct route_draft, route.n_paths), SINCE, .example = "/api/",
      .doc = "Matches this path and all below it: /api matches /api and /api/x, not /apix; "
-            "/api/ does not match /api itself.", .flags = ROW_HTTP},
+            "/api/ does not match /api itself. Spellings of it match, too: //api, /x/../api, /%61pi, "
+            "/api;x=1. What servers read differently (/x/..;/api) is answered with 400.",
+     .flags = ROW_HTTP},
     {"alpn", .type = VALUE_ALPN, SLOT(struct route_draft, route.alpns, const struct str *),
      COUNT(struct route_draft, route.n_alpns), SINCE, .example = "[h2, http/1.1]",
      .doc = "Matches TLS clients that offer one of these protocols; where TLS ends here, connections "
@@ -330,9 +332,10 @@ static const struct row route_rows[] = {
      .doc = "verified: clients that have shown a certificate (client-ca of `tls`). none: those that have "
             "not, with or without TLS."},
     {"client-subject", .type = VALUE_LINE, SLOT(struct route_draft, route.over.subject, struct str), SINCE,
-     .example = "\"CN=ops,*\"",
-     .doc = "Matches clients by whom their certificate is for, as in X-Client-Cert-Subject (RFC 2253). A * "
-            "at the begin or at the end stands for anything."},
+     .example = "\"CN=ops,O=Example\"",
+     .doc = "Matches clients by whom their certificate is for, as in X-Client-Cert-Subject (RFC 2253): "
+            "the whole of it. A * at the begin or at the end stands for anything: \"CN=ops,*\" has something "
+            "behind CN=ops, and does not match CN=ops alone."},
     {"tls-version", ENUM(struct route_draft, route.over.version, route_version, route_version_words),
      .fallback = "any", SINCE, .example = "1.2", .doc = "Matches connections with this version of TLS."},
     {"tls-cipher", .type = VALUE_LINE, SLOT(struct route_draft, route.over.cipher, struct str), SINCE,

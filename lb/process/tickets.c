@@ -26,7 +26,7 @@ bool tickets_check(const struct config *c, struct findings *f)
     struct finding *x =
         diag_error(f, diag_span(c, &k->mark), "tls.tickets", "'%s': %s", k->keys_file.p, why);
     x->topic = "tickets.keys";
-    diag_fix(f, x, "a line for each key: openssl rand -base64 -A 80");
+    diag_fix(f, x, "a line for each key: openssl rand 80 | openssl base64 -A; echo");
     return false;
 }
 

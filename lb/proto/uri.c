@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Normal forms of paths and hosts, for matching only (RFC 3986 3.2.2, 5.2.4, 6.2.2). Runs in
+// Normal forms of paths and hosts, for matching only (RFC 3986 3.2.2, 3.3, 5.2.4, 6.2.2). Runs in
 // workers for frontends whose routes look at host or path, and in the configuration check of their
 // patterns. One pass over the input; what is written never exceeds `size`.
 #include "proto/uri.h"
@@ -13,43 +13,71 @@
 struct path_out {
     char *out;
     size_t len, size, segment;
+    bool parameters; // behind the ';' of this segment: not written
+    bool doubtful;   // servers differ about how many segments there are so far
 };
 
 static bool put(struct path_out *o, char c)
 {
+    if (o->parameters)
+        return true;
     if (o->len == o->size)
         return false;
     o->out[o->len++] = c;
     return true;
 }
 
-// A segment is complete (the caller begins the next one, if any): takes it back when it is "." and
-// the one before it too when it is "..".
-static void end_segment(struct path_out *o)
+// Takes back the segment before a "..".
+static void drop_last(struct path_out *o)
 {
-    struct str s = {o->out + o->segment, o->len - o->segment};
-    if (str_eq(s, STR("."))) {
-        o->len = o->segment;
-    } else if (str_eq(s, STR(".."))) {
-        o->len = o->segment;
-        if (o->len > 1)
-            o->len--; // the '/' in front of it
-        while (o->out[o->len - 1] != '/')
-            o->len--;
-    }
+    if (o->len > 1)
+        o->len--; // the '/' in front of the ".."
+    while (o->out[o->len - 1] != '/')
+        o->len--;
 }
 
-static bool put_slash(struct path_out *o)
+// A segment is complete (the caller begins the next one, if any): takes it back when it is "." and
+// the one before it too when it is "..". False: to some servers that is another one.
+static bool end_segment(struct path_out *o, bool encoded_slash)
 {
-    end_segment(o);
+    struct str s = {o->out + o->segment, o->len - o->segment};
+    bool parameters = o->parameters, dot = str_eq(s, STR(".")), dots = str_eq(s, STR(".."));
+    o->parameters = false;
+    o->doubtful |= s.len == 0 || (dot && parameters) || encoded_slash;
+    if (parameters && encoded_slash)
+        return false;
+    if (dots && (parameters || o->doubtful))
+        return false;
+    if (dot || dots)
+        o->len = o->segment;
+    if (dots)
+        drop_last(o);
+    return true;
+}
+
+static bool put_slash(struct path_out *o, bool encoded)
+{
+    if (!end_segment(o, encoded))
+        return false;
     if (o->out[o->len - 1] != '/' && !put(o, '/'))
         return false;
     o->segment = o->len;
     return true;
 }
 
-// "%41" at `p`: decoded when unreserved or a slash, else in upper case. False: malformed, or NUL.
-static bool put_escape(struct path_out *o, const char *p, const char *end)
+static bool take(struct path_out *o, char c, bool encoded)
+{
+    if (c == '/')
+        return put_slash(o, encoded);
+    if (c != ';')
+        return put(o, c);
+    o->parameters = true;
+    return true;
+}
+
+// "%41" at `p`: decoded when unreserved, a slash or a semicolon, else in upper case. False:
+// malformed, or NUL.
+static bool take_escape(struct path_out *o, const char *p, const char *end)
 {
     static const char digits[] = "0123456789ABCDEF";
     if (end - p < 3)
@@ -58,10 +86,8 @@ static bool put_escape(struct path_out *o, const char *p, const char *end)
     if (high < 0 || low < 0 || (high | low) == 0)
         return false;
     char c = (char)(high << 4 | low);
-    if (c == '/')
-        return put_slash(o);
-    if (char_is(c, CH_UNRESERVED))
-        return put(o, c);
+    if (c == '/' || c == ';' || char_is(c, CH_UNRESERVED))
+        return take(o, c, true);
     return put(o, '%') && put(o, digits[high]) && put(o, digits[low]);
 }
 
@@ -75,19 +101,13 @@ bool uri_normalise(struct str target, char *out, size_t size, size_t *len)
     o.segment = 1;
     const char *end = target.p + target.len;
     for (const char *p = target.p + 1; p < end && *p != '?'; p++) {
-        bool fits;
-        if (*p == '/') {
-            fits = put_slash(&o);
-        } else if (*p == '%') {
-            fits = put_escape(&o, p, end);
-            p += fits ? 2 : 0;
-        } else {
-            fits = char_is(*p, CH_TARGET) && put(&o, *p);
-        }
-        if (!fits)
+        bool escape = *p == '%';
+        if (escape ? !take_escape(&o, p, end) : !char_is(*p, CH_TARGET) || !take(&o, *p, false))
             return false;
+        p += escape ? 2 : 0;
     }
-    end_segment(&o);
+    if (!end_segment(&o, false))
+        return false;
     *len = o.len;
     return true;
 }

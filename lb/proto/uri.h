@@ -8,10 +8,13 @@
 #include "base/str.h"
 
 // Writes the normal form of the path of `target` (no query): percent-encoded unreserved characters
-// decoded, other escapes in upper case, "." and ".." resolved, "//" folded. "%2F" counts as "/":
-// some servers decode it, and a denied path must be denied for them too. False when it is not
-// usable for matching (an invalid escape, an encoded NUL, more than size bytes, not a path): answer
-// 400. "*" counts as "/". `out` gets no NUL; *len its length (>= 1, begins with '/').
+// decoded, other escapes in upper case, "." and ".." resolved, "//" folded, parameters (";x=1")
+// left out. "%2F" counts as "/" and "%3B" as ";": some servers decode them, some read "/a;x" as
+// "/a", and a denied path must be denied for them too. False when it is not usable for matching: an
+// invalid escape, an encoded NUL, more than size bytes, not a path, or one of which servers make
+// different paths: ".." with parameters or behind "//", "%2F" or a segment of nothing but
+// parameters, an encoded slash in parameters. Answer 400. "*" counts as "/". `out` gets no NUL;
+// *len its length (>= 1, begins with '/').
 bool uri_normalise(struct str target, char *out, size_t size, size_t *len) MUST_CHECK;
 
 // The host of an authority in lower case, without port, trailing dot or zone; an IPv6 address keeps

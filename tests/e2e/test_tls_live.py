@@ -8,6 +8,7 @@ import pathlib
 import re
 import signal
 import ssl
+import subprocess
 import threading
 import time
 
@@ -549,6 +550,12 @@ def test_a_bad_key_file(evlb, sim, ca, site, tmp_path, ctl, run_evlb):
     assert c.go(lb, 2) == 2
     r = run_evlb("check", "-c", lb.config_file)
     assert r.status == 1 and "line 2 is a key of 3 bytes" in r.out and "yaml:1:" in r.out, r.out
+    advice = re.search(r"a line for each key: (.*)", r.out)[1]
+    subprocess.run(f"({advice}) > {keys}", shell=True, check=True)
+    appended = re.search(r"^    (.*>> tickets.keys)$", (tools.ROOT / "docs/tls.md").read_text(), re.M)[1]
+    subprocess.run(appended, shell=True, check=True, cwd=tmp_path)
+    assert len(keys.read_text().splitlines()) == 2
+    assert run_evlb("check", "-c", lb.config_file).status == 0
     keys.unlink()
     r = run_evlb("check", "-c", lb.config_file)
     assert r.status == 1 and "No such file" in r.out

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Certificates of clients: who gets in, what is said of who does not, what is resumed, what servers
 are told."""
+import re
+import shutil
 import socket
 import ssl
 import threading
@@ -694,8 +696,22 @@ def test_the_example(evlb, sim, world, tmp_path):
         text = text.replace(old, new)
     lb = evlb(text, sims)
     assert ask(lb, world, other, path="/")[0] == 200
-    assert [ask(lb, world, c, path="/admin/")[0] for c in (ops, other)] == [200, 403]
+    for path in ("/admin", "/admin/", "/admin/x", "/admin;x", "//admin"):
+        assert [ask(lb, world, c, path=path)[0] for c in (ops, other)] == [200, 403], path
     assert "CERTIFICATE_REQUIRED" in refused(lb, world)
+
+
+def test_the_command_of_the_documentation_agrees_with_the_example(run_evlb, world, tmp_path):
+    line = re.search(r"^    evlb (explain route \S+ --client-subject \S+)$",
+                     (tools.ROOT / "docs/tls.md").read_text(), re.M)[1].split()
+    shutil.copy(tools.ROOT / "configs/https/mutual.yaml", tmp_path / "mutual.yaml")
+    world.server.make(tmp_path / "certs/site.pem", "www.example.com")
+    shutil.copy(world.root.cert, tmp_path / "clients-ca.pem")
+    shutil.copy(world.no_crl, tmp_path / "clients.crl")
+    ops = run_evlb(*line, "-c", tmp_path / "mutual.yaml")
+    assert (ops.status, "backend   admin" in ops.out) == (0, True), ops.out + ops.err
+    others = run_evlb(*line[:-1], "CN=x,O=Example", "-c", tmp_path / "mutual.yaml")
+    assert "answer    403: denied" in others.out
 
 
 def test_check_knows_conditions_that_never_hold(run_evlb, tmp_path, world):
