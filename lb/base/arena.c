@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Arena allocator. Used for configurations: built once, immutable afterwards, freed as a whole.
-// Chunks are chained; a request larger than a chunk gets a chunk of its own.
+// Chunks are chained; a request larger than a chunk gets a chunk of its own. Configurations hold
+// keys: what was in an arena is overwritten when it is freed.
 #include "base/arena.h"
 
 #include <stdio.h>
@@ -30,6 +31,7 @@ void arena_free(struct arena *a)
         return;
     for (struct arena_chunk *c = a->first, *next; c != NULL; c = next) {
         next = c->next;
+        explicit_bzero(c->bytes, c->used);
         free(c);
     }
     free(a);

@@ -11,7 +11,7 @@
 struct arena;
 
 struct arena *arena_new(void) MUST_CHECK;
-// Frees the arena and all that was taken from it. NULL is allowed.
+// Overwrites and frees the arena and all that was taken from it. NULL is allowed.
 void arena_free(struct arena *a);
 // Zeroed, aligned to 16 bytes; never NULL (panics when memory is out).
 void *arena_alloc(struct arena *a, size_t size) MUST_CHECK;

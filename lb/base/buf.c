@@ -100,6 +100,7 @@ bool buf_grow(struct buf *b, uint32_t cap)
         return false;
     uint32_t n = buf_len(b);
     memcpy(bigger, buf_head(b), n);
+    explicit_bzero(buf_head(b), n); // those of bundles hold keys
     give_back(b->base, b->cap);
     *b = (struct buf){.base = bigger, .head = 0, .tail = n, .cap = cap};
     return true;

@@ -15,4 +15,15 @@ struct pem_pair {
     struct str ocsp; // DER, not PEM; empty: none
 };
 
+static inline bool pem_holds(struct str text, struct str word)
+{
+    return text.len > 0 && memmem(text.p, text.len, word.p, word.len) != NULL;
+}
+
+// Whether a PEM text holds a private key, of whatever kind.
+static inline bool pem_has_key(struct str text)
+{
+    return pem_holds(text, STR("PRIVATE KEY-----"));
+}
+
 #endif

@@ -95,9 +95,12 @@ bind_fn bind_ip, bind_dns_servers, bind_method, bind_target, bind_line, bind_one
 
 // A `tls` section of clients.
 void bind_tls(struct binder *b, const struct chain *c, struct tls *tls);
-// The certificate of a file; NULL: there is a finding. `secret`: control may not have it.
+// A file of certificates or what goes with them. 0 or -errno.
+int bind_read_live(struct binder *b, const char *path, enum live_kind kind,
+                   struct str *content) MUST_CHECK;
+// The certificate of a file; NULL: there is a finding.
 const struct certificate *bind_one_cert(struct binder *b, const struct row *row, struct node *n,
-                                        bool secret) MUST_CHECK;
+                                        enum live_kind kind) MUST_CHECK;
 // In the short form with `listen`, what a frontend may say as well stands there for the frontend.
 bool bind_is_of_clients(const struct binder *b, const struct node *backend);
 

@@ -44,6 +44,17 @@ static const char *path_of(struct binder *b, const struct row *row, struct node 
     return NULL;
 }
 
+// It goes to control, which is not to have keys.
+static bool is_public(struct binder *b, const struct row *row, struct node *n,
+                      const struct pem_file *pem)
+{
+    if (!pem_has_key(pem->bytes))
+        return true;
+    struct finding *x = bind_bad(b, row, n, "tls.certificate", "'%s' holds a key", pem->file);
+    FIX(b, x, "name a file without one: the process on the admin socket reads it, too");
+    return false;
+}
+
 void bind_pem_file(struct binder *b, const struct row *row, struct node *n, void *target)
 {
     const char *path = path_of(b, row, n);
@@ -54,13 +65,15 @@ void bind_pem_file(struct binder *b, const struct row *row, struct node *n, void
     if (pem == NULL) {
         pem = arena_alloc(b->arena, sizeof(*pem));
         pem->file = path;
-        int r = b->source->read_live(b->source->ctx, path, false, b->arena, &pem->bytes);
+        int r = bind_read_live(b, path, LIVE_PUBLIC, &pem->bytes);
         if (r != 0) {
             struct finding *x =
                 bind_bad(b, row, n, "tls.certificate", "'%s': %s", path, strerror(-r));
             FIX(b, x, "name a PEM file that evlb may read");
             return;
         }
+        if (!is_public(b, row, n, pem))
+            return;
         map_put(&b->files, key, pem);
     }
     *SLOT_OF(struct pem_file, row, target) =
@@ -68,13 +81,13 @@ void bind_pem_file(struct binder *b, const struct row *row, struct node *n, void
 }
 
 static void bind_cert(struct binder *b, const struct row *row, struct node *n, void *target,
-                      bool secret)
+                      enum live_kind kind)
 {
     const char *path = path_of(b, row, n);
     struct str key = path != NULL ? file_key(b, row, path) : STR_NONE;
     const struct certificate *cert = path != NULL ? map_get(&b->files, key) : NULL;
     if (path != NULL && cert == NULL) {
-        cert = bind_one_cert(b, row, n, secret);
+        cert = bind_one_cert(b, row, n, kind);
         if (cert != NULL)
             map_put(&b->files, key, (void *)(uintptr_t)cert);
     }
@@ -83,13 +96,12 @@ static void bind_cert(struct binder *b, const struct row *row, struct node *n, v
 
 void bind_client_cert(struct binder *b, const struct row *row, struct node *n, void *target)
 {
-    bind_cert(b, row, n, target, true);
+    bind_cert(b, row, n, target, LIVE_SECRET);
 }
 
-// Control makes the checks, and has what was not read as a secret.
 void bind_check_cert(struct binder *b, const struct row *row, struct node *n, void *target)
 {
-    bind_cert(b, row, n, target, false);
+    bind_cert(b, row, n, target, LIVE_CHECK);
 }
 
 // ---- names ------------------------------------------------------------------------------------
@@ -173,30 +185,32 @@ static void find_system_authorities(struct binder *b, struct pem_file *out)
 {
     const struct config_source *s = b->source;
     const char *named = s->env(s->ctx, "SSL_CERT_FILE");
-    bool found = named != NULL && s->read_live(s->ctx, named, false, b->arena, &out->bytes) == 0;
+    bool found = named != NULL && bind_read_live(b, named, LIVE_PUBLIC, &out->bytes) == 0;
     out->file = named;
     for (size_t i = 0; !found && i < ARRAY_LEN(system_files); i++) {
         out->file = system_files[i];
-        found = s->read_live(s->ctx, out->file, false, b->arena, &out->bytes) == 0;
+        found = bind_read_live(b, out->file, LIVE_PUBLIC, &out->bytes) == 0;
     }
     if (!found)
         out->file = NULL;
 }
 
-static const struct pem_file *system_authorities(struct binder *b)
+static const struct pem_file *system_authorities(struct binder *b, struct node *n)
 {
     struct pem_file *pem = map_get(&b->files, STR("system"));
     if (pem != NULL)
         return pem;
     pem = arena_alloc(b->arena, sizeof(*pem));
     find_system_authorities(b, pem);
+    if (!is_public(b, NULL, n, pem))
+        pem->bytes = STR_NONE;
     map_put(&b->files, STR("system"), pem);
     return pem;
 }
 
 static void complete_authorities(struct binder *b, struct server_tls *tls, struct node *n)
 {
-    const struct pem_file *ca = tls->ca.file != NULL ? &tls->ca : system_authorities(b);
+    const struct pem_file *ca = tls->ca.file != NULL ? &tls->ca : system_authorities(b, n);
     struct node *own = node_get(n, "ca");
     tls->terms.ca_file = ca->file;
     tls->terms.ca = ca->bytes;

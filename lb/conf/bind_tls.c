@@ -16,21 +16,26 @@ struct certs {
     struct binder *b;
     const struct row *row;
     struct node *node; // being read
-    bool secret;       // control may not have them
+    enum live_kind kind;
     struct certificate *items;
     uint32_t n;
     size_t cap;
 };
 
-static int read_live(const struct certs *c, const char *path, struct str *content)
+int bind_read_live(struct binder *b, const char *path, enum live_kind kind, struct str *content)
 {
-    const struct config_source *s = c->b->source;
-    return s->read_live(s->ctx, path, c->secret, c->b->arena, content);
+    int r = b->source->read_live(b->source->ctx, path, kind, b->arena, content);
+    if (r == 0 && kind == LIVE_SECRET) {
+        struct secret *s = arena_alloc(b->arena, sizeof(*s));
+        *s = (struct secret){*content, b->root->config.secrets};
+        b->root->config.secrets = s;
+    }
+    return r;
 }
 
-static bool holds(struct str text, struct str word)
+static int read_live(const struct certs *c, const char *path, struct str *content)
 {
-    return text.len > 0 && memmem(text.p, text.len, word.p, word.len) != NULL;
+    return bind_read_live(c->b, path, c->kind, content);
 }
 
 static const char *name_in(const char *file)
@@ -67,7 +72,7 @@ static void find_key(struct certs *c, struct pem_pair *pem)
     struct str key;
     pem->key_file = pem->file;
     pem->key = pem->chain;
-    if (holds(pem->chain, STR("PRIVATE KEY-----")))
+    if (pem_has_key(pem->chain))
         return;
     const char *file = key_beside(c->b->arena, pem->file);
     pem->key = STR("");
@@ -118,10 +123,8 @@ static void add_matches(struct certs *c, const char *dir, const char *pattern)
         int r = read_live(c, paths[i], &chain);
         if (r != 0)
             report(c, paths[i], strerror(-r));
-        else if (chain.len == 0 || holds(chain, STR("CERTIFICATE-----")))
+        else if (chain.len == 0 || pem_holds(chain, STR("CERTIFICATE-----")))
             add(c, paths[i], chain);
-        else
-            explicit_bzero((void *)(uintptr_t)chain.p, chain.len); // it may be a key
     }
 }
 
@@ -170,9 +173,9 @@ static void add_path(struct certs *c, struct node *n)
 }
 
 const struct certificate *bind_one_cert(struct binder *b, const struct row *row, struct node *n,
-                                        bool secret)
+                                        enum live_kind kind)
 {
-    struct certs c = {.b = b, .row = row, .secret = secret};
+    struct certs c = {.b = b, .row = row, .kind = kind};
     add_path(&c, n);
     if (c.n > 1)
         report(&c, c.items[0].pem.file, "the directory holds more than this certificate");
@@ -182,7 +185,7 @@ const struct certificate *bind_one_cert(struct binder *b, const struct row *row,
 void bind_certs(struct binder *b, const struct row *row, struct node *n, void *target)
 {
     struct tls *tls = target;
-    struct certs c = {.b = b, .row = row, .secret = true};
+    struct certs c = {.b = b, .row = row, .kind = LIVE_SECRET};
     struct node **items;
     uint32_t count = bind_items(&n, &items);
     tls->mark = node_mark(n);
@@ -199,10 +202,8 @@ void bind_ticket_keys(struct binder *b, const struct row *row, struct node *n, v
     if (!bind_text(b, row, n, &s))
         return;
     const char *path = include_beside(b->arena, n->at.file, s);
-    const struct config_source *from = b->source;
-    int r = memchr(s.p, '\0', s.len) != NULL
-                ? -EINVAL
-                : from->read_live(from->ctx, path, true, b->arena, &tickets->keys);
+    int r = memchr(s.p, '\0', s.len) != NULL ? -EINVAL
+                                             : bind_read_live(b, path, LIVE_SECRET, &tickets->keys);
     tickets->keys_file = str_of(path);
     tickets->mark = node_mark(n);
     if (r == 0)

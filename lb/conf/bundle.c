@@ -2,7 +2,7 @@
 // Recording a load and playing it again. The supervisor records, children play; `evlb diff` records
 // in the user's process and control plays.
 //
-//   "evlb bundle 2\n" | root | text? | overlay | entries: n, (kind key result value)* | slots
+//   "evlb bundle 3\n" | root | text? | overlay | entries: n, (kind key result value)* | slots
 //
 // Everything is a 32-bit number or a string (length, bytes, NUL), in the order of this machine: a
 // bundle never leaves it. A path that is asked for twice is read once: the second answer comes from
@@ -13,12 +13,18 @@
 
 #include <errno.h>
 
-static const char magic[] = "evlb bundle 2\n";
+static const char magic[] = "evlb bundle 3\n";
 
 #define NO_BUNDLE "it is no bundle of this version"
 #define ERROR_MASK 0xFFFFu // no errno is larger
 
-enum entry_kind { ENTRY_FILE = 1, ENTRY_GLOB, ENTRY_ENV, ENTRY_LIVE, ENTRY_SECRET };
+enum entry_kind {
+    ENTRY_FILE = 1,
+    ENTRY_GLOB,
+    ENTRY_ENV,
+    ENTRY_LIVE, // and what enum live_kind says
+    ENTRY_SECRET = ENTRY_LIVE + LIVE_SECRET
+};
 
 struct bundle {
     struct buf entries;
@@ -122,11 +128,11 @@ struct player {
     struct arena *arena;
 };
 
-static int play_text(const struct player *p, enum entry_kind kind, const char *path,
-                     struct arena *a, struct str *content)
+static int play_text(const struct player *p, uint32_t kind, const char *path, struct arena *a,
+                     struct str *content)
 {
     struct entry e;
-    if (!find_entry(p->entries, p->n, (uint32_t)kind, str_of(path), a, &e) || e.n_texts != 1)
+    if (!find_entry(p->entries, p->n, kind, str_of(path), a, &e) || e.n_texts != 1)
         return -ENOENT;
     *content = arena_str(a, e.texts[0]);
     return e.result;
@@ -137,14 +143,10 @@ static int play_file(void *ctx, const char *path, struct arena *a, struct str *c
     return play_text(ctx, ENTRY_FILE, path, a, content);
 }
 
-static enum entry_kind live_kind(bool secret)
+static int play_live(void *ctx, const char *path, enum live_kind kind, struct arena *a,
+                     struct str *content)
 {
-    return secret ? ENTRY_SECRET : ENTRY_LIVE;
-}
-
-static int play_live(void *ctx, const char *path, bool secret, struct arena *a, struct str *content)
-{
-    return play_text(ctx, live_kind(secret), path, a, content);
+    return play_text(ctx, ENTRY_LIVE + kind, path, a, content);
 }
 
 static int play_glob(void *ctx, const char *pattern, struct arena *a, const char ***paths,
@@ -207,10 +209,10 @@ static bool read_source(struct reader *r, struct arena *a, struct config_source 
 
 // ---- recording --------------------------------------------------------------------------------
 
-static void note(struct bundle *b, enum entry_kind kind, const char *key, int result,
+static void note(struct bundle *b, uint32_t kind, const char *key, int result,
                  const struct str *texts, size_t n)
 {
-    put_number(b, &b->entries, (uint32_t)kind);
+    put_number(b, &b->entries, kind);
     put_text(b, &b->entries, str_of(key));
     put_number(b, &b->entries, (uint32_t)-result);
     put_number(b, &b->entries, (uint32_t)n);
@@ -226,13 +228,13 @@ static struct player noted(const struct bundle *b)
     return (struct player){{begin, begin + buf_len(&b->entries), false}, b->n, NULL};
 }
 
-static bool is_noted(const struct player *p, enum entry_kind kind, const char *key)
+static bool is_noted(const struct player *p, uint32_t kind, const char *key)
 {
     struct entry e;
-    return find_entry(p->entries, p->n, (uint32_t)kind, str_of(key), NULL, &e);
+    return find_entry(p->entries, p->n, kind, str_of(key), NULL, &e);
 }
 
-static int record_text(struct bundle *b, enum entry_kind kind, const char *path, struct arena *a,
+static int record_text(struct bundle *b, uint32_t kind, const char *path, struct arena *a,
                        struct str *content)
 {
     const struct config_source *s = b->from;
@@ -240,7 +242,7 @@ static int record_text(struct bundle *b, enum entry_kind kind, const char *path,
     if (is_noted(&before, kind, path))
         return play_text(&before, kind, path, a, content);
     int r = kind == ENTRY_FILE ? s->read_file(s->ctx, path, a, content)
-                               : s->read_live(s->ctx, path, kind == ENTRY_SECRET, a, content);
+                               : s->read_live(s->ctx, path, kind - ENTRY_LIVE, a, content);
     struct str text = r == 0 ? *content : STR("");
     note(b, kind, path, r, &text, 1);
     return r;
@@ -252,11 +254,11 @@ static int record_file(void *ctx, const char *path, struct arena *a, struct str 
     return record_text(b, ENTRY_FILE, path, a, content);
 }
 
-static int record_live(void *ctx, const char *path, bool secret, struct arena *a,
+static int record_live(void *ctx, const char *path, enum live_kind kind, struct arena *a,
                        struct str *content)
 {
     struct bundle *b = ctx;
-    return record_text(b, live_kind(secret), path, a, content);
+    return record_text(b, ENTRY_LIVE + kind, path, a, content);
 }
 
 typedef int glob_fn(void *ctx, const char *pattern, struct arena *a, const char ***paths,
@@ -347,7 +349,7 @@ void bundle_each_live(const struct bundle *b, void (*each)(void *ctx, const char
     struct reader r = noted(b).entries;
     struct entry e;
     for (uint32_t i = 0; i < b->n && get_entry(&r, NULL, &e); i++) {
-        if (e.kind == ENTRY_LIVE || e.kind == ENTRY_SECRET)
+        if (e.kind >= ENTRY_LIVE)
             each(ctx, e.key.p);
     }
 }

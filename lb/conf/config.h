@@ -241,7 +241,13 @@ struct certificate {
     struct conf_mark mark;
 };
 
-// A file in PEM format that is no secret: authorities, revocations.
+// What was read of a file with keys, or with certificates beside which keys may be.
+struct secret {
+    struct str bytes;
+    const struct secret *next;
+};
+
+// A file in PEM format without keys: authorities, revocations.
 struct pem_file {
     const char *file; // NULL: none
     struct str bytes;
@@ -346,8 +352,9 @@ struct config {
     uint32_t shutdown_ms;     // how long a graceful stop may take
     struct dns dns;
     struct tickets tickets;
-    struct str user, group;  // empty: stay who we are
-    struct str admin_socket; // unix socket path; empty: the default
+    const struct secret *secrets; // all that were read, used or not, but those of health checks
+    struct str user, group;       // empty: stay who we are
+    struct str admin_socket;      // unix socket path; empty: the default
     enum log_level log_level;
     bool access_log;
     struct str access_log_path; // empty: standard error

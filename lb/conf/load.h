@@ -52,6 +52,9 @@ bool findings_format_parse(const char *name, enum findings_format *format) MUST_
 
 // ---- loading ----------------------------------------------------------------------------------
 
+// LIVE_PUBLIC: may not hold a key; LIVE_CHECK: of health checks, for control, too; LIVE_SECRET:
+// control may not have it.
+enum live_kind { LIVE_PUBLIC, LIVE_CHECK, LIVE_SECRET };
 enum source_thing { SOURCE_USER, SOURCE_GROUP, SOURCE_DIRECTORY };
 
 // Where the bytes come from. The functions return 0 or -errno. All of them are there, but for
@@ -65,8 +68,8 @@ struct config_source {
     // The whole file into `a`. A directory is -EISDIR.
     int (*read_file)(void *ctx, const char *path, struct arena *a, struct str *content);
     // The same for certificates and all that goes with them, which are also read again while the
-    // rest stays as it is (process/cert_refresh.c). `secret`: control may not have it.
-    int (*read_live)(void *ctx, const char *path, bool secret, struct arena *a,
+    // rest stays as it is (process/cert_refresh.c).
+    int (*read_live)(void *ctx, const char *path, enum live_kind kind, struct arena *a,
                      struct str *content);
     // The paths that match, sorted, in `a`. None: 0 with *n = 0.
     int (*glob)(void *ctx, const char *pattern, struct arena *a, const char ***paths, size_t *n);

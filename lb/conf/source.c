@@ -76,9 +76,10 @@ static int read_file(void *ctx, const char *path, struct arena *a, struct str *c
     return r;
 }
 
-static int read_live(void *ctx, const char *path, bool secret, struct arena *a, struct str *content)
+static int read_live(void *ctx, const char *path, enum live_kind kind, struct arena *a,
+                     struct str *content)
 {
-    (void)secret;
+    (void)kind;
     return read_file(ctx, path, a, content);
 }
 

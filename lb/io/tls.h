@@ -59,7 +59,7 @@ bool tls_pem_doubts(const struct pem_pair *pem, bool for_hosts, int64_t now,
 // Whether there is an OCSP answer beside it that is not given to clients, and why.
 bool tls_pem_staple_doubts(const struct pem_pair *pem, int64_t now,
                            char why[TLS_WHY_MAX]) MUST_CHECK;
-// Whether authorities can be used. A key beside them is an error: who verifies has no need of it.
+// Whether authorities can be used.
 bool tls_authorities_check(const char *file, struct str pem, char why[TLS_WHY_MAX]) MUST_CHECK;
 // Whether authorities and revocation lists can be used; if not, `why` names file and reason.
 bool tls_client_auth_check(const struct tls_client_auth *a, char why[TLS_WHY_MAX]) MUST_CHECK;

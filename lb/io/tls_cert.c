@@ -219,8 +219,6 @@ bool tls_authorities_check(const char *file, struct str pem, char why[TLS_WHY_MA
 {
     X509_STORE *store = tls_authorities_load(file, pem, why);
     X509_STORE_free(store);
-    if (store != NULL && memmem(pem.p, pem.len, "PRIVATE KEY-----", 16) != NULL)
-        return fail(why, "'%s' holds a key; name a file with nothing but certificates", file);
     return store != NULL;
 }
 

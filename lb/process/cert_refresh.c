@@ -60,18 +60,33 @@ static bool is_kept(const struct refresh *r, const char *path)
     return map_get(&r->kept, str_of(path)) != NULL;
 }
 
-// What cannot be read is as it was before, but answers about certificates may go.
-static int read_live(void *ctx, const char *path, bool secret, struct arena *a, struct str *content)
+// A key in what goes to control is not left in memory either.
+static int read_from_disk(struct refresh *r, const char *path, enum live_kind kind, struct arena *a,
+                          struct str *content, const char **why)
+{
+    int error = r->disk->read_live(r->disk->ctx, path, kind, a, content);
+    *why = strerror(-error);
+    if (error != 0 || kind != LIVE_PUBLIC || !pem_has_key(*content))
+        return error;
+    explicit_bzero((void *)(uintptr_t)content->p, content->len);
+    *why = "it holds a key; name a file without one";
+    return -EPERM;
+}
+
+// What cannot be used is as it was before, but answers about certificates may go.
+static int read_live(void *ctx, const char *path, enum live_kind kind, struct arena *a,
+                     struct str *content)
 {
     struct refresh *r = ctx;
+    const char *why = "";
     bool kept = is_kept(r, path);
-    int error = kept ? 0 : r->disk->read_live(r->disk->ctx, path, secret, a, content);
+    int error = kept ? 0 : read_from_disk(r, path, kind, a, content, &why);
     bool is_gone = error == -ENOENT && str_ends(str_of(path), STR(".ocsp"));
     if (!kept && (error == 0 || is_gone))
         return error;
-    int before = r->recorded.read_live(r->recorded.ctx, path, secret, a, content);
+    int before = r->recorded.read_live(r->recorded.ctx, path, kind, a, content);
     if (!kept && before != error)
-        (void)keep(r, path, strerror(-error));
+        (void)keep(r, path, why);
     return before;
 }
 
@@ -85,12 +100,12 @@ static bool directory_is_kept(const struct refresh *r, const char *pattern)
 // Whether the recording knows of no such file.
 static bool is_new(const struct refresh *r, const char *path)
 {
-    struct str content = STR_NONE;
-    int before = r->recorded.read_live(r->recorded.ctx, path, true, r->arena, &content);
-    if (content.len > 0)
-        explicit_bzero((void *)(uintptr_t)content.p, content.len);
-    return before == -ENOENT &&
-           r->recorded.read_live(r->recorded.ctx, path, false, r->arena, &content) == -ENOENT;
+    bool found = false;
+    struct str content;
+    for (int kind = LIVE_PUBLIC; kind <= LIVE_SECRET && !found; kind++)
+        found = r->recorded.read_live(r->recorded.ctx, path, (enum live_kind)kind, r->arena,
+                                      &content) != -ENOENT;
+    return !found;
 }
 
 static int find_live(void *ctx, const char *pattern, struct arena *a, const char ***paths,
@@ -237,10 +252,8 @@ static void judge(struct refresh *r, const struct config *c)
 
 static void drop(struct refreshed *out)
 {
-    if (out->config != NULL) {
-        certificates_forget(out->config);
+    if (out->config != NULL)
         arena_free(out->config->arena);
-    }
     bundle_free(out->recording);
     out->config = NULL;
     out->recording = NULL;

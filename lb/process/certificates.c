@@ -211,7 +211,6 @@ struct config *certificates_load(const struct config_source *source, struct find
     struct config *c = config_load(source, f);
     if (c == NULL || certificates_check(c, f))
         return c;
-    certificates_forget(c);
     arena_free(c->arena);
     return NULL;
 }
@@ -277,37 +276,11 @@ void certificates_each(const struct config *c, void (*each)(void *ctx, const str
     }
 }
 
-static void forget(struct str text)
-{
-    if (text.len > 0)
-        explicit_bzero((void *)(uintptr_t)text.p, text.len); // in the configuration's own arena
-}
-
-static void forget_cert(const struct certificate *cert)
-{
-    forget(cert->pem.chain);
-    forget(cert->pem.key);
-}
-
-static void forget_listener(void *ctx, const struct tls *tls)
-{
-    (void)ctx;
-    for (uint32_t i = 0; i < tls->n_certs; i++)
-        forget_cert(&tls->certs[i]);
-}
-
-static void forget_server(void *ctx, const struct server_tls *tls)
-{
-    (void)ctx;
-    if (tls->client_cert != NULL)
-        forget_cert(tls->client_cert);
-}
-
+// They lie in the configuration's own arena.
 void certificates_forget(struct config *c)
 {
-    forget(c->tickets.keys);
-    for (uint32_t i = 0; i < c->n_frontends; i++)
-        forget_listener(NULL, &c->frontends[i].tls); // perhaps of none of its listeners
-    certificates_each_listener(c, forget_listener, NULL);
-    certificates_each_server(c, forget_server, NULL);
+    for (const struct secret *s = c->secrets; s != NULL; s = s->next) {
+        if (s->bytes.len > 0)
+            explicit_bzero((void *)(uintptr_t)s->bytes.p, s->bytes.len);
+    }
 }

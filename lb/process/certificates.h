@@ -24,7 +24,7 @@ void certificates_each(const struct config *c, void (*each)(void *ctx, const str
 const struct pem_file *certificates_client_fault(const struct tls *tls, char *why) MUST_CHECK;
 // Whether a server's authorities can be used.
 bool certificates_server_check(const struct server_tls *tls, char *why) MUST_CHECK;
-// Overwrites all certificates and keys, those of tickets too but not those of health checks: for
+// Overwrites all files with keys, those of tickets too but not those of health checks: for
 // processes that are not to have them.
 void certificates_forget(struct config *c);
 

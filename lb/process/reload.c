@@ -276,7 +276,6 @@ static void put_in_force(struct reload *r, struct loading *l)
                                                                  : log_get_level());
     note_in_table(t);
     tickets_changed(t, old);
-    certificates_forget(old);
     arena_free(old->arena);
 }
 

@@ -203,10 +203,8 @@ static bool load(struct tree *t, const struct supervisor_options *o, struct load
 
 static void drop_results(struct loading *l)
 {
-    if (l->config != NULL) {
-        certificates_forget(l->config);
+    if (l->config != NULL)
         arena_free(l->config->arena);
-    }
     bundle_free(l->recording);
     if (l->access_fd >= 0)
         (void)close(l->access_fd);

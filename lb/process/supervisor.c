@@ -483,7 +483,6 @@ static void tear_down(struct tree *t)
     slots_free(t->slots);
     shared_free(t->shared);
     bundle_free(t->recording);
-    certificates_forget(t->config);
     arena_free(t->config->arena);
 }
 

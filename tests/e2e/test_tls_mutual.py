@@ -471,7 +471,7 @@ def check(run_evlb, tmp_path, world, setting):
     ("client-verify: optional", "'client-verify' without 'client-ca'"),
     ("client-crl: {crl}", "'client-crl' without 'client-ca'"),
     ("client-ca: /nowhere.pem", "No such file"),
-    ("client-ca: {key}", "holds no certificate"),
+    ("client-ca: {key}", "holds a key"),
     ("client-ca: {cut}", "cannot be read"),
     ("client-ca: {root}, client-crl: {root}", "holds no revocation list"),
     ("client-ca: {root}, client-crl: {cut_crl}", "cannot be read"),

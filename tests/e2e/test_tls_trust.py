@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from harness import tls, tls_origin, tools
+from harness import procfs, tls, tls_origin, tools
 from harness.pki import Signer
 
 WEB = """
@@ -253,6 +253,86 @@ def test_an_authority_with_another_key_comes_with_its_list(web, ca, clients, ctl
     assert ctl(lb, "certs", "reload").status == 0
     ask(lb, other)
     alert(lb, good)
+
+
+# ---- keys are not for control ----
+
+def control(lb):
+    return next(pid for pid in lb.children() if "control" in procfs.title(pid))
+
+
+USED = """
+listen: 127.0.0.1:$port
+tls: {certs: $cert, client-ca: $ca, client-crl: $crl}
+servers: [127.0.0.1:1]
+server-defaults: {tls: {ca: $server}}
+health: off
+"""
+UNUSED = """
+frontends:
+  web:
+    listen: [{address: "127.0.0.1:$port", tls: $cert}]
+    tls: {certs: $cert, client-ca: $ca, client-crl: $crl}
+    backend: app
+backends:
+  app: {servers: [{address: 127.0.0.1:1, tls: false}], server-defaults: {tls: {ca: $server$more}}, health: off}
+"""
+
+
+@pytest.mark.parametrize("which", ["ca", "crl", "server"])
+@pytest.mark.parametrize("text", [USED, UNUSED], ids=["used", "unused"])
+def test_a_key_among_authorities_or_lists(run_evlb, ca, site, clients, tmp_path, text, which):
+    files = {"ca": clients.ca, "crl": clients.crl, "server": ca.cert}
+    bad = tmp_path / "bad.pem"
+    put(bad, files[which].read_text() + site.read_text()[site.read_text().index("-----BEGIN PRIVATE"):])
+    files[which] = bad
+    for name, value in {**files, "cert": site, "port": "1", "more": ""}.items():
+        text = text.replace(f"${name}", str(value))
+    (tmp_path / "evlb.yaml").write_text(text)
+    r = run_evlb("check", "-c", tmp_path / "evlb.yaml")
+    line = 1 + [str(bad) in x for x in text.split("\n")].index(True)
+    assert r.status == 1 and r.out.count("error:") == 1, r
+    assert f"evlb.yaml:{line}:" in r.out and f"'{bad}' holds a key" in r.out
+    assert "name a file without one" in r.out and "BEGIN" not in r.out
+
+
+@pytest.mark.parametrize("which", ["ca", "crl", "server"])
+def test_a_key_that_comes_later_is_not_read(evlb, sim, ca, site, clients, ctl, tmp_path, which):
+    trust = tmp_path / "servers.pem"
+    put(trust, ca.cert)
+    lb = evlb(USED, cert=site, ca=clients.ca, crl=clients.crl, server=trust)
+    file = {"ca": clients.ca, "crl": clients.crl, "server": trust}[which]
+    good = file.read_text()
+    put(file, good + ca.make(tmp_path / "key.pem", "k.test").read_text())
+    r = ctl(lb, "certs", "reload")
+    assert r.status == 1 and r.out.startswith(f"! {file}: stays as it was: it holds a key"), r
+    ca.make(site, "a.test")
+    assert f"~ {site}: replaced" in ctl(lb, "certs", "reload").out  # control gets what is in force
+    lb.allow_log("holds a key")
+    lb.reload(fails=True)
+    lb.allow_log("was killed by signal 9")
+    old = control(lb)
+    for _ in range(2):
+        assert not procfs.holds(control(lb), tls.secret_of(tmp_path / "key.pem"))
+        assert not procfs.holds(control(lb), tls.secret_of(site))
+        if control(lb) == old:
+            os.kill(old, 9)
+            tools.wait_for("another control", lambda: "control" in str(
+                [procfs.title(p) for p in lb.children() if p != old]))
+    put(file, good)
+    assert ctl(lb, "certs", "reload").out == "no changes\n"
+
+
+def test_a_key_that_nobody_uses_is_not_with_control(evlb, ca, site, clients, tmp_path):
+    mine = ca.make(tmp_path / "mine.pem", "m.test")
+    other = ca.make(tmp_path / "other.pem", "o.test")
+    text = UNUSED.replace("certs: $cert, client-ca", f"certs: {other}, client-ca")
+    lb = evlb(text, cert=site, ca=clients.ca, crl=clients.crl, server=ca.cert,
+              more=f", client-cert: {mine}")
+    for _ in range(2):
+        for file in (mine, site, other):
+            assert not procfs.holds(control(lb), tls.secret_of(file)), file
+        lb.reload()
 
 
 # ---- servers ----

@@ -31,13 +31,14 @@ static int find_files(void *ctx, const char *pattern, struct arena *a, const cha
 #define CERT "-----BEGIN CERTIFICATE-----\nMAAwAAMBAA==\n-----END CERTIFICATE-----\n"
 #define KEY "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n"
 
-static int read_live(void *ctx, const char *path, bool secret, struct arena *a, struct str *content)
+static int read_live(void *ctx, const char *path, enum live_kind kind, struct arena *a,
+                     struct str *content)
 {
     static const char *const files[][2] = {{"x.pem", CERT KEY},  {"x.pem.ocsp", "\x30"},
                                            {"y.crt", CERT},      {"y.key", KEY},
                                            {"z.pem", ""},        {"certs/a.pem", CERT},
                                            {"certs/b.pem", KEY}, {"/etc/ssl/cert.pem", CERT}};
-    (void)ctx, (void)secret;
+    (void)ctx, (void)kind;
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         if (strcmp(path, files[i][0]) == 0) {
             *content = arena_str(a, str_of(files[i][1]));

@@ -38,10 +38,10 @@ static int memory_read(void *ctx, const char *path, struct arena *a, struct str 
     return -ENOENT;
 }
 
-static int memory_read_live(void *ctx, const char *path, bool secret, struct arena *a,
+static int memory_read_live(void *ctx, const char *path, enum live_kind kind, struct arena *a,
                             struct str *content)
 {
-    (void)secret;
+    (void)kind;
     return memory_read(ctx, path, a, content);
 }
 

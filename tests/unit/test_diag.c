@@ -28,10 +28,10 @@ static int bad_read(void *ctx, const char *path, struct arena *a, struct str *co
     return files->read_file(files->ctx, whole, a, content);
 }
 
-static int bad_read_live(void *ctx, const char *path, bool secret, struct arena *a,
+static int bad_read_live(void *ctx, const char *path, enum live_kind kind, struct arena *a,
                          struct str *content)
 {
-    (void)secret;
+    (void)kind;
     return bad_read(ctx, path, a, content);
 }
 

@@ -134,8 +134,8 @@ def get(s, path="/", host="x", headers=""):
 
 
 def secret_of(file):
-    """A piece of the key in a file, as it is written there."""
-    return re.search(r"PRIVATE KEY-----\n(.{40})", file.read_text()).group(1).encode()
+    """A piece of the key in a file, as it is written there. The first line begins with its kind."""
+    return re.search(r"PRIVATE KEY-----\n.*\n(.{40})", file.read_text()).group(1).encode()
 
 
 def names(s):
