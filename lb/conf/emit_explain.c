@@ -16,6 +16,7 @@
 #include "conf/words.h"
 
 #define COMMENT_COLUMN 44
+#define COLUMNS 80
 
 struct writer {
     FILE *out;
@@ -23,6 +24,44 @@ struct writer {
     const struct loaded *l;
     int indent;
 };
+
+static bool is_flow(const char *text)
+{
+    const char *before = str_starts(str_of(text), STR("- ")) ? text : strstr(text, ": ");
+    return before != NULL && (before[2] == '{' || before[2] == '[');
+}
+
+// Behind the last comma of a flow mapping that stands within `room` characters, or behind the first
+// one; the end of the text when all of it has room, or there is no such comma.
+static const char *end_of_line(const char *text, size_t room)
+{
+    const char *best = NULL, *p = text;
+    bool quoted = false;
+    for (; *p != '\0' && (best == NULL || (size_t)(p - text) < room); p++) {
+        if (*p == '"')
+            quoted = !quoted;
+        else if (quoted && *p == '\\')
+            p++; // what it escapes is passed over
+        else if (!quoted && p[0] == ',' && p[1] == ' ')
+            best = p + 1;
+    }
+    return *p == '\0' && (size_t)(p - text) <= room ? p : best != NULL ? best : p;
+}
+
+// A flow mapping that is too long goes on below, further in. Returns the columns used in the last
+// line.
+static int put_text(struct writer *w, const char *text)
+{
+    bool flow = is_flow(text);
+    int indent = w->indent;
+    for (const char *end;; text = end + 1, indent = w->indent + 4) {
+        end = flow ? end_of_line(text, (size_t)(COLUMNS - indent)) : text + strlen(text);
+        int used = fprintf(w->out, "%*s%.*s", indent, "", (int)(end - text), text);
+        if (*end == '\0')
+            return used;
+        fputc('\n', w->out);
+    }
+}
 
 // One line: "key: value" and, aligned, the comment.
 static void put(struct writer *w, const char *comment, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -33,7 +72,7 @@ static void put(struct writer *w, const char *comment, const char *fmt, ...)
     va_start(args, fmt);
     const char *text = arena_vprintf(w->arena, fmt, args);
     va_end(args);
-    int used = fprintf(w->out, "%*s%s", w->indent, "", text);
+    int used = put_text(w, text);
     if (comment != NULL)
         fprintf(w->out, "%*s# %s", used < COMMENT_COLUMN ? COMMENT_COLUMN - used : 1, "", comment);
     fputc('\n', w->out);

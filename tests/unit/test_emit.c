@@ -105,6 +105,30 @@ static void test_origins(void **state)
     free(text);
 }
 
+// Within 80 columns but for comments; never within quotes.
+static void test_long_mappings(void **state)
+{
+    (void)state;
+    char *text = explained(
+        "t.yaml",
+        "listen: 80\nservers: [10.0.0.1:80]\nroutes:\n"
+        "  - {host: [a.example.com, b.example.com, c.example.com, d.example.com], path: /x, "
+        "deny: 403}\n"
+        "  - {path: /y, client-subject: \"CN=one, two, three, four \\\"five\\\", six, seven, "
+        "eight\", "
+        "deny: 403}\n");
+    char *again = explained("t.yaml", text);
+    assert_has(text,
+               "\n      - {host: [a.example.com, b.example.com, c.example.com, d.example.com],\n"
+               "        path: ");
+    assert_has(text, "three, four \\\"five\\\", six, seven, eight\"");
+    strip_comments(text);
+    strip_comments(again);
+    assert_string_equal(text, again);
+    free(text);
+    free(again);
+}
+
 static void test_secrets_are_masked(void **state)
 {
     (void)state;
@@ -295,17 +319,12 @@ static void test_scalars(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_examples),
-        cmocka_unit_test(test_origins),
-        cmocka_unit_test(test_secrets_are_masked),
-        cmocka_unit_test(test_explain_refuses),
-        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_list_of_keys),
-        cmocka_unit_test(test_topics),
-        cmocka_unit_test(test_schema_document),
-        cmocka_unit_test(test_reference_is_current),
-        cmocka_unit_test(test_man_page),
-        cmocka_unit_test(test_starter),
+        cmocka_unit_test(test_examples),        cmocka_unit_test(test_origins),
+        cmocka_unit_test(test_long_mappings),   cmocka_unit_test(test_secrets_are_masked),
+        cmocka_unit_test(test_explain_refuses), cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_list_of_keys),    cmocka_unit_test(test_topics),
+        cmocka_unit_test(test_schema_document), cmocka_unit_test(test_reference_is_current),
+        cmocka_unit_test(test_man_page),        cmocka_unit_test(test_starter),
         cmocka_unit_test(test_scalars),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
