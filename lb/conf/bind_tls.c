@@ -97,10 +97,20 @@ static void find_ocsp(struct certs *c, struct pem_pair *pem)
     }
 }
 
+static void refuse_more(struct certs *c)
+{
+    struct finding *x = bind_bad(c->b, c->row, c->node, "tls.certificate",
+                                 "there are more than %u certificates", CERTS_MAX);
+    FIX(c->b, x, "divide them among several addresses, each with a tls of its own");
+}
+
 static void add(struct certs *c, const char *file, struct str chain)
 {
-    if (c->n == CERTS_MAX)
+    if (c->n == CERTS_MAX) {
+        if (!c->node->poisoned)
+            refuse_more(c);
         return;
+    }
     c->items = arena_grow(c->b->arena, c->items, c->n, &c->cap, sizeof(*c->items));
     struct certificate *cert = &c->items[c->n++];
     *cert = (struct certificate){.pem = {.file = file, .chain = chain}, .mark = node_mark(c->node)};
@@ -128,12 +138,9 @@ static void add_matches(struct certs *c, const char *dir, const char *pattern)
     }
 }
 
-static void add_directory(struct certs *c, struct str path)
+static void add_directory(struct certs *c, const char *dir)
 {
-    while (path.len > 1 && path.p[path.len - 1] == '/') // messages show the names of its files
-        path.len--;
     uint32_t before = c->n;
-    const char *dir = arena_strdup(c->b->arena, path);
     struct str chain;
     const char *certbot = arena_printf(c->b->arena, "%s/fullchain.pem", dir);
     if (read_live(c, certbot, &chain) == 0) { // beside it lie its parts
@@ -156,6 +163,8 @@ static void add_path(struct certs *c, struct node *n)
         report(c, "", "this is no path");
         return;
     }
+    while (s.len > 1 && s.p[s.len - 1] == '/') // one name for a directory, here and in messages
+        s.len--;
     const char *path = include_beside(c->b->arena, n->at.file, s);
     int r = read_live(c, path, &chain);
     if (r == -ENOENT && (str_eq(s, STR("true")) || str_eq(s, STR("false")))) {
@@ -165,7 +174,7 @@ static void add_path(struct certs *c, struct node *n)
         return;
     }
     if (r == -EISDIR)
-        add_directory(c, str_of(path));
+        add_directory(c, path);
     else if (r != 0)
         report(c, path, strerror(-r));
     else

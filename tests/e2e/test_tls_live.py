@@ -172,13 +172,14 @@ def test_a_bad_one_stays_as_it_was_and_the_others_are_replaced(evlb, sim, ca, tm
     assert shown(lb, ca, "x.test") == serial(tmp_path / "x.pem")
 
 
-def test_what_is_gone_stays_as_it_was(evlb, sim, ca, tmp_path, ctl):
+@pytest.mark.parametrize("end", ["", "/", "//"])
+def test_what_is_gone_stays_as_it_was(evlb, sim, ca, tmp_path, ctl, end):
     """A named file, a key, a whole directory."""
     a = ca.make(tmp_path / "a.pem", "a.test")
     ca.make(tmp_path / "b.crt", "b.test", apart=tmp_path / "b.key")
     ca.make(tmp_path / "live/fullchain.pem", "c.test", apart=tmp_path / "live/privkey.pem")
     ca.make(tmp_path / "dir/d.pem", "d.test")
-    lb = evlb(tls.WEB, sim("a"), tls=f"[{a}, {tmp_path}/b.crt, {tmp_path}/live, {tmp_path}/dir]")
+    lb = evlb(tls.WEB, sim("a"), tls=f"[{a}, {tmp_path}/b.crt, {tmp_path}/live{end}, {tmp_path}/dir{end}]")
     for name in ("a.pem", "b.key", "live", "dir"):
         (tmp_path / name).rename(tmp_path / f"{name}.away")
     r = ctl(lb, "certs", "reload")

@@ -421,9 +421,59 @@ static void test_large(void **state)
     arena_free(a);
 }
 
+// ---- many certificates
+
+static int read_crowd(void *ctx, const char *path, enum live_kind kind, struct arena *a,
+                      struct str *content)
+{
+    (void)ctx, (void)kind;
+    *content = arena_str(a, STR("-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n"));
+    bool is_one = str_ends(str_of(path), STR(".pem")) && strcmp(path, "dir/fullchain.pem") != 0;
+    return strcmp(path, "dir") == 0 ? -EISDIR : is_one ? 0 : -ENOENT;
+}
+
+static int list_crowd(void *ctx, const char *pattern, struct arena *a, const char ***paths,
+                      size_t *n)
+{
+    *n = strcmp(pattern, "dir/*.pem") == 0 ? *(size_t *)ctx : 0;
+    *paths = arena_alloc(a, (*n + 1) * sizeof(**paths));
+    for (size_t i = 0; i < *n; i++)
+        (*paths)[i] = arena_printf(a, "dir/%zu.pem", i);
+    return 0;
+}
+
+static struct config *load_crowd(size_t n, struct findings *f)
+{
+    struct memory none = {NULL, NULL};
+    struct config_source s =
+        memory_source(&none, "t.yaml", "listen: 443\ntls: dir/\nservers: [a:1]\n");
+    s.ctx = &n;
+    s.read_live = read_crowd;
+    s.glob_live = list_crowd;
+    findings_init(f);
+    return config_load(&s, f);
+}
+
+static void test_more_certificates_than_can_be(void **state)
+{
+    (void)state;
+    struct findings f;
+    struct config *c = load_crowd(10000, &f);
+    assert_non_null(c);
+    assert_int_equal(c->frontends[0].listens[0].tls.n_certs, 10000);
+    arena_free(c->arena);
+    findings_free(&f);
+    assert_null(load_crowd(10003, &f));
+    assert_int_equal(f.errors, 1);
+    assert_string_equal(f.items[0].message, "there are more than 10000 certificates");
+    assert_int_equal(f.items[0].line, 2);
+    findings_free(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_more_certificates_than_can_be),
         cmocka_unit_test(test_short_form),
         cmocka_unit_test(test_short_form_keys),
         cmocka_unit_test(test_tcp),
