@@ -23,7 +23,7 @@ const struct cli_flag cli_flags[FLAG_COUNT] = {
     [FLAG_TLS_VERSION] = {"tls-version", 0, "VERSION", "1.2 1.3", "of the client's TLS; else 1.3"},
     [FLAG_TLS_CIPHER]  = {"tls-cipher", 0, "NAME", NULL, "of the client's TLS; else none that a route names"},
     [FLAG_TLS_RESUMED] = {"tls-resumed", 0, NULL, NULL, "the client resumes a TLS session"},
-    [FLAG_CLIENT_SUBJECT] = {"client-subject", 0, "NAME", NULL, "of its valid certificate; else it shows none"},
+    [FLAG_CLIENT_SUBJECT] = {"client-subject", 0, "NAME", NULL, "of its certificate; else it shows none, if it may"},
     [FLAG_JSON]     = {"json", 0, NULL, NULL, "the same as --format=json"},
     [FLAG_VERSION]  = {"version", 0, NULL, NULL, "the version in one line"},
     [FLAG_WAIT]     = {"wait", 0, "[TIME]", NULL, "until it is done, at most so long (60s)"},

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // `evlb explain route URL`: which frontend a request arrives at, which of its routes takes it and
 // which servers may serve it, by the same functions that the data path uses (core/route.h,
-// proto/uri.h), without sending anything. Looks at the file, not at a running evlb: what a server's
-// health says now is in `evlb ctl status`. What was found is shown by explain_verdict.c.
+// proto/uri.h), without sending anything. Whether TLS can be agreed on is for explain_tls.c. Looks
+// at the file, not at a running evlb: what a server's health says now is in `evlb ctl status`. What
+// was found is shown by explain_verdict.c.
 #include "cli/explain.h"
 
 #include <stdarg.h>
@@ -34,7 +35,7 @@ static uint16_t listen_port(const struct listen *l)
     return l->addr.sa.sa_family == AF_UNIX ? 0 : ip_port(&l->addr.ip);
 }
 
-const struct listen *verdict_listen_on(const struct frontend *f, uint16_t port)
+static const struct listen *listen_on(const struct frontend *f, uint16_t port)
 {
     for (uint32_t i = 0; i < f->n_listens && port != 0; i++) {
         if (listen_port(&f->listens[i]) == port)
@@ -43,18 +44,37 @@ const struct listen *verdict_listen_on(const struct frontend *f, uint16_t port)
     return NULL;
 }
 
-// Where it arrives.
+// What the scheme of the URL says; -1: nothing.
+static int scheme_says_tls(const struct verdict *v)
+{
+    if (v->url.scheme.len == 0 || str_eq(v->url.scheme, STR("tcp")))
+        return -1;
+    return !str_eq(v->url.scheme, STR("http"));
+}
+
+// On the port of the URL; else on the first that speaks what its scheme says.
+static void find_listen(struct verdict *v)
+{
+    const struct frontend *f = v->frontend;
+    v->listen = listen_on(f, v->url.port);
+    v->guessed = v->listen == NULL;
+    for (uint32_t i = 0; v->listen == NULL && i < f->n_listens; i++) {
+        if ((f->listens[i].tls.n_certs > 0) == scheme_says_tls(v))
+            v->listen = &f->listens[i];
+    }
+    if (v->listen == NULL)
+        v->listen = &f->listens[0];
+}
+
 static bool address_has_tls(const struct verdict *v)
 {
-    const struct listen *l = verdict_listen_on(v->frontend, v->url.port);
-    return (l != NULL ? l : &v->frontend->listens[0])->tls.n_certs > 0;
+    return v->listen->tls.n_certs > 0;
 }
 
 bool verdict_over_tls(const struct verdict *v)
 {
-    if (v->url.scheme.len > 0 && !str_eq(v->url.scheme, STR("tcp")))
-        return !str_eq(v->url.scheme, STR("http"));
-    return address_has_tls(v);
+    int said = scheme_says_tls(v);
+    return said >= 0 ? said == 1 : address_has_tls(v);
 }
 
 bool verdict_ends_tls(const struct verdict *v)
@@ -95,7 +115,7 @@ static int find_frontend(struct verdict *v)
     }
     for (uint32_t i = 0; i < v->config->n_frontends; i++) {
         const struct frontend *f = &v->config->frontends[i];
-        if (verdict_listen_on(f, v->url.port) == NULL)
+        if (listen_on(f, v->url.port) == NULL)
             continue;
         if (v->frontends_matching++ == 0)
             v->frontend = f;
@@ -170,6 +190,9 @@ static int normalise(struct verdict *v)
 // What can be told of TLS that ends here alone.
 static int check_tls_flags(const struct verdict *v)
 {
+    if (verdict_ends_tls(v) && v->cli->given[FLAG_CLIENT_SUBJECT] > 0 &&
+        v->listen->tls.client_ca.file == NULL)
+        return complain("--client-subject: clients are not asked for certificates there");
     for (int id = FLAG_TLS_VERSION; id <= FLAG_CLIENT_SUBJECT && !verdict_ends_tls(v); id++) {
         if (v->cli->given[id] > 0)
             return complain("--%s: no TLS ends here, so nobody looks at that", cli_flags[id].name);
@@ -213,7 +236,7 @@ static struct route_tls_facts agreed_tls(const struct verdict *v)
         .sni = v->sni,
         .cipher = str_of(value[FLAG_TLS_CIPHER]),
         .subject = str_of(value[FLAG_CLIENT_SUBJECT]),
-        .client_cert = value[FLAG_CLIENT_SUBJECT] != NULL,
+        .client_cert = value[FLAG_CLIENT_SUBJECT] != NULL || verdict_needs_cert(v),
         .resumed = v->cli->given[FLAG_TLS_RESUMED] > 0,
     };
 }
@@ -264,6 +287,7 @@ static int decide(struct verdict *v)
         status = find_frontend(v);
     if (status != EXIT_OK)
         return status;
+    find_listen(v);
     status = check_tls_flags(v);
     if (status == EXIT_OK && (verdict_over_tls(v) || is_by_name(v)))
         status = read_hello(v);
@@ -271,11 +295,19 @@ static int decide(struct verdict *v)
         status = normalise(v);
     if (status != EXIT_OK)
         return status;
+    verdict_look_at_address(v);
+    if (v->refused != NULL)
+        return EXIT_OK;
     bool plain_tcp = v->frontend->mode == MODE_TCP && !verdict_ends_tls(v);
     v->route = hello_route(v, v->sni);
     if (plain_tcp || passes(v->route))
         return EXIT_OK;
     v->agreed = agree(v);
+    verdict_look_at_hello(v);
+    if (v->refused != NULL) {
+        v->route = NULL;
+        return EXIT_OK;
+    }
     v->misdirected = v->frontend->mode == MODE_HTTP && passes(hello_route(v, v->host));
     const struct route_facts facts = request_facts(v);
     v->route = v->misdirected ? NULL : route_find(v->frontend, &facts);

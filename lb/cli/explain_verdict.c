@@ -144,22 +144,28 @@ static void print_route(const struct verdict *v)
         print_backend(v, r->backend);
 }
 
-// A client would not get as far as to a route.
-static void print_mismatch(const struct verdict *v)
+// The certificates that it is shown; it gets the one that it can check.
+static void print_cert(const struct verdict *v)
 {
-    const struct listen *l = verdict_listen_on(v->frontend, v->url.port);
-    bool tls = verdict_over_tls(v);
-    if (l == NULL || tls == (l->tls.n_certs > 0))
-        return;
-    if (!tls ||
-        v->frontend->mode == MODE_HTTP) // in mode tcp without, TLS may be spoken all the same
-        printf("          port %u speaks %s\n", v->url.port, tls ? "no TLS" : "TLS only");
+    for (uint32_t i = 0; i < v->cert.n; i++) {
+        const char *names = "no name";
+        for (uint32_t k = 0; k < v->cert.certs[i].n_names; k++)
+            names = arena_printf(v->arena, "%s%s%.*s", k > 0 ? names : "", k > 0 ? ", " : "",
+                                 STR_FMT(v->cert.certs[i].names[k]));
+        printf("%-9s %s (%s): %s\n", i == 0 ? "cert" : "", v->cert.certs[i].file,
+               v->cert.certs[i].key, names);
+    }
+    if (v->cert.n > 0 && v->cert.is_default)
+        printf("          the default: %s\n",
+               v->sni.len > 0 ? "none is for this name" : "the client asks for no name");
+    if (v->cert_fault != NULL)
+        printf("cert      cannot be used: %s\n", v->cert_fault);
 }
 
 // What the request does not tell and a route asks.
 static void print_assumed(const struct verdict *v)
 {
-    static const char *const texts[] = {
+    const char *texts[] = {
         [FLAG_TLS_VERSION] = "TLS 1.3",
         [FLAG_TLS_CIPHER] = "another cipher",
         [FLAG_TLS_RESUMED] = "a new session",
@@ -173,6 +179,11 @@ static void print_assumed(const struct verdict *v)
         asked[FLAG_TLS_CIPHER] |= c->cipher.len > 0;
         asked[FLAG_TLS_RESUMED] |= c->resumed != ROUTE_RESUMED_ANY;
         asked[FLAG_CLIENT_SUBJECT] |= c->cert != ROUTE_CERT_ANY || c->subject.len > 0;
+    }
+    if (verdict_needs_cert(v)) {
+        texts[FLAG_CLIENT_SUBJECT] =
+            asked[FLAG_CLIENT_SUBJECT] ? "another client certificate" : "a client certificate";
+        asked[FLAG_CLIENT_SUBJECT] = true;
     }
     for (int id = FLAG_TLS_VERSION; id <= FLAG_CLIENT_SUBJECT && verdict_ends_tls(v); id++) {
         if (!asked[id] || v->cli->given[id] > 0)
@@ -199,10 +210,15 @@ static int print_text(const struct verdict *v)
         if (v->n_alpn > 0)
             printf("alpn      %s\n", v->cli->value[FLAG_ALPN]);
     }
-    print_mismatch(v);
+    if (v->refused == NULL)
+        print_cert(v);
     if (f->mode == MODE_HTTP) {
         printf("host      %s\n", v->host.len > 0 ? arena_strdup(v->arena, v->host) : "(none)");
         printf("path      %.*s\n", STR_FMT(v->path));
+    }
+    if (v->refused != NULL) {
+        printf("refused   %s\n", v->refused);
+        return EXIT_OK;
     }
     print_assumed(v);
     print_route(v);
@@ -247,6 +263,23 @@ static void put_route(struct json *j, const struct verdict *v)
         json_text(j, "location", str_of(location(v)));
 }
 
+static void put_certs(struct json *j, const struct verdict *v)
+{
+    json_array(j, "certificates");
+    for (uint32_t i = 0; i < v->cert.n; i++) {
+        json_object(j, NULL);
+        json_text(j, "file", str_of(v->cert.certs[i].file));
+        json_text(j, "key", str_of(v->cert.certs[i].key));
+        json_array(j, "names");
+        for (uint32_t k = 0; k < v->cert.certs[i].n_names; k++)
+            json_text(j, NULL, v->cert.certs[i].names[k]);
+        json_array_end(j);
+        json_bool(j, "default", v->cert.is_default);
+        json_object_end(j);
+    }
+    json_array_end(j);
+}
+
 static int print_json(const struct verdict *v)
 {
     struct buf out = {0};
@@ -257,6 +290,9 @@ static int print_json(const struct verdict *v)
     json_text(&j, "sni", v->sni);
     json_text(&j, "host", v->host);
     json_text(&j, "path", v->path);
+    put_certs(&j, v);
+    if (v->refused != NULL)
+        json_text(&j, "refused", str_of(v->refused));
     const char *file = challenge_file(v);
     if (file != NULL)
         json_text(&j, "challenge_file", str_of(file));

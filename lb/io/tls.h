@@ -16,6 +16,7 @@
 #include "io/conn.h"
 
 #define TLS_WHY_MAX 512  // of texts that say what is wrong
+#define TLS_SHOWN_MAX 2  // certificates for one name: an ECDSA and an RSA one
 #define TLS_WHY_FIX "; " // and behind this, if it is there, what to do about it
 
 struct tls_tickets;
@@ -74,6 +75,11 @@ bool tls_groups_check(const char *list, char why[TLS_WHY_MAX]) MUST_CHECK;
 struct tls_server *tls_server_new(const struct tls_settings *s, char *why) MUST_CHECK;
 struct tls_server *tls_server_hold(struct tls_server *t);
 void tls_server_drop(struct tls_server *t);
+// Which of its certificates (their indexes) a client is shown that asks for `name`, or for none:
+// returns how many, of which it gets the one that it can check. 0: it is refused. `known`: the name
+// is that of a certificate.
+uint32_t tls_server_shown(const struct tls_server *t, struct str name, uint32_t out[TLS_SHOWN_MAX],
+                          bool *known);
 
 // ---- to servers
 

@@ -36,6 +36,7 @@
 #define TICKETS_PER_HANDSHAKE 1 // of TLS 1.3
 
 enum key_kind { KEY_ECDSA, KEY_RSA, KEY_KINDS };
+_Static_assert(KEY_KINDS == TLS_SHOWN_MAX, "one certificate of each kind");
 
 struct identity {
     const struct tls_cert *certs[KEY_KINDS]; // NULL: none of that kind
@@ -465,6 +466,21 @@ void tls_server_drop(struct tls_server *t)
         tls_cert_free(&t->certs[i]);
     X509_STORE_free(t->clients);
     arena_free(t->arena);
+}
+
+uint32_t tls_server_shown(const struct tls_server *t, struct str name, uint32_t out[TLS_SHOWN_MAX],
+                          bool *known)
+{
+    const struct identity *i = find_name(t, name);
+    uint32_t n = 0;
+    *known = i != NULL;
+    if (i == NULL && !t->strict_sni)
+        i = t->first;
+    for (int k = 0; i != NULL && k < KEY_KINDS; k++) {
+        if (i->certs[k] != NULL)
+            out[n++] = (uint32_t)(i->certs[k] - t->certs);
+    }
+    return n;
 }
 
 SSL *tls_server_ssl(struct tls_server *t, bool *foldable)

@@ -594,7 +594,7 @@ def explain(run_evlb, world):
     (("/sni",), "backend   app"),
     (("/sni", "-H", "Host: other"), "backend   app"),
     (("/alpn", "--alpn", "h2,http/1.1"), "backend   app"),
-    (("/alpn", "--alpn", "h2"), "none of"),
+    (("/alpn", "--alpn", "h2"), "alert no_application_protocol"),
     (("/1.0", "--alpn", "h2,http/1.0"), "backend   app"),
     (("/1.0", "--alpn", "http/1.0,http/1.1"), "none of"),
 ])
