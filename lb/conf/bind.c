@@ -219,6 +219,25 @@ static bool report_own_name(struct binder *b, struct finding *x, const struct no
     return true;
 }
 
+// "tls: {ca: ...}", for keys that stand one level too high. NULL: there is no such level.
+static const char *one_level_down(struct binder *b, struct str key,
+                                  const struct object *const objects[3])
+{
+    const char *text = NULL;
+    for (size_t k = 0; k < 3 && objects[k] != NULL; k++) {
+        for (size_t i = 0; i < objects[k]->n_rows; i++) {
+            const struct row *row = &objects[k]->rows[i];
+            const struct row *inner =
+                row->type == VALUE_OBJECT ? schema_row(row->object, key) : NULL;
+            if (inner != NULL && inner->type != VALUE_PLANNED)
+                text = arena_printf(b->findings->arena, "%s%s%s: {%.*s: ...}",
+                                    text != NULL ? text : "", text != NULL ? " or " : "", row->key,
+                                    SHOW(key));
+        }
+    }
+    return text;
+}
+
 static void report_unknown_key(struct binder *b, const struct entry *e,
                                const struct object *const objects[3])
 {
@@ -227,6 +246,8 @@ static void report_unknown_key(struct binder *b, const struct entry *e,
     const struct foreign_word *w = foreign_find(key->text, o->id);
     if (w == NULL)
         w = foreign_find(key->text, NULL);
+    if (w != NULL && other != NULL && !str_caseeq(key->text, str_of(w->word)))
+        w = NULL; // one of ours, in another place
     bool top = o->path[0] == '\0';
     struct finding *x = bind_bad(b, NULL, key, "config.unknown-key", "unknown key '%.*s' %s %s",
                                  SHOW(key->text), top ? "at" : "in", o->title);
@@ -236,6 +257,9 @@ static void report_unknown_key(struct binder *b, const struct entry *e,
     struct suggestion s = suggest_begin(key->text);
     for (size_t i = 0; i < 3 && objects[i] != NULL; i++)
         offer_rows(&s, objects[i]);
+    if (s.best.p != NULL && foreign_same(s.best, key->text))
+        w = NULL; // one of ours, spelled otherwise
+    const char *down = one_level_down(b, key->text, objects);
     if (w != NULL && (other == NULL || strstr(o->path, "timeout") == NULL)) {
         bind_report_unknown(b, x, w, &s);
         return;
@@ -243,11 +267,13 @@ static void report_unknown_key(struct binder *b, const struct entry *e,
     if (other == &object_server && o != &object_server)
         FIX(b, x, "'%.*s' belongs to a server; for all of them: server-defaults: {%.*s: ...}",
             SHOW(key->text), SHOW(key->text));
+    else if (down != NULL)
+        FIX(b, x, "write %s", down);
     else if (other != NULL)
         FIX(b, x, "'%.*s' belongs to %s", SHOW(key->text), other->title);
     else if (s.best.p != NULL || !top || !report_own_name(b, x, e->value))
         bind_report_unknown(b, x, NULL, &s);
-    if (s.best.p == NULL || other != NULL)
+    if ((s.best.p == NULL || other != NULL) && down == NULL)
         note_keys(b, x, o);
 }
 

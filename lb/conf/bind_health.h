@@ -10,5 +10,7 @@
 void bind_health(struct binder *b, struct chain *c, struct health *h);
 // Whether a key has a meaning for that type.
 bool health_has_key(enum health_type type, struct str key);
+// Whether checks make no handshake, as requests do, because they have no certificate to show.
+bool health_lacks_cert(const struct backend *backend);
 
 #endif

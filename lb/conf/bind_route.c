@@ -19,7 +19,8 @@ static void report_host(struct binder *b, const struct row *row, struct node *n)
     struct str s = n->value, rest = s, host = str_cut(&rest, ':');
     struct finding *x = bind_bad(b, row, n, "config.host", "'%.*s' is not a host name", SHOW(s));
     if (str_eq(s, STR("*")))
-        FIX(b, x, "leave 'host' away: a route without it takes every host");
+        FIX(b, x, "leave '%s' away: a route without it takes every %s", row->key,
+            strcmp(row->key, "sni") == 0 ? "name" : "host");
     else if (memmem(s.p, s.len, "://", 3) != NULL)
         FIX(b, x, "write the name alone: shop.example.com");
     else if (rest.p != NULL && address_is_host_name(host))

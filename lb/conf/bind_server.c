@@ -273,10 +273,32 @@ static void add_from_overlay(struct binder *b, struct over *o, struct backend *b
 
 // ---- all --------------------------------------------------------------------------------------
 
+// {address: 10.0.0.1:80, weight: 2} in place of a list of such maps.
+static bool is_one_server(struct node *n)
+{
+    for (uint32_t i = 0; i < n->count; i++) {
+        if (schema_row(&object_server, n->entries[i].key->text) == NULL)
+            return false;
+    }
+    return n->count > 1 && node_get(n, "address") != NULL;
+}
+
+static void report_one_server(struct binder *b, struct node *n)
+{
+    const struct node *address = node_get(n, "address");
+    struct finding *x = bind_bad(b, schema_row(&object_backend, STR("servers")), n, "config.type",
+                                 "'servers' is a list, or a map of names; this is a server alone");
+    FIX(b, x, "write it as a list: [{address: %.*s, ...}]", SHOW(address->text));
+}
+
 static void add_from_files(struct binder *b, struct over *o, struct backend *backend,
                            struct node *n)
 {
     struct node **items;
+    if (n->kind == NODE_MAP && is_one_server(n)) {
+        report_one_server(b, n);
+        return;
+    }
     if (n->kind == NODE_MAP) {
         for (uint32_t i = 0; i < n->count; i++) {
             struct entry *e = &n->entries[i];

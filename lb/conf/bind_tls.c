@@ -64,7 +64,8 @@ static const char *key_beside(struct arena *a, const char *file)
 static void report(struct certs *c, const char *path, const char *why)
 {
     struct finding *x = bind_bad(c->b, c->row, c->node, "tls.certificate", "'%s': %s", path, why);
-    FIX(c->b, x, "name a PEM file that evlb may read, or a directory of them");
+    FIX(c->b, x, "name a PEM file that evlb may read%s",
+        c->row->type == VALUE_CERTS ? ", or a directory of them" : "");
 }
 
 static void find_key(struct certs *c, struct pem_pair *pem)
@@ -170,7 +171,11 @@ static void add_path(struct certs *c, struct node *n)
     if (r == -ENOENT && (str_eq(s, STR("true")) || str_eq(s, STR("false")))) {
         struct finding *x = bind_bad(c->b, c->row, n, "tls.certificate",
                                      "TLS with clients needs a certificate, not '%.*s'", SHOW(s));
-        FIX(c->b, x, "write tls: FILE; TLS to the servers is server-defaults: {tls: true}");
+        if (str_eq(s, STR("true")))
+            FIX(c->b, x, "write tls: FILE; TLS to the servers is server-defaults: {tls: true}");
+        else
+            FIX(c->b, x,
+                "leave it out, and write tls at the other addresses: {address: 443, tls: FILE}");
         return;
     }
     if (r == -EISDIR)
@@ -227,10 +232,26 @@ static struct conf_mark mark_of(struct node *map, const char *key)
     return n != NULL ? node_mark(n) : (struct conf_mark){0};
 }
 
+// The lowest version follows from the profile where it is not said, and may not contradict it.
+static void bind_min(struct binder *b, const struct chain *c, struct tls *tls)
+{
+    struct node *own = c->own->kind == NODE_MAP ? node_get(c->own, "min") : NULL;
+    if (tls->profile != TLS_MODERN || tls->min == TLS_MIN_1_3)
+        return;
+    tls->min = TLS_MIN_1_3;
+    if (own == NULL || own->poisoned)
+        return;
+    struct finding *x = bind_bad(b, schema_row(&object_tls, STR("min")), own, "tls.versions",
+                                 "profile: modern is TLS 1.3 alone");
+    x->topic = "frontends.*.tls.profile";
+    FIX(b, x, "remove it, or write profile: intermediate");
+}
+
 // What says how clients are to be believed says nothing without whom.
 void bind_tls(struct binder *b, const struct chain *c, struct tls *tls)
 {
     bind_object(b, &object_tls, c, tls);
+    bind_min(b, c, tls);
     tls->ciphers_mark = mark_of(c->own, "ciphers");
     tls->groups_mark = mark_of(c->own, "groups");
     for (size_t i = 0; i < object_tls.n_rows && c->own->kind == NODE_MAP; i++) {

@@ -129,7 +129,8 @@ static const char *guess_unit(struct binder *b, const struct row *row, struct st
 {
     uint64_t value;
     bool duration = row->type == VALUE_DURATION;
-    if (!(duration ? duration_guess(s, &value) : size_guess(s, &value)))
+    bool seconds = (row->flags & ROW_SAID_IN_SECONDS) != 0;
+    if (!(duration ? duration_guess(s, seconds, &value) : size_guess(s, &value)))
         return NULL;
     return limit_text(b, row, value);
 }
@@ -156,6 +157,9 @@ static void report_unit(struct binder *b, const struct row *row, struct node *n,
         FIX(b, x, "allowed: %s to %s", limit_text(b, row, row->min), limit_text(b, row, row->max));
     else if (guess != NULL)
         FIX(b, x, "did you mean '%s'?", guess);
+    else if (boolean_meant(s) != NULL)
+        FIX(b, x, "write a %s such as %s, or leave it out", value_kinds[row->type].name,
+            row->example);
     else
         FIX(b, x, "write a number with one of the units %s",
             duration ? "ms, s, m, h, d, w, y" : "B, KiB, MiB, GiB, k, M, G, kB, MB, GB");

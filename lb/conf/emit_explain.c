@@ -139,17 +139,28 @@ static const char *expect_text(struct writer *w, const struct health *h)
     return role_words[h->role];
 }
 
-// What was not said, but follows from something else: the value, and from what.
-static const char *derived_text(struct writer *w, const struct row *row, const struct health *h,
-                                const char **why)
+// From what the type follows where it was not said.
+static const char *why_type(const struct backend *backend)
 {
+    const struct health *h = &backend->health;
+    if (h->type == HEALTH_TLS && h->tls != HEALTH_TLS_ON)
+        return "default (mode http, several servers with tls)";
+    if (h->type != HEALTH_TCP)
+        return "as its keys say";
+    return health_lacks_cert(backend) ? "default (tls needs a client-cert for checks)"
+                                      : "default (mode http, several servers)";
+}
+
+// What was not said, but follows from something else: the value, and from what.
+static const char *derived_text(struct writer *w, const struct row *row,
+                                const struct backend *backend, const char **why)
+{
+    const struct health *h = &backend->health;
     *why = "default";
     if (row->words == health_tls_words)
         return NULL;
     if (row->type == VALUE_ENUM)
-        *why = h->type == HEALTH_TCP   ? "default (mode http, several servers)"
-               : h->type == HEALTH_TLS ? "default (mode http, several servers with tls)"
-                                       : "as its keys say";
+        *why = why_type(backend);
     else if (row->type == VALUE_DURATION && row->fallback == NULL)
         *why = strcmp(row->key, "timeout") == 0 ? "timeout.check" : "as every";
     else
@@ -157,8 +168,9 @@ static const char *derived_text(struct writer *w, const struct row *row, const s
     return row->type == VALUE_ENUM ? row->words[h->type] : emit_value(w->arena, row, h);
 }
 
-static void put_health(struct writer *w, const struct health *h)
+static void put_health(struct writer *w, const struct backend *backend)
 {
+    const struct health *h = &backend->health;
     const struct bound *bound = bind_origin(&w->l->binder, &object_health, h);
     if (h->type == HEALTH_OFF) {
         const struct node *from = bound->from[0];
@@ -177,7 +189,7 @@ static void put_health(struct writer *w, const struct health *h)
         if (row->type == VALUE_EXPECT)
             text = expect_text(w, h);
         else
-            text = from != NULL ? value_text(w, row, h, from) : derived_text(w, row, h, &why);
+            text = from != NULL ? value_text(w, row, h, from) : derived_text(w, row, backend, &why);
         if (text != NULL)
             put(w, why != NULL ? why : origin_of(w, from), "%s: %s", row->key, text);
     }
@@ -198,7 +210,7 @@ static bool has_values(struct writer *w, const struct object *o, const void *tar
 static void put_nested(struct writer *w, const struct row *row, const void *target, enum mode mode)
 {
     if (row->object == &object_health) {
-        put_health(w, (const void *)((const char *)target + row->offset));
+        put_health(w, target);
         return;
     }
     if (!has_values(w, row->object, (const char *)target + row->offset))

@@ -168,14 +168,28 @@ static bool put_keys_of(struct str word, FILE *out)
     return found;
 }
 
+// A place of a foreign word as `evlb explain` knows it: objects by their path, keys as they are.
+static struct str place_of(const struct foreign_word *w)
+{
+    struct str rest = str_of(w->where), place = str_cut(&rest, ' ');
+    for (size_t o = 0; schema_objects[o] != NULL; o++) {
+        if (str_eq(str_of(schema_objects[o]->id), place))
+            return str_of(schema_objects[o]->path);
+    }
+    return place;
+}
+
 // What a word of other programs is here: all meanings of it.
 static void put_foreign(struct str word, FILE *out)
 {
     struct arena *a = arena_new();
     for (const struct foreign_word *w = NULL; (w = foreign_next(word, w)) != NULL;) {
-        const char *see = w->where != NULL ? "; see evlb explain " : "";
         put_doc(arena_printf(a, "in %s: %s", w->from, w->meaning), out);
-        put_doc(arena_printf(a, "%s%s%s", w->here, see, w->where != NULL ? w->where : ""), out);
+        if (w->where != NULL)
+            put_doc(arena_printf(a, "%s; see evlb explain %.*s", w->here, STR_FMT(place_of(w))),
+                    out);
+        else
+            put_doc(w->here, out);
     }
     arena_free(a);
 }

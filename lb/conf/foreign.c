@@ -4,6 +4,8 @@
 #include "conf/suggest.h"
 
 // clang-format off
+#define TO_SERVERS "server server_defaults backends"
+
 static const struct foreign_word words[] = {
     // keys
     {"upstream", NULL, "nginx", "a group of servers", "here: 'backends'"},
@@ -123,47 +125,162 @@ static const struct foreign_word words[] = {
     {"rewrite", NULL, "nginx", "a change of the path", "here: 'redirect' in a route"},
     {"set_real_ip_from", NULL, "nginx", "proxies that are believed", "here: 'trusted-proxies'"},
     {"forwardfor", NULL, "HAProxy", "the X-Forwarded-For header", "here: always set; see 'trusted-proxies'"},
-    {"ssl", "server", "HAProxy", "TLS to the server", "here: tls: true"},
-    {"ssl", "server_defaults", "HAProxy", "TLS to the servers", "here: tls: true"},
-    {"ssl", "backends", "HAProxy", "TLS to the servers", "here: tls: true"},
+    // keys about TLS: to the servers
+    {"ssl", TO_SERVERS, "HAProxy", "TLS to the server", "here: tls: true"},
+    {"check-ssl", NULL, "HAProxy", "checks over TLS", "here: health: {tls: true}"},
+    {"check-sni", NULL, "HAProxy", "the name that checks send", "here: that of the requests: tls: {server-name: NAME}"},
+    {"check-alpn", NULL, "HAProxy", "the protocols that checks offer", "here: those of the requests: tls: {alpn: LIST}"},
+    {"crt", TO_SERVERS, "HAProxy", "the certificate that is shown", "here: tls: {client-cert: FILE}"},
+    {"cert", TO_SERVERS, "other balancers", "the certificate that is shown", "here: tls: {client-cert: FILE}"},
+    {"ca-file", TO_SERVERS, "HAProxy", "who may have signed", "here: tls: {ca: FILE}"},
+    {"ca", TO_SERVERS, "other balancers", "who may have signed", "here: tls: {ca: FILE}"},
+    {"cacert", TO_SERVERS, "curl", "who may have signed", "here: tls: {ca: FILE}"},
+    {"crl-file", TO_SERVERS, "HAProxy", "what was taken back of the servers' certificates", "here: not for servers; change 'ca' instead"},
+    {"verify", TO_SERVERS, "HAProxy", "whether certificates are verified", "here: always; switched off by tls: {verify: false}"},
+    {"verifyhost", TO_SERVERS, "HAProxy", "the name in the certificate", "here: tls: {server-name: NAME}"},
+    {"sni", TO_SERVERS, "HAProxy", "the name that is sent", "here: tls: {server-name: NAME}"},
+    {"alpn", TO_SERVERS, "HAProxy", "the protocols that are offered", "here: tls: {alpn: LIST}"},
+    {"ssl-min-ver", TO_SERVERS, "HAProxy", "the lowest version", "here: tls: {min: 1.2}"},
+    {"insecureSkipVerify", TO_SERVERS, "Traefik", "no verification", "here: tls: {verify: false}"},
+    {"insecure", TO_SERVERS, "other balancers", "no verification", "here: tls: {verify: false}"},
     {"sni", "server_tls", "HAProxy", "the name that is sent", "here: 'server-name'"},
     {"verifyhost", "server_tls", "HAProxy", "the name in the certificate", "here: 'server-name'"},
+    {"check-sni", "server_tls", "HAProxy", "the name that checks send", "here: 'server-name'; checks and requests send the same"},
+    {"match_subject_alt_names", "server_tls", "Envoy", "the name in the certificate", "here: 'server-name'"},
     {"ca-file", "server_tls", "HAProxy", "who may have signed", "here: 'ca'"},
     {"cacert", "server_tls", "curl", "who may have signed", "here: 'ca'"},
-    {"proxy_ssl_trusted_certificate", NULL, "nginx", "who may have signed", "here: tls: {ca: FILE} of the backend"},
-    {"proxy_ssl_name", NULL, "nginx", "the name that is sent", "here: tls: {server-name: NAME} of the backend"},
-    {"proxy_ssl_certificate", NULL, "nginx", "the certificate that is shown", "here: tls: {client-cert: FILE} of the backend"},
+    {"rootCAs", "server_tls", "Traefik", "who may have signed", "here: 'ca'"},
+    {"trusted_ca", "server_tls", "Envoy", "who may have signed", "here: 'ca'"},
+    {"crl-file", "server_tls", "HAProxy", "what was taken back of the servers' certificates", "here: not for servers; change 'ca' instead"},
     {"crt", "server_tls", "HAProxy", "the certificate that is shown", "here: 'client-cert'"},
+    {"cert", "server_tls", "other balancers", "the certificate that is shown", "here: 'client-cert'"},
+    {"certFile", "server_tls", "Traefik", "the certificate that is shown", "here: 'client-cert'"},
+    {"certificate_chain", "server_tls", "Envoy", "the certificate that is shown", "here: 'client-cert'"},
+    {"key", "server_tls", "other balancers", "the key of a certificate", "here: in the file of 'client-cert', or beside it as NAME.key"},
+    {"keyFile", "server_tls", "Traefik", "the key of a certificate", "here: in the file of 'client-cert', or beside it as NAME.key"},
+    {"private_key", "server_tls", "Envoy", "the key of a certificate", "here: in the file of 'client-cert', or beside it as NAME.key"},
+    {"ssl-min-ver", "server_tls", "HAProxy", "the lowest version", "here: 'min'"},
+    {"min-version", "server_tls", "other balancers", "the lowest version", "here: 'min'"},
+    {"tls_minimum_protocol_version", "server_tls", "Envoy", "the lowest version", "here: 'min'"},
+    {"ciphers", "server_tls", "HAProxy", "the ciphers", "here: those that OpenSSL is set up with"},
     {"insecureSkipVerify", "server_tls", "Traefik", "no verification", "here: verify: false"},
     {"insecure", "server_tls", "other balancers", "no verification", "here: verify: false"},
-    {"check-ssl", NULL, "HAProxy", "checks over TLS", "here: health: {tls: true}"},
+    {"alpn_protocols", "server_tls", "Envoy", "the protocols that are offered", "here: 'alpn'"},
+    {"proxy_ssl_trusted_certificate", NULL, "nginx", "who may have signed", "here: tls: {ca: FILE} of the backend"},
+    {"proxy_ssl_name", NULL, "nginx", "the name that is sent", "here: tls: {server-name: NAME} of the backend"},
+    {"proxy_ssl_server_name", NULL, "nginx", "whether a name is sent", "here: always; another one: tls: {server-name: NAME} of the backend"},
+    {"proxy_ssl_certificate", NULL, "nginx", "the certificate that is shown", "here: tls: {client-cert: FILE} of the backend"},
+    {"proxy_ssl_certificate_key", NULL, "nginx", "the key of a certificate", "here: in the file of 'client-cert', or beside it as NAME.key"},
+    {"proxy_ssl_verify", NULL, "nginx", "whether certificates are verified", "here: always; switched off by tls: {verify: false} of the backend"},
+    {"proxy_ssl_verify_depth", NULL, "nginx", "how long a chain may be", "here: it need not be said"},
+    {"proxy_ssl_crl", NULL, "nginx", "what was taken back of the servers' certificates", "here: not for servers; change 'ca' instead"},
+    {"proxy_ssl_protocols", NULL, "nginx", "the versions", "here: tls: {min: 1.2} of the backend"},
+    {"proxy_ssl_ciphers", NULL, "nginx", "the ciphers", "here: those that OpenSSL is set up with"},
+    {"proxy_ssl_session_reuse", NULL, "nginx", "whether sessions are resumed", "here: always"},
+    {"serversTransport", NULL, "Traefik", "how servers are spoken to", "here: 'tls' and 'timeout' of the backend"},
+    {"transport_socket", NULL, "Envoy", "TLS", "here: 'tls' of the frontend or backend"},
+    {"upstreamTlsContext", NULL, "Envoy", "TLS to the servers", "here: tls: {ca: FILE} of the backend"},
+    // keys about TLS: with clients
     {"ssl", NULL, "HAProxy and nginx", "TLS", "here: tls: FILE"},
     {"ssl_certificate", NULL, "nginx", "a certificate", "here: tls: FILE"},
     {"crt", NULL, "HAProxy", "a certificate", "here: tls: FILE"},
     {"cert", NULL, "other balancers", "a certificate", "here: tls: FILE"},
+    {"crt-list", NULL, "HAProxy", "a list of certificates", "here: tls: DIRECTORY, or a list of files; names are in the certificates"},
+    {"ca-file", NULL, "HAProxy", "who may have signed clients' certificates", "here: tls: {client-ca: FILE}"},
+    {"ca", NULL, "other balancers", "who may have signed clients' certificates", "here: tls: {client-ca: FILE}"},
+    {"crl-file", NULL, "HAProxy", "what was taken back of clients' certificates", "here: tls: {client-crl: FILE}"},
+    {"crl", NULL, "other balancers", "what was taken back of clients' certificates", "here: tls: {client-crl: FILE}"},
+    {"verify", NULL, "HAProxy", "whether clients show a certificate", "here: tls: {client-ca: FILE, client-verify: required}"},
+    {"ssl-min-ver", NULL, "HAProxy", "the lowest version", "here: tls: {min: 1.2}"},
+    {"ssl-max-ver", NULL, "HAProxy", "the highest version", "here: always TLS 1.3"},
+    {"min-version", NULL, "other balancers", "the lowest version", "here: tls: {min: 1.2}"},
+    {"no-tls-tickets", NULL, "HAProxy", "no session tickets", "here: always on; see 'tickets'"},
+    {"redirect-scheme", NULL, "HAProxy and Traefik", "a redirect to TLS", "here: redirect: https"},
+    {"https_redirect", NULL, "Envoy", "a redirect to TLS", "here: redirect: https"},
+    {"certResolver", NULL, "Traefik", "a client of an authority", "here: 'acme', with a client such as certbot"},
+    {"certificatesResolvers", NULL, "Traefik", "clients of authorities", "here: 'acme', with a client such as certbot"},
+    {"tune.ssl.default-dh-param", NULL, "HAProxy", "a group of key exchange", "here: no DHE; see 'groups'"},
+    {"ssl-default-bind-ciphers", NULL, "HAProxy", "the ciphers", "here: tls: {ciphers: LIST}"},
+    {"ssl-default-bind-ciphersuites", NULL, "HAProxy", "the ciphers of TLS 1.3", "here: tls: {ciphers: LIST}"},
+    {"ssl-default-bind-options", NULL, "HAProxy", "versions and tickets", "here: tls: {min: 1.2}"},
+    {"ssl-default-server-options", NULL, "HAProxy", "versions towards servers", "here: tls: {min: 1.2} of the backend"},
+    {"tls-ticket-keys", NULL, "HAProxy", "keys to resume sessions", "here: tickets: {keys: FILE}"},
+    {"req_ssl_sni", NULL, "HAProxy", "routing by the name in TLS", "here: mode: tcp, and 'host' in a route"},
+    {"req.ssl_sni", NULL, "HAProxy", "routing by the name in TLS", "here: mode: tcp, and 'host' in a route"},
+    {"ssl_fc_sni", NULL, "HAProxy", "the name that was asked for", "here: 'sni' in a route"},
+    {"ssl_c_s_dn", NULL, "HAProxy", "whom the client's certificate is for", "here: 'client-subject' in a route"},
+    {"ssl_fc", NULL, "HAProxy", "whether a request came over TLS", "here: redirect: https takes what did not"},
     {"ssl_certificate_key", NULL, "nginx", "the key of a certificate", "here: in the file of 'tls', or beside it as NAME.key"},
-    {"cert", "tls", "other balancers", "a certificate", "here: 'certs'"},
-    {"crt", "tls", "HAProxy", "a certificate", "here: 'certs'"},
-    {"key", "tls", "other balancers", "the key of a certificate", "here: in the file of 'certs', or beside it as NAME.key"},
-    {"ca-file", "tls", "HAProxy", "who may have signed clients' certificates", "here: 'client-ca'"},
-    {"crl-file", "tls", "HAProxy", "what was taken back of them", "here: 'client-crl'"},
-    {"verify", "tls", "HAProxy", "whether clients show a certificate", "here: 'client-ca', and 'client-verify'"},
-    {"ca", "tls", "other balancers", "who may have signed clients' certificates", "here: 'client-ca'"},
-    {"alpn", "tls", "HAProxy", "the protocols that are offered", "here: http/1.1 in mode http; in mode tcp those of the routes' 'alpn'"},
-    {"curves", "tls", "HAProxy", "the groups of key exchange", "here: 'groups'"},
-    {"ssl-min-ver", "tls", "HAProxy", "the lowest version", "here: 'min'"},
-    {"ciphersuites", "tls", "HAProxy", "the ciphers of TLS 1.3", "here: in 'ciphers', too"},
     {"ssl_client_certificate", NULL, "nginx", "who may have signed clients' certificates", "here: tls: {client-ca: FILE}"},
+    {"ssl_trusted_certificate", NULL, "nginx", "who may have signed clients' certificates", "here: tls: {client-ca: FILE}"},
     {"ssl_verify_client", NULL, "nginx", "whether clients show a certificate", "here: tls: {client-ca: FILE, client-verify: required}"},
+    {"ssl_verify_depth", NULL, "nginx", "how long a chain may be", "here: always 4 authorities between"},
     {"ssl_crl", NULL, "nginx", "what was taken back of clients' certificates", "here: tls: {client-crl: FILE}"},
     {"ssl_protocols", NULL, "nginx", "the versions", "here: tls: {min: 1.2}"},
     {"ssl_ciphers", NULL, "nginx", "the ciphers", "here: tls: {ciphers: LIST}"},
+    {"ssl_prefer_server_ciphers", NULL, "nginx", "whose order of ciphers counts", "here: the client's, as all of them are good"},
+    {"ssl_ecdh_curve", NULL, "nginx", "the groups of key exchange", "here: tls: {groups: LIST}"},
+    {"ssl_dhparam", NULL, "nginx", "a group of key exchange", "here: no DHE; see 'groups'"},
+    {"ssl_conf_command", NULL, "nginx", "settings of OpenSSL", "here: 'min', 'ciphers' and 'groups' of 'tls'"},
     {"ssl_stapling", NULL, "nginx", "OCSP answers", "here: a file NAME.ocsp beside the certificate"},
-    {"tls-ticket-keys", NULL, "HAProxy", "keys to resume sessions", "here: tickets: {keys: FILE}"},
+    {"ssl_stapling_verify", NULL, "nginx", "whether OCSP answers are verified", "here: always"},
+    {"ssl_stapling_file", NULL, "nginx", "an OCSP answer", "here: a file NAME.ocsp beside the certificate"},
+    {"ssl_session_cache", NULL, "nginx", "where sessions are kept", "here: nowhere: they are resumed by tickets"},
+    {"ssl_session_tickets", NULL, "nginx", "session tickets", "here: always on; see 'tickets'"},
+    {"ssl_session_timeout", NULL, "nginx", "how long sessions are resumed", "here: tickets: {rotate: 12h}"},
     {"ssl_session_ticket_key", NULL, "nginx", "keys to resume sessions", "here: tickets: {keys: FILE}"},
+    {"ssl_early_data", NULL, "nginx", "requests in the first packet (0-RTT)", "here: not taken, as they could be repeated"},
+    {"ssl_reject_handshake", NULL, "nginx", "no certificate for other names", "here: tls: {strict-sni: true}"},
     {"ssl_preread", NULL, "nginx", "routing by the name in TLS", "here: mode: tcp, and 'host' in a route"},
-    {"req_ssl_sni", NULL, "HAProxy", "routing by the name in TLS", "here: mode: tcp, and 'host' in a route"},
+    {"ssl_handshake_timeout", NULL, "nginx", "how long a handshake may take", "here: timeout: {tls-handshake: 10s}"},
     {"strict-transport-security", NULL, "other programs", "a header", "here: 'hsts'"},
+    {"includeSubDomains", "hsts", "the header", "also names below the host", "here: subdomains: true"},
+    {"stsSeconds", NULL, "Traefik", "the header Strict-Transport-Security", "here: hsts: 1y"},
+    // keys within `tls` of a frontend
+    {"cert", "tls", "other balancers", "a certificate", "here: 'certs'"},
+    {"crt", "tls", "HAProxy", "a certificate", "here: 'certs'"},
+    {"certFile", "tls", "Traefik", "a certificate", "here: 'certs'"},
+    {"certificates", "tls", "Traefik", "certificates", "here: 'certs'"},
+    {"certificate_chain", "tls", "Envoy", "a certificate", "here: 'certs'"},
+    {"tls_certificates", "tls", "Envoy", "certificates", "here: 'certs'"},
+    {"crt-list", "tls", "HAProxy", "a list of certificates", "here: 'certs', a directory or a list of files"},
+    {"key", "tls", "other balancers", "the key of a certificate", "here: in the file of 'certs', or beside it as NAME.key"},
+    {"keyFile", "tls", "Traefik", "the key of a certificate", "here: in the file of 'certs', or beside it as NAME.key"},
+    {"private_key", "tls", "Envoy", "the key of a certificate", "here: in the file of 'certs', or beside it as NAME.key"},
+    {"ca-file", "tls", "HAProxy", "who may have signed clients' certificates", "here: 'client-ca'"},
+    {"ca", "tls", "other balancers", "who may have signed clients' certificates", "here: 'client-ca'"},
+    {"caFiles", "tls", "Traefik", "who may have signed clients' certificates", "here: 'client-ca'"},
+    {"trusted_ca", "tls", "Envoy", "who may have signed clients' certificates", "here: 'client-ca'"},
+    {"clientAuth", "tls", "Traefik", "who may have signed clients' certificates", "here: 'client-ca', and 'client-verify'"},
+    {"require_client_certificate", "tls", "Envoy", "whether clients show a certificate", "here: 'client-ca', and 'client-verify'"},
+    {"crl-file", "tls", "HAProxy", "what was taken back of them", "here: 'client-crl'"},
+    {"crl", "tls", "Envoy", "what was taken back of them", "here: 'client-crl'"},
+    {"verify", "tls", "HAProxy", "whether clients show a certificate", "here: 'client-ca', and 'client-verify'"},
+    {"sniStrict", "tls", "Traefik", "no certificate for other names", "here: 'strict-sni'"},
+    {"require_sni", "tls", "Envoy", "no certificate for other names", "here: 'strict-sni'"},
+    {"alpn", "tls", "HAProxy", "the protocols that are offered", "here: http/1.1 in mode http; in mode tcp those of the routes' 'alpn'"},
+    {"alpn_protocols", "tls", "Envoy", "the protocols that are offered", "here: http/1.1 in mode http; in mode tcp those of the routes' 'alpn'"},
+    {"curves", "tls", "HAProxy", "the groups of key exchange", "here: 'groups'"},
+    {"ecdhe", "tls", "HAProxy", "the groups of key exchange", "here: 'groups'"},
+    {"ecdh_curves", "tls", "Envoy", "the groups of key exchange", "here: 'groups'"},
+    {"curvePreferences", "tls", "Traefik", "the groups of key exchange", "here: 'groups'"},
+    {"ssl-min-ver", "tls", "HAProxy", "the lowest version", "here: 'min'"},
+    {"min-version", "tls", "other balancers", "the lowest version", "here: 'min'"},
+    {"tls_minimum_protocol_version", "tls", "Envoy", "the lowest version", "here: 'min'"},
+    {"protocols", "tls", "other balancers", "the versions", "here: min: 1.2"},
+    {"versions", "tls", "other balancers", "the versions", "here: min: 1.2"},
+    {"max-version", "tls", "other balancers", "the highest version", "here: always TLS 1.3"},
+    {"ssl-max-ver", "tls", "HAProxy", "the highest version", "here: always TLS 1.3"},
+    {"ciphersuites", "tls", "HAProxy", "the ciphers of TLS 1.3", "here: in 'ciphers', too"},
+    {"stapling", "tls", "other balancers", "OCSP answers", "here: a file NAME.ocsp beside the certificate"},
+    {"ocsp", "tls", "other balancers", "OCSP answers", "here: a file NAME.ocsp beside the certificate"},
+    {"ocsp-update", "tls", "HAProxy", "OCSP answers", "here: a file NAME.ocsp beside the certificate"},
+    {"tickets", "tls", "other balancers", "keys to resume sessions", "here: tickets: {keys: FILE} at the top level"},
+    {"hsts", "tls", "other balancers", "the header Strict-Transport-Security", "here: 'hsts' of the frontend"},
+    {"no-tls-tickets", "tls", "HAProxy", "no session tickets", "here: always on; see 'tickets'"},
+    {"allow-0rtt", "tls", "HAProxy", "requests in the first packet (0-RTT)", "here: not taken, as they could be repeated"},
+    {"certResolver", "tls", "Traefik", "a client of an authority", "here: 'acme', with a client such as certbot"},
+    {"passthrough", "tls", "Traefik", "TLS goes on as it comes", "here: tls: passthrough in a route"},
     {"certificates", NULL, "Traefik", "certificates", "here: tls: FILE"},
     {"url", NULL, "Traefik", "the address of a server", "here: 'address', without a scheme"},
     {"addr", NULL, "other balancers", "an address", "here: 'address'"},
@@ -228,6 +345,33 @@ static const struct foreign_word words[] = {
     {"shutdown-sessions", "on-server-down", "HAProxy", "the connections are cut", "here: 'close'"},
     {"true", "on-server-down", "other balancers", "the connections are cut", "here: 'close'"},
     {"false", "on-server-down", "other balancers", "the connections stay", "here: 'keep'"},
+    {"none", "client-verify", "HAProxy", "clients are not asked", "here: leave client-ca out"},
+    {"off", "client-verify", "nginx", "clients are not asked", "here: leave client-ca out"},
+    {"false", "client-verify", "HAProxy and nginx", "clients are not asked", "here: leave client-ca out"},
+    {"true", "client-verify", "nginx", "who shows no certificate is refused", "here: 'required'"},
+    {"RequireAndVerifyClientCert", "client-verify", "Traefik", "who shows no certificate is refused", "here: 'required'"},
+    {"VerifyClientCertIfGiven", "client-verify", "Traefik", "certificates are verified where there are any", "here: 'optional'"},
+    {"optional_no_ca", "client-verify", "nginx", "any certificate is taken", "here: 'optional', with client-ca"},
+    {"TLSv1.3", "min tls-version", "other programs", "a version of TLS", "here: '1.3'"},
+    {"TLSv1.2", "min tls-version", "other programs", "a version of TLS", "here: '1.2'"},
+    {"TLS1.3", "min tls-version", "other programs", "a version of TLS", "here: '1.3'"},
+    {"TLS1.2", "min tls-version", "other programs", "a version of TLS", "here: '1.2'"},
+    {"TLS 1.3", "min tls-version", "other programs", "a version of TLS", "here: '1.3'"},
+    {"TLS 1.2", "min tls-version", "other programs", "a version of TLS", "here: '1.2'"},
+    {"TLSv13", "min tls-version", "other programs", "a version of TLS", "here: '1.3'"},
+    {"TLSv12", "min tls-version", "other programs", "a version of TLS", "here: '1.2'"},
+    {"VersionTLS13", "min tls-version", "other programs", "a version of TLS", "here: '1.3'"},
+    {"VersionTLS12", "min tls-version", "other programs", "a version of TLS", "here: '1.2'"},
+    {"tls13", "min tls-version", "other programs", "a version of TLS", "here: '1.3'"},
+    {"tls12", "min tls-version", "other programs", "a version of TLS", "here: '1.2'"},
+    {"TLSv1.1", "min tls-version", "other programs", "an old version of TLS", "here: '1.2' is the oldest that is spoken"},
+    {"TLSv1.0", "min tls-version", "other programs", "an old version of TLS", "here: '1.2' is the oldest that is spoken"},
+    {"TLSv1", "min tls-version", "other programs", "an old version of TLS", "here: '1.2' is the oldest that is spoken"},
+    {"SSLv3", "min tls-version", "other programs", "an old version of TLS", "here: '1.2' is the oldest that is spoken"},
+    {"1.1", "min tls-version", "other programs", "an old version of TLS", "here: '1.2' is the oldest that is spoken"},
+    {"1.0", "min tls-version", "other programs", "an old version of TLS", "here: '1.2' is the oldest that is spoken"},
+    {"default", "profile", "other balancers", "what is usual", "here: 'intermediate', or leave it out"},
+    {"old", "profile", "Mozilla", "clients of twenty years ago", "here: 'intermediate'; older versions of TLS are not spoken"},
     {"conn-failure", "retry-on", "HAProxy", "no connection", "here: 'connect-failure'"},
     {"response-timeout", "retry-on", "HAProxy", "no answer in time", "here: 'timeout'"},
     {"all-retryable-errors", "retry-on", "HAProxy", "everything that may be", "here: [empty-response, 502, 503, 504, timeout]"},
@@ -264,13 +408,38 @@ static const struct foreign_word words[] = {
 };
 // clang-format on
 
+// "ssl-min-ver", "ssl_min_ver" and "sslMinVer" are the same word.
+bool foreign_same(struct str a, struct str b)
+{
+    size_t i = 0, k = 0;
+    for (;; i++, k++) {
+        while (i < a.len && (a.p[i] == '-' || a.p[i] == '_'))
+            i++;
+        while (k < b.len && (b.p[k] == '-' || b.p[k] == '_'))
+            k++;
+        if (i == a.len || k == b.len)
+            return i == a.len && k == b.len;
+        if (ascii_lower(a.p[i]) != ascii_lower(b.p[k]))
+            return false;
+    }
+}
+
+static bool is_place(const struct foreign_word *w, const char *where)
+{
+    for (struct str rest = str_of(w->where != NULL ? w->where : ""); rest.p != NULL;) {
+        struct str one = str_cut(&rest, ' ');
+        if (one.len > 0 && str_eq(one, str_of(where)))
+            return true;
+    }
+    return false;
+}
+
 const struct foreign_word *foreign_find(struct str word, const char *where)
 {
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         const struct foreign_word *w = &words[i];
-        bool same_place =
-            where == NULL ? w->where == NULL : w->where != NULL && strcmp(w->where, where) == 0;
-        if (same_place && str_caseeq(word, str_of(w->word)))
+        bool same_place = where == NULL ? w->where == NULL : is_place(w, where);
+        if (same_place && foreign_same(word, str_of(w->word)))
             return w;
     }
     return NULL;
@@ -280,7 +449,7 @@ const struct foreign_word *foreign_next(struct str word, const struct foreign_wo
 {
     for (const struct foreign_word *w = before != NULL ? before + 1 : words;
          w < words + ARRAY_LEN(words); w++) {
-        if (str_caseeq(word, str_of(w->word)))
+        if (foreign_same(word, str_of(w->word)))
             return w;
     }
     return NULL;

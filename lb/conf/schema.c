@@ -258,7 +258,7 @@ static const struct row tls_rows[] = {
      .doc = "Mozilla's recommendations: intermediate for all clients of the last years, modern for "
             "TLS 1.3 alone."},
     {"min", ENUM(struct tls, min, tls_min, tls_min_words), .fallback = "1.2", SINCE,
-     .example = "1.3", .doc = "The lowest version of TLS. The profile modern means 1.3."},
+     .example = "1.3", .doc = "The lowest version of TLS. With profile: modern it is 1.3, and nothing else is allowed."},
     {"strict-sni", BOOL(struct tls, strict_sni), .fallback = "false", SINCE, .example = "true",
      .doc = "Refuses clients that ask for a name of no certificate, or for none, instead of "
             "showing them the default."},
@@ -286,7 +286,7 @@ static const struct row tls_rows[] = {
 };
 
 static const struct row hsts_rows[] = {
-    {"max-age", DURATION(struct hsts, max_age_s), .flags = ROW_SECONDS, .fallback = "1y",
+    {"max-age", DURATION(struct hsts, max_age_s), .flags = ROW_SECONDS | ROW_SAID_IN_SECONDS, .fallback = "1y",
      LIMITS(0, 10 * 365 * (uint64_t)DAY_MS), SINCE, .example = "1y",
      .doc = "For how long, from each answer on. 0 makes browsers forget it."},
     {"subdomains", BOOL(struct hsts, subdomains), .fallback = "false", SINCE, .example = "true",
@@ -389,7 +389,8 @@ static const struct row admin_rows[] = {
     PLANNED("token", "A token that may write over TCP."),
 };
 static const struct row ticket_rows[] = {
-    {"rotate", DURATION(struct tickets, rotate_ms), .fallback = "12h", LIMITS(1000, 7 * DAY_MS), SINCE,
+    {"rotate", DURATION(struct tickets, rotate_ms), .fallback = "12h", LIMITS(1000, 7 * DAY_MS),
+     .flags = ROW_SAID_IN_SECONDS, SINCE,
      .example = "6h", .doc = "How long a key is in use; tickets of the two keys before it are still taken. "
             "Without meaning where the keys come from a file."},
     {"keys", .type = VALUE_TICKET_KEYS, SLOT(struct tickets, keys_file, struct str), SINCE,
@@ -403,9 +404,11 @@ static const struct row dns_rows[] = {
     {"servers", .type = VALUE_DNS_SERVERS, SLOT(struct dns, servers, const struct addr *),
      COUNT(struct dns, n_servers), SINCE, .example = "[10.0.0.53, \"[::1]:5353\"]",
      .doc = "Name servers, port 53 unless said. Left out: those of /etc/resolv.conf."},
-    {"min-ttl", DURATION(struct dns, min_ttl_ms), .fallback = "1s", LIMITS(100, DAY_MS), SINCE,
+    {"min-ttl", DURATION(struct dns, min_ttl_ms), .fallback = "1s", LIMITS(100, DAY_MS),
+     .flags = ROW_SAID_IN_SECONDS, SINCE,
      .example = "5s", .doc = "An answer is used at least for so long, whatever it says of itself."},
-    {"max-ttl", DURATION(struct dns, max_ttl_ms), .fallback = "5m", LIMITS(100, DAY_MS), SINCE,
+    {"max-ttl", DURATION(struct dns, max_ttl_ms), .fallback = "5m", LIMITS(100, DAY_MS),
+     .flags = ROW_SAID_IN_SECONDS, SINCE,
      .example = "1m", .doc = "A name is asked for again at least so often."},
     {"timeout", DURATION(struct dns, timeout_ms), .fallback = "2s", LIMITS(10, 60000), SINCE,
      .example = "1s", .doc = "How long a name server may take. The last answer is used meanwhile."},

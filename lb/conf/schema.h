@@ -68,6 +68,7 @@ enum row_flags {
     ROW_SECONDS = 256, // a VALUE_DURATION that is kept in seconds
     ROW_SCRATCH = 32,  // a VALUE_OBJECT that is bound only to be checked: others inherit from it
     ROW_POINTER = 512, // a VALUE_OBJECT behind a pointer in the target; NULL: none
+    ROW_SAID_IN_SECONDS = 1024, // a VALUE_DURATION that other programs take in seconds
 };
 
 struct object;

@@ -83,8 +83,8 @@ static const char *const hash_methods[] = {"consistent", NULL};
 #define ROW_HEALTH(T) \
     {"health", OBJECT(object_health, offsetof(T, health)), .flags = ROW_DEFAULTS, SINCE, \
      .example = "GET /healthz", \
-     .doc = "How each server is checked. Left out: tcp in mode http with two servers or more, else " \
-            "off."}
+     .doc = "How each server is checked. Left out: in mode http with two servers or more tls where " \
+            "all of them have tls, else tcp; off otherwise."}
 
 static const struct row hash_rows[] = {
     {"on", .type = VALUE_HASH_ON, SLOT(struct backend, hash_on, enum hash_on), .fallback = "client",
@@ -115,7 +115,7 @@ static const struct row health_rows[] = {
     {"type", ENUM(struct health, type, health_type, health_type_words), OF_HEALTH, .example = "http",
      .doc = "tcp connects; http sends a request; send-expect exchanges texts; mysql, postgres and "
             "redis log in and may ask for the role; smtp greets; tls makes a TLS handshake. off: no checks. Left out: what the "
-            "other keys belong to."},
+            "other keys belong to, tls with tls: true, else as without `health`."},
     {"every", DURATION(struct health, every_ms), .fallback = "2s", LIMITS(10, DAY_MS), OF_HEALTH,
      .example = "5s", .doc = "From one check of a server to the next. A quarter of it while results "
      "speak against the server's state."},
@@ -162,7 +162,7 @@ static const struct row health_rows[] = {
     {"database", .type = VALUE_LINE, SLOT(struct health, database, struct str), OF_HEALTH,
      .example = "postgres", .doc = "postgres: the database. Left out: named like the user."},
     {"max-lag", DURATION(struct health, max_lag_ms), .fallback = "0s", LIMITS(0, 30 * DAY_MS),
-     OF_HEALTH, .example = "10s",
+     .flags = ROW_DEFAULTS | ROW_SAID_IN_SECONDS, SINCE, .example = "10s",
      .doc = "mysql with expect: replica: how far the replica may be behind. 0: any lag."},
     {"tls", ENUM(struct health, tls, health_tls, health_tls_words), OF_HEALTH, .example = "true",
      .doc = "Whether the check goes over TLS, as the server's `tls` says. Left out (auto): as the traffic, "
@@ -226,7 +226,8 @@ static const struct row server_tls_rows[] = {
     {"client-cert", .type = VALUE_CLIENT_CERT, SLOT(struct server_tls, client_cert, const struct certificate *),
      SINCE, .example = "/etc/evlb/client.pem",
      .doc = "What is shown to a server that asks: certificate, chain and key in PEM format, as in `certs` "
-            "of a frontend. Health checks do not have it: see health.client-cert."},
+            "of a frontend. Health checks do not have it: they only connect (tcp) unless `health` "
+            "says otherwise or has a client-cert of its own."},
     {"alpn", .type = VALUE_ALPN, SLOT(struct server_tls, terms.alpn, const struct str *),
      COUNT(struct server_tls, terms.n_alpn), SINCE, .example = "http/1.1",
      .doc = "The protocols that are offered, best first. Left out: none. In mode http only http/1.1."},

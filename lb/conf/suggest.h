@@ -23,13 +23,15 @@ void suggest_offer(struct suggestion *s, struct str candidate);
 // What a word of HAProxy, nginx, Envoy or Traefik is called here.
 struct foreign_word {
     const char *word;
-    const char *where; // key it is a value of ("balance"); object it is a key of ("health"); NULL:
-                       // a key of any
+    const char *where; // keys it is a value of ("balance"), or objects it is a key of ("server
+                       // backends"); NULL: a key of any
     const char *from;  // "HAProxy"
     const char *meaning, *here;
 };
-// `where` as in the struct. NULL: not a foreign word.
+// `where`: one of those in the struct. NULL: not a foreign word.
 const struct foreign_word *foreign_find(struct str word, const char *where);
+// Whether both are one word but for case, '-' and '_'.
+bool foreign_same(struct str a, struct str b);
 // All entries of the word, wherever it may stand: the one behind `before`, NULL for the first.
 const struct foreign_word *foreign_next(struct str word, const struct foreign_word *before);
 

@@ -138,10 +138,10 @@ static bool guess(struct str s, const struct unit *units, size_t n, uint64_t *ou
     return false;
 }
 
-bool duration_guess(struct str text, uint64_t *ms)
+bool duration_guess(struct str text, bool seconds, uint64_t *ms)
 {
     uint64_t bare;
-    if (str_to_u64(text, &bare) && bare >= 1000 && bare <= 1000000000) {
+    if (!seconds && str_to_u64(text, &bare) && bare >= 1000 && bare <= 1000000000) {
         *ms = bare; // as other programs count
         return true;
     }

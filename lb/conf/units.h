@@ -22,9 +22,9 @@ enum unit_result duration_parse(struct str text, uint64_t *ms) MUST_CHECK;
 // "512B", "16k" and "16KiB" (1024), "16kB" (1000), and M, G alike -> bytes. "0" needs no unit.
 enum unit_result size_parse(struct str text, uint64_t *bytes) MUST_CHECK;
 // What was probably meant by something that is not accepted: "20" (seconds; milliseconds from 1000
-// on; bytes), "20 s", "1.5s", "20sec", "32kb"; and, of a plain number, "10k" or "2M" (thousands).
-// False: no idea.
-bool duration_guess(struct str text, uint64_t *ms) MUST_CHECK;
+// on unless `seconds`; bytes), "20 s", "1.5s", "20sec", "32kb"; and, of a plain number, "10k" or
+// "2M" (thousands). False: no idea.
+bool duration_guess(struct str text, bool seconds, uint64_t *ms) MUST_CHECK;
 bool size_guess(struct str text, uint64_t *bytes) MUST_CHECK;
 bool count_guess(struct str text, uint64_t *count) MUST_CHECK;
 // The shortest exact form: "5s", "1500ms", "90s".

@@ -375,5 +375,6 @@ void verify(struct binder *b)
     verify_limits(&v);
     verify_dns(&v);
     verify_backends(&v);
+    verify_tls(&v);
     verify_machine(&v);
 }

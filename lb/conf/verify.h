@@ -19,6 +19,8 @@ void verify_route_keys(struct verifier *v, const struct frontend *f);
 void verify_routes(struct verifier *v);
 // TLS to its servers and in its checks; when `health` is complete.
 void verify_server_tls(struct verifier *v, const struct backend *backend);
+// TLS with clients: what is allowed but hardly meant.
+void verify_tls(struct verifier *v);
 struct span verify_span(const struct verifier *v, const struct conf_mark *m);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "conf/bind_health.h"
 #include "conf/words.h"
 
 #define MYSQL_PORT 3306
@@ -176,16 +177,25 @@ static void warn_idle_keys(struct verifier *v, const struct backend *backend)
 
 // ---- health -----------------------------------------------------------------------------------
 
-// Whether a check can do the handshake that requests do: control has no keys but its own.
-static bool can_shake_hands(const struct backend *backend)
+// Whether checks go where requests go, and all of these over TLS.
+static bool goes_over_tls(const struct backend *backend)
 {
     for (uint32_t i = 0; i < backend->n_servers; i++) {
-        const struct server_tls *tls = backend->servers[i].tls;
-        if (tls == NULL || (tls->client_cert != NULL && backend->health.client_cert == NULL))
+        if (backend->servers[i].tls == NULL)
             return false;
     }
     return backend->health.tls != HEALTH_TLS_OFF && backend->health.port == 0 &&
            backend->health.address.len == 0;
+}
+
+// Control, which makes the checks, has no key but that of the checks' own certificate.
+bool health_lacks_cert(const struct backend *backend)
+{
+    for (uint32_t i = 0; i < backend->n_servers; i++) {
+        if (backend->servers[i].tls != NULL && backend->servers[i].tls->client_cert != NULL)
+            return goes_over_tls(backend) && backend->health.client_cert == NULL;
+    }
+    return false;
 }
 
 // What the section left open: the type depends on the mode, which only the frontends know.
@@ -193,7 +203,8 @@ static void complete_health(struct backend *backend)
 {
     struct health *h = &backend->health;
     bool checked = backend->mode == MODE_HTTP && backend->n_servers > 1;
-    if (h->type == HEALTH_TYPES && checked && can_shake_hands(backend))
+    if (h->type == HEALTH_TYPES && (h->tls == HEALTH_TLS_ON || (checked && goes_over_tls(backend) &&
+                                                                !health_lacks_cert(backend))))
         h->type = HEALTH_TLS;
     else if (h->type == HEALTH_TYPES)
         h->type = checked ? HEALTH_TCP : HEALTH_OFF;

@@ -209,6 +209,31 @@ static void test_keys(void **state)
     free(text);
 }
 
+// Where a word of another program is sent to, there is something.
+static void test_foreign_places(void **state)
+{
+    (void)state;
+    static const char *const words[] = {
+        "ssl",     "ca-file", "crt",  "sniStrict", "uri",        "hdr",   "slave",
+        "TLSv1.3", "verify",  "cert", "pgsql",     "verifyhost", "https", "includeSubDomains"};
+    static const char see[] = "; see evlb explain ";
+    uint32_t seen = 0;
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        char *text = NULL;
+        bool found = false; // of some there is a key, too
+        WRITTEN(text, found = config_explain_key(words[i], out));
+        assert_true(found || strstr(text, "there is no key") != NULL);
+        for (char *at = text; (at = strstr(at, see)) != NULL; seen++) {
+            char *end = strchr(at += strlen(see), '\n');
+            *end = '\0';
+            free(key_text(at, true));
+            *end = '\n';
+        }
+        free(text);
+    }
+    assert_true(seen >= ARRAY_LEN(words));
+}
+
 static void test_list_of_keys(void **state)
 {
     (void)state;
@@ -319,12 +344,19 @@ static void test_scalars(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_examples),        cmocka_unit_test(test_origins),
-        cmocka_unit_test(test_long_mappings),   cmocka_unit_test(test_secrets_are_masked),
-        cmocka_unit_test(test_explain_refuses), cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_list_of_keys),    cmocka_unit_test(test_topics),
-        cmocka_unit_test(test_schema_document), cmocka_unit_test(test_reference_is_current),
-        cmocka_unit_test(test_man_page),        cmocka_unit_test(test_starter),
+        cmocka_unit_test(test_examples),
+        cmocka_unit_test(test_origins),
+        cmocka_unit_test(test_long_mappings),
+        cmocka_unit_test(test_secrets_are_masked),
+        cmocka_unit_test(test_explain_refuses),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_list_of_keys),
+        cmocka_unit_test(test_foreign_places),
+        cmocka_unit_test(test_topics),
+        cmocka_unit_test(test_schema_document),
+        cmocka_unit_test(test_reference_is_current),
+        cmocka_unit_test(test_man_page),
+        cmocka_unit_test(test_starter),
         cmocka_unit_test(test_scalars),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,6 +46,16 @@ static void test_suggestions(void **state)
     assert_null(nearest("", words).p);
 }
 
+static void test_spellings(void **state)
+{
+    (void)state;
+    assert_true(foreign_same(STR("max-age"), STR("maxAge")));
+    assert_true(foreign_same(STR("_max_age-"), STR("MAXAGE")));
+    assert_false(foreign_same(STR("max-age"), STR("max-ag")));
+    assert_false(foreign_same(STR("max-ag"), STR("max-age")));
+    assert_false(foreign_same(STR("-"), STR("x")));
+}
+
 static void test_foreign_words(void **state)
 {
     (void)state;
@@ -54,12 +64,16 @@ static void test_foreign_words(void **state)
     assert_string_equal(w->here, "here: 'backends'");
     assert_non_null(foreign_find(STR("LeastConn"), "balance"));
     assert_null(foreign_find(STR("leastconn"), "mode"));
-    assert_null(foreign_find(STR("leastconn"), NULL));
+    assert_null(foreign_find(STR("p2c"), NULL));
     assert_null(foreign_find(STR("balance"), NULL));
     w = foreign_find(STR("status"), "health"); // only as a key of that object
     assert_non_null(w);
     assert_string_equal(w->here, "here: 'expect'");
     assert_null(foreign_find(STR("status"), NULL));
+    assert_non_null(foreign_find(STR("sslMinVer"), "tls")); // ssl-min-ver
+    assert_non_null(foreign_find(STR("crt"), "backends"));  // one entry for several places
+    assert_null(foreign_find(STR("s"), NULL));
+    assert_null(foreign_find(STR(""), "tls"));
     w = foreign_next(STR("ip_hash"), NULL);
     assert_null(w->where); // as a key, then as a value
     w = foreign_next(STR("ip_hash"), w);
@@ -72,6 +86,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_distance),
         cmocka_unit_test(test_suggestions),
+        cmocka_unit_test(test_spellings),
         cmocka_unit_test(test_foreign_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

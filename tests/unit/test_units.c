@@ -82,7 +82,7 @@ static void test_sizes(void **state)
 static void assert_guess(const char *text, bool size, bool expected, uint64_t value)
 {
     uint64_t got = 0;
-    bool found = size ? size_guess(str_of(text), &got) : duration_guess(str_of(text), &got);
+    bool found = size ? size_guess(str_of(text), &got) : duration_guess(str_of(text), false, &got);
     if (found != expected || (expected && got != value))
         fail_msg("guess '%s': %llu", text, (unsigned long long)got);
 }
@@ -107,6 +107,20 @@ static void test_guesses(void **state)
     assert_guess("many", false, false, 0);
     assert_guess("5 parsecs", false, false, 0);
     assert_guess("99999999999s", false, false, 0);
+}
+
+// What browsers and resolvers count in seconds is never milliseconds.
+static void test_guesses_in_seconds(void **state)
+{
+    (void)state;
+    uint64_t ms = 0;
+    assert_true(duration_guess(STR("31536000"), true, &ms));
+    assert_int_equal(ms, 31536000000);
+    assert_true(duration_guess(STR("1000"), true, &ms));
+    assert_int_equal(ms, 1000000);
+    assert_true(duration_guess(STR("5000 ms"), true, &ms));
+    assert_int_equal(ms, 5000);
+    assert_false(duration_guess(STR("0"), true, &ms));
 }
 
 static void test_counts(void **state)
@@ -154,9 +168,13 @@ static void test_texts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_durations), cmocka_unit_test(test_refused_durations),
-        cmocka_unit_test(test_sizes),     cmocka_unit_test(test_guesses),
-        cmocka_unit_test(test_texts),     cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_refused_durations),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_guesses),
+        cmocka_unit_test(test_guesses_in_seconds),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
