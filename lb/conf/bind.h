@@ -98,6 +98,9 @@ void bind_tls(struct binder *b, const struct chain *c, struct tls *tls);
 // A file of certificates or what goes with them. 0 or -errno.
 int bind_read_live(struct binder *b, const char *path, enum live_kind kind,
                    struct str *content) MUST_CHECK;
+// Says that `path` could not be read, with what to do; `error`: -errno.
+void bind_unreadable(struct binder *b, const struct row *row, struct node *n, const char *id,
+                     const char *path, int error);
 // The certificate of a file; NULL: there is a finding.
 const struct certificate *bind_one_cert(struct binder *b, const struct row *row, struct node *n,
                                         enum live_kind kind) MUST_CHECK;

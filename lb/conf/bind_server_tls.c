@@ -67,9 +67,7 @@ void bind_pem_file(struct binder *b, const struct row *row, struct node *n, void
         pem->file = path;
         int r = bind_read_live(b, path, LIVE_PUBLIC, &pem->bytes);
         if (r != 0) {
-            struct finding *x =
-                bind_bad(b, row, n, "tls.certificate", "'%s': %s", path, strerror(-r));
-            FIX(b, x, "name a PEM file that evlb may read");
+            bind_unreadable(b, row, n, "tls.certificate", path, r);
             return;
         }
         if (!is_public(b, row, n, pem))

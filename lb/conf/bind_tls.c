@@ -33,6 +33,17 @@ int bind_read_live(struct binder *b, const char *path, enum live_kind kind, stru
     return r;
 }
 
+void bind_unreadable(struct binder *b, const struct row *row, struct node *n, const char *id,
+                     const char *path, int error)
+{
+    struct finding *x = bind_bad(b, row, n, id, "'%s': %s", path,
+                                 config_source_why(b->source, path, error, b->arena));
+    if (error == -EACCES)
+        FIX(b, x, "give evlb the right to read it, or a copy of its own");
+    else
+        FIX(b, x, "name a PEM file that evlb may read");
+}
+
 static int read_live(const struct certs *c, const char *path, struct str *content)
 {
     return bind_read_live(c->b, path, c->kind, content);
@@ -68,6 +79,11 @@ static void report(struct certs *c, const char *path, const char *why)
         c->row->type == VALUE_CERTS ? ", or a directory of them" : "");
 }
 
+static void unreadable(struct certs *c, const char *path, int error)
+{
+    bind_unreadable(c->b, c->row, c->node, "tls.certificate", path, error);
+}
+
 static void find_key(struct certs *c, struct pem_pair *pem)
 {
     struct str key;
@@ -79,7 +95,7 @@ static void find_key(struct certs *c, struct pem_pair *pem)
     pem->key = STR("");
     int r = read_live(c, file, &key);
     if (r != 0 && r != -ENOENT)
-        report(c, file, strerror(-r));
+        unreadable(c, file, r);
     if (r != 0)
         return;
     pem->key_file = file;
@@ -129,11 +145,11 @@ static void add_matches(struct certs *c, const char *dir, const char *pattern)
     const char *all = arena_printf(c->b->arena, "%s/%s", dir, pattern);
     int error = s->glob_live(s->ctx, all, c->b->arena, &paths, &n);
     if (error != 0)
-        report(c, dir, strerror(-error));
+        unreadable(c, dir, error);
     for (size_t i = 0; error == 0 && i < n; i++) {
         int r = read_live(c, paths[i], &chain);
         if (r != 0)
-            report(c, paths[i], strerror(-r));
+            unreadable(c, paths[i], r);
         else if (chain.len == 0 || pem_holds(chain, STR("CERTIFICATE-----")))
             add(c, paths[i], chain);
     }
@@ -181,7 +197,7 @@ static void add_path(struct certs *c, struct node *n)
     if (r == -EISDIR)
         add_directory(c, path);
     else if (r != 0)
-        report(c, path, strerror(-r));
+        unreadable(c, path, r);
     else
         add(c, path, chain);
 }
@@ -222,7 +238,8 @@ void bind_ticket_keys(struct binder *b, const struct row *row, struct node *n, v
     tickets->mark = node_mark(n);
     if (r == 0)
         return;
-    struct finding *x = bind_bad(b, row, n, "tls.tickets", "'%s': %s", path, strerror(-r));
+    struct finding *x = bind_bad(b, row, n, "tls.tickets", "'%s': %s", path,
+                                 config_source_why(b->source, path, r, b->arena));
     FIX(b, x, "name a file that evlb may read");
 }
 

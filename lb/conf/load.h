@@ -58,7 +58,7 @@ enum live_kind { LIVE_PUBLIC, LIVE_CHECK, LIVE_SECRET };
 enum source_thing { SOURCE_USER, SOURCE_GROUP, SOURCE_DIRECTORY };
 
 // Where the bytes come from. The functions return 0 or -errno. All of them are there, but for
-// `exists`. `ctx` is theirs.
+// `exists` and `why`. `ctx` is theirs.
 struct config_source {
     const char *root;   // a file, a directory (all its *.yaml), "-" for standard input; with `text`
                         // set only the name that messages use
@@ -80,10 +80,16 @@ struct config_source {
     const char *(*env)(void *ctx, const char *name);
     // Whether this machine has it; a missing one is warned of. NULL: not asked.
     bool (*exists)(void *ctx, enum source_thing thing, const char *name);
+    // What `error` (-errno) of reading `path` means for people, in `a`. NULL: no more than the
+    // error says of itself.
+    const char *(*why)(void *ctx, const char *path, int error, struct arena *a);
 };
 
 // Reads the file system and the environment of this process.
 struct config_source config_source_files(const char *root);
+// Why `path` could not be read.
+const char *config_source_why(const struct config_source *s, const char *path, int error,
+                              struct arena *a);
 // For `exists`: asks this machine.
 bool config_exists_here(void *ctx, enum source_thing thing, const char *name);
 // The given text instead of a file; includes, ${VAR} and ${file:} as with files.

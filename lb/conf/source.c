@@ -108,6 +108,75 @@ static int find_files(void *ctx, const char *pattern, struct arena *a, const cha
     return r == 0 ? 0 : r == GLOB_NOSPACE ? -ENOMEM : -EACCES;
 }
 
+// ---- why not ------------------------------------------------------------------------------------
+
+#define LINKS_MAX 8
+
+// The first directory of `path` that we may not search; NULL: all of them are open.
+static const char *closed_directory(const char *path, struct arena *a)
+{
+    for (const char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        const char *dir = arena_strdup(a, str_from(path, slash));
+        if (faccessat(AT_FDCWD, dir, X_OK, AT_EACCESS) != 0)
+            return dir;
+    }
+    return NULL;
+}
+
+// What a symbolic link says, from where it stands; NULL: `path` is none.
+static const char *link_target(const char *path, struct arena *a)
+{
+    char text[4096];
+    ssize_t n = readlink(path, text, sizeof(text));
+    const char *slash = strrchr(path, '/');
+    if (n <= 0 || n == (ssize_t)sizeof(text))
+        return NULL;
+    if (text[0] == '/' || slash == NULL)
+        return arena_strdup(a, (struct str){text, (size_t)n});
+    return arena_printf(a, "%.*s/%.*s", (int)(slash - path), path, (int)n, text);
+}
+
+static const char *user_name(struct arena *a)
+{
+    const struct passwd *p = getpwuid(geteuid());
+    return p != NULL ? p->pw_name : arena_printf(a, "%u", geteuid());
+}
+
+// Without the ".." that links bring.
+static const char *plain_path(const char *path, struct arena *a)
+{
+    char *real = realpath(path, NULL);
+    const char *out = real != NULL ? arena_strdup(a, str_of(real)) : path;
+    free(real);
+    return out;
+}
+
+static const char *why_not(void *ctx, const char *path, int error, struct arena *a)
+{
+    (void)ctx;
+    if (error != -EACCES)
+        return strerror(-error);
+    const char *at = path, *closed = closed_directory(path, a);
+    for (int i = 0; closed == NULL && i < LINKS_MAX; i++) {
+        const char *target = link_target(at, a);
+        if (target == NULL)
+            break;
+        at = target;
+        closed = closed_directory(at, a);
+    }
+    return arena_printf(a, "%s: user '%s' may not %s '%s'", strerror(EACCES), user_name(a),
+                        closed != NULL ? "enter" : "read",
+                        plain_path(closed != NULL ? closed : at, a));
+}
+
+const char *config_source_why(const struct config_source *s, const char *path, int error,
+                              struct arena *a)
+{
+    return s->why != NULL ? s->why(s->ctx, path, error, a) : strerror(-error);
+}
+
+// ---- the sources --------------------------------------------------------------------------------
+
 static const char *get_env(void *ctx, const char *name)
 {
     (void)ctx;
@@ -121,7 +190,8 @@ struct config_source config_source_files(const char *root)
                                   .read_live = read_live,
                                   .glob = find_files,
                                   .glob_live = find_files,
-                                  .env = get_env};
+                                  .env = get_env,
+                                  .why = why_not};
 }
 
 struct config_source config_source_text(const char *name, struct str text)

@@ -65,7 +65,7 @@ static int read_from_disk(struct refresh *r, const char *path, enum live_kind ki
                           struct str *content, const char **why)
 {
     int error = r->disk->read_live(r->disk->ctx, path, kind, a, content);
-    *why = strerror(-error);
+    *why = config_source_why(r->disk, path, error, a);
     if (error != 0 || kind != LIVE_PUBLIC || !pem_has_key(*content))
         return error;
     explicit_bzero((void *)(uintptr_t)content->p, content->len);

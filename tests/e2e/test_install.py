@@ -21,6 +21,7 @@ def root(tmp_path_factory):
 
 def test_files_are_where_they_belong(root):
     for name in ("usr/bin/evlb", "usr/bin/backend-sim", "usr/share/evlb/evlb.schema.json",
+                 "usr/share/evlb/certbot-deploy-hook",
                  "usr/share/bash-completion/completions/evlb",
                  "usr/share/zsh/vendor-completions/_evlb",
                  "usr/share/fish/vendor_completions.d/evlb.fish",

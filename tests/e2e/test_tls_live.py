@@ -5,10 +5,12 @@ import datetime
 import json
 import os
 import pathlib
+import pwd
 import re
 import signal
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -565,3 +567,71 @@ def test_a_bad_key_file(evlb, sim, ca, site, tmp_path, ctl, run_evlb):
     assert c.go(lb, 2) == 2
     r = run_evlb("explain", "-c", lb.config_file)
     assert re.search("^tickets:\n  rotate: 12h  ", r.out, re.M)
+
+
+# ---- what certbot keeps for root
+
+def certbot_tree(ca, directory, name):
+    """live/NAME with links into archive/, as certbot leaves it -> live/NAME."""
+    archive, live = directory / "archive" / name, directory / "live" / name
+    live.mkdir(parents=True, exist_ok=True)
+    key = archive / "privkey1.pem"
+    archive.mkdir(parents=True, exist_ok=True)
+    ca.make(archive / "fullchain1.pem", name, apart=key)
+    key.chmod(0o600)
+    for part in ("fullchain", "privkey"):
+        (live / f"{part}.pem").unlink(missing_ok=True)
+        (live / f"{part}.pem").symlink_to(f"../../archive/{name}/{part}1.pem")
+    return live
+
+
+def test_the_hook_for_certbot(evlb, sim, ca, site, tmp_path, ctl):
+    certs, group = tmp_path / "certs", os.getgid()
+    live = certbot_tree(ca, tmp_path / "letsencrypt", "a.test")
+    hook = tools.ROOT / "packaging/certbot/certbot-deploy-hook"
+    env = {**os.environ, "RENEWED_LINEAGE": str(live), "EVLB_CERTS": str(certs),
+           "EVLB_GROUP": str(group), "PATH": f"{tools.bin_dir()}:{os.environ['PATH']}"}
+    assert tools.run([hook], env={**env, "EVLB_SOCKET": "/nowhere"}).status == 5  # it is not running
+    file = certs / "a.test.pem"
+    assert [p.name for p in certs.iterdir()] == [file.name]
+    assert (file.stat().st_mode & 0o777, file.stat().st_gid) == (0o640, group)
+    assert certs.stat().st_mode & 0o777 == 0o750
+    lb = evlb(tls.WEB, sim("a"), tls=f"{certs}/")
+    before = shown(lb, ca)
+    assert before == serial(file)
+    certbot_tree(ca, tmp_path / "letsencrypt", "a.test")
+    r = tools.run([hook], env={**env, "EVLB_SOCKET": lb.socket})
+    assert (r.status, r.out) == (0, f"~ {file}: replaced\n"), r.err
+    assert shown(lb, ca) == serial(file) != before
+
+
+def test_who_may_not_read_what_is_said(ca):
+    """Not below tmp_path, which other users may not enter."""
+    with tempfile.TemporaryDirectory() as name:
+        top = pathlib.Path(name)
+        live = certbot_tree(ca, top, "a.test")
+        config = top / "evlb.yaml"
+        config.write_text(f"listen: 443\ntls: {live}\nservers: 10.0.0.1:80\n")
+        who = pwd.getpwnam("nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name)
+        as_nobody = {"user": who.pw_uid, "group": who.pw_gid} if os.geteuid() == 0 else {}
+
+        def say(**closed):
+            for path in (top, live.parent, top / "archive"):
+                path.chmod(0o755)
+            (top / "archive/a.test/privkey1.pem").chmod(closed.pop("key", 0o644))
+            for path, mode in closed.items():
+                (top / path).chmod(mode)
+            r = subprocess.run([tools.bin_dir() / "evlb", "check", "-c", config], timeout=20,
+                               capture_output=True, text=True, check=False, **as_nobody)
+            return r.returncode, r.stdout + r.stderr
+
+        assert say()[0] == 0
+        for file, closed, what in (
+                (live, {"live": 0}, f"enter '{live.parent}'"),
+                (live / "fullchain.pem", {"archive": 0}, f"enter '{top}/archive'"),
+                (live / "privkey.pem", {"key": 0}, f"read '{top}/archive/a.test/privkey1.pem'")):
+            status, out = say(**closed)
+            assert status == 1, out
+            assert f"'{file}': Permission denied: user '{who.pw_name}' may not {what} [" in out
+            assert "give evlb the right to read it, or a copy of its own" in out
+        say()
