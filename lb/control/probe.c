@@ -191,7 +191,7 @@ static void begin_tls(struct probe *p)
 {
     if (!flush(p) || buf_len(&p->out) > 0)
         broke(p, p->conn.error != 0 ? p->conn.error : ENOBUFS);
-    else if (!tls_attach_client(&p->conn, p->order.tls) || !buf_attach(&p->out))
+    else if (!tls_attach_client(&p->conn, p->loop, p->order.tls) || !buf_attach(&p->out))
         broke(p, ENOMEM);
     else
         shake_hands(p);

@@ -108,12 +108,12 @@ enum {
     TLS_ERROR_PROTOCOL = EPROTO, // what came is not TLS as agreed
 };
 
-// The connection is TLS from here on. `first` (at most CLIENT_HELLO_MAX bytes) has been read from
-// it already, and lives until the first tls_handshake() has returned. False: out of memory, it is
-// still what it was.
-bool tls_attach(struct conn *c, struct tls_server *t, struct str first) MUST_CHECK;
+// The connection, of that loop, is TLS from here on. `first` (at most CLIENT_HELLO_MAX bytes) has
+// been read from it already, and lives until the first tls_handshake() has returned. False: out of
+// memory, it is still what it was.
+bool tls_attach(struct conn *c, struct loop *l, struct tls_server *t, struct str first) MUST_CHECK;
 // The same for one of ours to a server.
-bool tls_attach_client(struct conn *c, struct tls_client *t) MUST_CHECK;
+bool tls_attach_client(struct conn *c, struct loop *l, struct tls_client *t) MUST_CHECK;
 // NULL: the connection is none of these.
 struct tls_client *tls_client_of(const struct conn *c);
 // Goes on with the handshake; reads the socket only while CONN_READ is ready. IO_AGAIN: when the

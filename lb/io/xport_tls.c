@@ -37,7 +37,7 @@ struct tls_conn {
     struct tls_wire wire;
     struct tls_server *server; // with a client at the other end; else NULL
     struct tls_client *client; // with a server
-    struct loop *loop;         // that watches; NULL: none yet
+    struct loop *loop;         // that watches
     struct chore announcement; // of what the loop cannot see
     struct tls_peer *peer;     // the client's certificate; NULL: none
     const char *failure;       // of the handshake
@@ -119,7 +119,7 @@ static int raw_events(const struct conn *c, int events)
 static void watch_raw(struct conn *c, int raw)
 {
     struct tls_conn *t = c->tls;
-    if (raw == t->raw || t->loop == NULL)
+    if (raw == t->raw)
         return;
     if (t->raw != 0)
         ev_io_stop(t->loop->ev, &c->watcher);
@@ -154,8 +154,7 @@ static void on_event(struct ev_loop *ev, ev_io *watcher, int raw)
 
 static void tls_watch(struct conn *c, struct loop *l, int events)
 {
-    struct tls_conn *t = c->tls;
-    t->loop = l;
+    (void)l;
     c->watched = (uint8_t)events;
     watch_raw(c, raw_events(c, events));
 }
@@ -170,7 +169,6 @@ static void announce(struct chore *announcement)
 
 static void tls_announce(struct conn *c, struct loop *l)
 {
-    c->tls->loop = l;
     loop_next_turn(l, &c->tls->announcement);
 }
 
@@ -398,13 +396,14 @@ static struct tls_conn *attach(struct conn *c, SSL *ssl, bool foldable, struct s
     return t;
 }
 
-bool tls_attach(struct conn *c, struct tls_server *server, struct str first)
+bool tls_attach(struct conn *c, struct loop *l, struct tls_server *server, struct str first)
 {
     bool foldable = false;
     SSL *ssl = tls_server_ssl(server, &foldable);
     struct tls_conn *t = attach(c, ssl, foldable, first);
     if (t == NULL)
         return false;
+    t->loop = l;
     SSL_set_accept_state(t->ssl);
     t->wire.ticket_of = t->ssl;
     client_auth_note_into(t->ssl, &t->unbelieved);
@@ -412,11 +411,12 @@ bool tls_attach(struct conn *c, struct tls_server *server, struct str first)
     return true;
 }
 
-bool tls_attach_client(struct conn *c, struct tls_client *client)
+bool tls_attach_client(struct conn *c, struct loop *l, struct tls_client *client)
 {
     struct tls_conn *t = attach(c, tls_client_ssl(client), false, STR_NONE);
     if (t == NULL)
         return false;
+    t->loop = l;
     t->client = tls_client_hold(client);
     return true;
 }

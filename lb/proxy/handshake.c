@@ -366,7 +366,7 @@ static enum step begin(struct session *s)
     (void)go(s, ST_SHAKE);
     if (s->listener->tls == NULL)
         return fail(s, END_TLS_FAILED, "a reload has taken TLS off this address");
-    if (tls_attach(&s->client, s->listener->tls, in_bytes()))
+    if (tls_attach(&s->client, &s->w->loop, s->listener->tls, in_bytes()))
         return STEP_GO;
     s->w->count->worker[WORKER_REFUSED_SESSIONS]++;
     return fail(s, END_OUT_OF_MEMORY, NULL);

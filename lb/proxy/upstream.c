@@ -149,7 +149,7 @@ bool upstream_secure(struct upstream *u, struct tls_client *tls, struct buf *fir
         (conn_sendv(&u->conn, &header, 1, &sent) != IO_OK || sent < header.iov_len))
         return false;
     buf_release(first);
-    return tls_attach_client(&u->conn, tls);
+    return tls_attach_client(&u->conn, &u->w->loop, tls);
 }
 
 enum io upstream_handshake(struct upstream *u)

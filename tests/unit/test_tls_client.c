@@ -109,7 +109,7 @@ static enum io try(struct origin *o, struct tls_client *t, bool *resumed, char w
     assert_return_code(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
     loop_init(&loop, NULL);
     conn_init(&c, &transport_plain, fds[0], on_ready);
-    assert_true(tls_attach_client(&c, t));
+    assert_true(tls_attach_client(&c, &loop, t));
     enum io r = converse(&c, server, fds[1]);
     why[0] = '\0';
     if (r == IO_OK) { // tickets come behind it

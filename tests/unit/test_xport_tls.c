@@ -68,7 +68,7 @@ static int set_up(void **state)
     f->fd = fds[1];
     loop_init(&f->loop, ev_loop_new(EVFLAG_NOENV));
     conn_init(&f->conn, &transport_plain, fds[0], on_ready);
-    assert_true(tls_attach(&f->conn, f->server, STR_NONE));
+    assert_true(tls_attach(&f->conn, &f->loop, f->server, STR_NONE));
     f->ctx = SSL_CTX_new(TLS_client_method());
     f->client = SSL_new(f->ctx);
     SSL_set_fd(f->client, f->fd);
@@ -315,7 +315,7 @@ static void test_a_hello_that_was_read_before(void **state)
         struct conn c;
         conn_init(&c, &transport_plain, f->conn.watcher.fd, on_ready);
         const size_t first = MIN_OF(at, (size_t)n);
-        assert_true(tls_attach(&c, f->server, (struct str){hello, first}));
+        assert_true(tls_attach(&c, &f->loop, f->server, (struct str){hello, first}));
         c.ready = CONN_WRITE; // the socket is not asked
         assert_int_equal(tls_handshake(&c), IO_AGAIN);
         assert_int_equal(tls_bytes_received(&c), first);
