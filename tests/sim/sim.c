@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "io/tls.h"
 #include "proxy/listener.h"
 #include "proxy/session.h"
 
@@ -47,6 +48,7 @@ struct sim *sim_new(const char *yaml)
                                      .channel_fd = -1,
                                      .wake_fds = t->wake_fds,
                                      .control_wake_fd = -1,
+                                     .tickets = sim_tls_tickets(),
                                      .max_connections = 1000};
     worker_init(&t->w, &t->setup, NULL);
     rng_seed(&t->w.rng, 1);
@@ -84,6 +86,7 @@ void sim_free(struct sim *t)
     for (int i = 0; i < SIM_PEERS; i++) {
         if (t->peers[i].used)
             assert_true(t->peers[i].state != SIM_OPEN);
+        sim_tls_free(&t->peers[i]);
         free(t->peers[i].in.p);
         free(t->peers[i].out.p);
     }
@@ -129,6 +132,8 @@ int sim_connect_to(struct sim *t, struct listener *l)
     board_claim(t->board, 0, board_process_slot(t->board));
     board_claim(t->board, 0, board_frontend_slot(t->board, l->frontend->index));
     int fd = sim_open(t, peer, -1);
+    if (l->tls != NULL)
+        sim_tls_client(t, &t->peers[peer]);
     bool begun = session_begin(l, &transport_mem, fd, &from);
     assert_true(begun || t->fault == FAULT_NO_MEMORY);
     loop_end_turn(&t->w.loop);
@@ -149,7 +154,9 @@ void sim_send_bytes(struct sim *t, int peer, const void *bytes, size_t n)
 {
     struct sim_peer *p = peer_at(t, peer);
     assert_false(p->in_fin && p->conn != NULL && p->error == 0);
-    if (p->state != SIM_RST && !p->in_fin)
+    if (p->tls != NULL)
+        sim_tls_say(p, bytes, n);
+    else if (p->state != SIM_RST && !p->in_fin)
         sim_bytes_add(&p->in, bytes, n);
 }
 
@@ -160,13 +167,20 @@ void sim_send(struct sim *t, int peer, const char *text)
 
 void sim_fin(struct sim *t, int peer)
 {
-    peer_at(t, peer)->in_fin = true;
+    struct sim_peer *p = peer_at(t, peer);
+    if (p->tls != NULL)
+        sim_tls_end(p, false);
+    else
+        p->in_fin = true;
 }
 
 void sim_close(struct sim *t, int peer)
 {
     struct sim_peer *p = peer_at(t, peer);
-    p->in_fin = p->gone = true;
+    if (p->tls != NULL)
+        sim_tls_end(p, true);
+    else
+        p->in_fin = p->gone = true;
 }
 
 void sim_reset(struct sim *t, int peer)
@@ -203,21 +217,49 @@ static void settle_connects(struct sim *t)
     }
 }
 
+static int reported(const struct sim_peer *p)
+{
+    return p->conn != NULL ? (sim_events(p) & p->watched) | p->fed : 0;
+}
+
+static void deliver(struct sim *t, struct sim_peer *p)
+{
+    int events = reported(p);
+    p->fed = 0;
+    if (conn_is_tls(p->conn))
+        p->conn->watcher.cb(NULL, &p->conn->watcher, events);
+    else
+        conn_event(p->conn, &t->w.loop, events);
+}
+
+// As loop.c does with libev.
+static void begin_turn(struct loop *l)
+{
+    struct list due;
+    list_init(&due);
+    list_splice(&due, &l->next);
+    for (struct list *node; (node = list_pop_first(&due)) != NULL;) {
+        struct chore *c = list_entry(node, struct chore, node);
+        c->run(c);
+    }
+}
+
 // True when something was delivered.
 static bool turn(struct sim *t)
 {
-    bool any = false;
+    bool any = !list_empty(&t->w.loop.next);
     uint64_t calls = t->calls;
+    begin_turn(&t->w.loop);
     for (int i = 0; i < SIM_PEERS; i++) {
-        struct sim_peer *p = &t->peers[i];
-        int events = p->conn != NULL ? sim_events(p) & p->watched : 0;
-        if (events == 0)
+        if (reported(&t->peers[i]) == 0)
             continue;
         any = true;
-        conn_event(p->conn, &t->w.loop, events);
+        deliver(t, &t->peers[i]);
     }
     loop_end_turn(&t->w.loop);
     settle_connects(t);
+    for (int i = 0; i < SIM_PEERS; i++)
+        any |= t->peers[i].tls != NULL && sim_tls_pump(&t->peers[i]);
     for (int i = 0; t->refill > 0 && i < SIM_PEERS; i++) {
         if (t->peers[i].window < t->refill)
             t->peers[i].window = t->refill;
@@ -232,11 +274,10 @@ static bool turn(struct sim *t)
 static bool anything_left(const struct sim *t)
 {
     for (int i = 0; i < SIM_PEERS; i++) {
-        const struct sim_peer *p = &t->peers[i];
-        if (p->conn != NULL && (sim_events(p) & p->watched))
+        if (reported(&t->peers[i]) != 0)
             return true;
     }
-    return false;
+    return !list_empty(&t->w.loop.next);
 }
 
 void sim_run(struct sim *t)

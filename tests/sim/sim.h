@@ -73,6 +73,9 @@ struct sim_peer {
     bool eof_seen;
     size_t read_most, write_most; // per call; 0: no limit
     size_t window;                // bytes that the peer still takes; SIZE_MAX: no limit
+    struct sim_tls *tls;          // sim_tls.c; NULL: it speaks plainly
+    int fed;                      // events that the loop was fed with
+    bool close_resets;
     enum sim_state state;
     uint64_t since_ms; // of the connection
 };
@@ -117,11 +120,14 @@ struct sim {
     struct ring log;
     struct ring_shared *log_memory;
     struct sim_slots slots[4];
+    bool tls12;  // the highest version of peers that speak TLS
     int channel; // the supervisor's end; -1: nothing was reloaded yet
     uint32_t generation, released;
     int arenas; // when it began
 };
 
+// Where its addresses and servers have `tls`, peers speak it; any file x.pem is their certificate
+// with its key, x.crt the authority that has signed it (for sim.test).
 struct sim *sim_new(const char *yaml) MUST_CHECK;
 // Closes what is left and checks that nothing leaked.
 void sim_free(struct sim *t);
@@ -206,6 +212,19 @@ int sim_dial(struct worker *w, const struct addr *to, bool has_data);
 int sim_open(struct sim *t, int peer, int server); // returns its descriptor
 int sim_events(const struct sim_peer *p);          // what epoll would report
 enum sim_fault sim_fault_now(struct sim *t, int peer);
+struct sim_peer *sim_peer_at(int fd); // NULL: no descriptor of the simulation
+struct loop *sim_loop(void);
+void sim_tls_source(struct config_source *s);
+const struct tls_tickets *sim_tls_tickets(void);
+void sim_tls_client(struct sim *t, struct sim_peer *p);
+void sim_tls_server(struct sim *t, struct sim_peer *p);
+void sim_tls_free(struct sim_peer *p);
+// The peer sends and takes what it can. True: something was moved.
+bool sim_tls_pump(struct sim_peer *p);
+void sim_tls_say(struct sim_peer *p, const void *bytes, size_t n);
+// The peer ends its direction, or closes, behind what it still has to say.
+void sim_tls_end(struct sim_peer *p, bool close);
+void sim_tls_got(struct sim_peer *p, const void *bytes, size_t n); // from the worker
 // Sets how many mallocs are left until one fails (0: none will); returns how many there were.
 uint64_t sim_mallocs(uint64_t left);
 

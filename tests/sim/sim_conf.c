@@ -8,7 +8,10 @@ struct config_source sim_source(const char *yaml, char *text, size_t size)
     bool whole = strstr(yaml, "frontends:") != NULL || strstr(yaml, "listen:") != NULL;
     int n = snprintf(text, size, "%s%s", whole ? "" : "listen: 80\n", yaml);
     assert_true(n > 0 && (size_t)n < size);
-    return config_source_text("sim.yaml", (struct str){text, (size_t)n});
+    struct config_source source = config_source_text("sim.yaml", (struct str){text, (size_t)n});
+    if (strstr(yaml, "tls") != NULL)
+        sim_tls_source(&source);
+    return source;
 }
 
 struct config *sim_config(const char *yaml)

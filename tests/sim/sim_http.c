@@ -276,7 +276,10 @@ static const char *yaml_of(const struct dialogue *d, bool elsewhere)
     static char yaml[512];
     const char *own = d->yaml != NULL ? d->yaml : "";
     bool has_servers = strstr(own, "servers:") != NULL;
-    snprintf(yaml, sizeof(yaml), "%s%s", own, has_servers ? "" : "servers: [10.0.0.1:80]\n");
+    snprintf(yaml, sizeof(yaml), "%s%s%s%s", own, has_servers ? "" : "servers: [10.0.0.1:80]\n",
+             running->tls_client ? "tls: sim.pem\n" : "",
+             running->tls_server ? "server-defaults: {tls: {ca: sim.crt, server-name: sim.test}}\n"
+                                 : "");
     if (elsewhere)
         strstr(yaml, "10.0.0.1:")[7] = '9';
     return yaml;
@@ -337,7 +340,8 @@ static void check_answer(struct sim *t, int i, struct http_message *m)
 {
     static char body[2 * BIG_BYTES];
     const char *path = playing->request[i].path;
-    bool server_died = t->fault == FAULT_EOF && t->fault_peer >= SERVER;
+    bool server_died = t->fault == FAULT_EOF && t->fault_peer >= SERVER &&
+                       t->peers[t->fault_peer].tls == NULL; // else it has not said so
     size_t n = m->body_len;
     if (!has(m, "X-From: sim")) { // our own
         assert_true(m->status >= 300 && m->status < 600);
@@ -402,10 +406,12 @@ bool dialogue_run(const struct dialogue *d, const struct run *r)
 {
     static const char *const names[FAULT_COUNT] = {"none",  "again", "short",
                                                    "reset", "eof",   "no memory"};
-    snprintf(context, sizeof(context),
-             "%s, fault %s at call %llu, reads of %zu, writes of %zu, reload in turn %d, every %d",
-             d->name, names[r->fault], (unsigned long long)r->fault_at, r->read_most, r->write_most,
-             r->reload_turn, r->reload_every);
+    snprintf(
+        context, sizeof(context),
+        "%s, fault %s at call %llu, reads of %zu, writes of %zu, reload in turn %d, every %d%s%s%s",
+        d->name, names[r->fault], (unsigned long long)r->fault_at, r->read_most, r->write_most,
+        r->reload_turn, r->reload_every, r->tls_client ? ", TLS with the client" : "",
+        r->tls_server ? ", TLS with servers" : "", r->tls12 ? ", version 1.2" : "");
     signal(SIGABRT, on_abort);
     if (getenv("SIM_TRACE") != NULL)
         print_message("%s\n", context);
@@ -416,6 +422,7 @@ bool dialogue_run(const struct dialogue *d, const struct run *r)
     t->read_most = r->read_most;
     t->write_most = r->write_most;
     t->refill = r->refill;
+    t->tls12 = r->tls12;
     if (r->refill > 0)
         t->window = r->refill;
     if (d->setup != NULL)

@@ -38,6 +38,7 @@ struct run {
     size_t read_most, write_most, refill;
     // Reloads, to another server and back: in this turn; then again every so many turns (0: not).
     int reload_turn, reload_every;
+    bool tls_client, tls_server, tls12; // who speaks TLS
 };
 
 // Plays it and checks the promises: no busy loop, nothing leaked, an end for everything, a POST

@@ -8,6 +8,7 @@
 // Invariant: peer->conn is the worker's connection from open to close.
 #include <errno.h>
 
+#include "io/tls.h"
 #include "proxy/generation.h"
 #include "sim.h"
 
@@ -15,11 +16,21 @@
 
 static struct sim *world; // the one simulation of this process
 
+struct sim_peer *sim_peer_at(int fd)
+{
+    return fd >= FD_BASE && fd < FD_BASE + SIM_PEERS ? &world->peers[fd - FD_BASE] : NULL;
+}
+
+struct loop *sim_loop(void)
+{
+    return &world->w.loop;
+}
+
 static struct sim_peer *peer_of(const struct conn *c)
 {
-    int i = c->watcher.fd - FD_BASE;
-    assert_true(i >= 0 && i < SIM_PEERS && world->peers[i].used);
-    return &world->peers[i];
+    struct sim_peer *p = sim_peer_at(c->watcher.fd);
+    assert_true(p != NULL && p->used);
+    return p;
 }
 
 static int number_of(const struct sim_peer *p)
@@ -81,6 +92,8 @@ int sim_dial(struct worker *w, const struct addr *to, bool has_data)
     int peer = SERVER_N(t->n_dials++);
     int fd = sim_open(t, peer, (int)s);
     t->peers[peer].connecting = true;
+    if (tls_clients_at(w->now->clients, s) != NULL)
+        sim_tls_server(t, &t->peers[peer]);
     t->moved++;
     return fd;
 }
@@ -183,7 +196,9 @@ static enum io mem_sendv(struct conn *c, const struct iovec *iov, int n, size_t 
         most = MIN_OF(most, p->write_most);
     for (int i = 0; i < n && most > 0; i++) {
         size_t part = MIN_OF(iov[i].iov_len, most);
-        if (!p->gone)
+        if (!p->gone && p->tls != NULL)
+            sim_tls_got(p, iov[i].iov_base, part);
+        else if (!p->gone)
             sim_bytes_add(&p->out, iov[i].iov_base, part);
         most -= part;
         *sent += part;
