@@ -73,6 +73,8 @@ bool tls_ciphers_check(const char *list, char why[TLS_WHY_MAX]) MUST_CHECK;
 bool tls_groups_check(const char *list, char why[TLS_WHY_MAX]) MUST_CHECK;
 // NULL: `why` (TLS_WHY_MAX bytes) says what is wrong. Has one holder.
 struct tls_server *tls_server_new(const struct tls_settings *s, char *why) MUST_CHECK;
+// Certificate `i`, or, where others are shown for all of its names, the one for the first of these.
+uint32_t tls_server_preferred(const struct tls_server *t, uint32_t i) MUST_CHECK;
 struct tls_server *tls_server_hold(struct tls_server *t);
 void tls_server_drop(struct tls_server *t);
 // Which of its certificates (their indexes) a client is shown that asks for `name`, or for none:

@@ -186,6 +186,21 @@ void tls_cert_free(struct tls_cert *c)
     *c = (struct tls_cert){0};
 }
 
+static bool is_valid(const struct tls_cert *c, int64_t now)
+{
+    time_t t = (time_t)now;
+    return X509_cmp_time(X509_get0_notBefore(c->leaf), &t) <= 0 &&
+           X509_cmp_time(X509_get0_notAfter(c->leaf), &t) > 0;
+}
+
+bool tls_cert_is_better(const struct tls_cert *a, const struct tls_cert *b, int64_t now)
+{
+    bool valid = is_valid(a, now);
+    if (valid != is_valid(b, now))
+        return valid;
+    return ASN1_TIME_compare(X509_get0_notBefore(a->leaf), X509_get0_notBefore(b->leaf)) > 0;
+}
+
 // ---- authorities ------------------------------------------------------------------------------
 
 X509_STORE *tls_authorities_load(const char *file, struct str pem, char why[TLS_WHY_MAX])

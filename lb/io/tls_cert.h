@@ -28,6 +28,10 @@ bool tls_cert_load_public(const struct pem_pair *pem, struct tls_cert *out,
 void tls_cert_staple(struct tls_cert *c, const struct pem_pair *pem, int64_t now);
 void tls_cert_free(struct tls_cert *c);
 
+// Which of two for the same name is shown: one that is valid at `now`, of two such the one that was
+// issued last.
+bool tls_cert_is_better(const struct tls_cert *a, const struct tls_cert *b, int64_t now) MUST_CHECK;
+
 // Calls `each` with every host name that it is for, in lower case; one with a wildcard begins with
 // "*.".
 void tls_cert_names(const struct tls_cert *c, void (*each)(void *ctx, struct str name), void *ctx);

@@ -314,6 +314,7 @@ struct collecting {
     struct tls_server *server;
     const struct tls_cert *cert;
     struct identity *last; // of the certificate's names
+    int64_t now;
 };
 
 static void add_name(void *ctx, struct str name)
@@ -328,7 +329,7 @@ static void add_name(void *ctx, struct str name)
         map_put(&t->names, arena_str(t->arena, name), i);
     }
     const struct tls_cert **slot = &i->certs[kind_of(c->cert)];
-    if (*slot == NULL) // the first of its kind wins
+    if (*slot == NULL || tls_cert_is_better(c->cert, *slot, c->now))
         *slot = c->cert;
     if (c->last == NULL)
         c->last = i;
@@ -388,13 +389,14 @@ static const char *build(struct tls_server *t, char *why)
 {
     const struct tls_settings *s = t->settings;
     struct identity *first = NULL;
+    const int64_t now = clock_wall_ms() / 1000;
     if (!ask_clients(t, why))
         return why;
     for (; t->n_certs < s->n_certs; t->n_certs++) {
-        struct collecting c = {t, &t->certs[t->n_certs], NULL};
+        struct collecting c = {t, &t->certs[t->n_certs], NULL, now};
         if (!tls_cert_load(&s->certs[t->n_certs], &t->certs[t->n_certs], why))
             return why;
-        tls_cert_staple(&t->certs[t->n_certs], &s->certs[t->n_certs], clock_wall_ms() / 1000);
+        tls_cert_staple(&t->certs[t->n_certs], &s->certs[t->n_certs], now);
         tls_cert_names(c.cert, add_name, &c);
         if (t->n_certs == 0)
             first = c.last;
@@ -447,6 +449,29 @@ struct tls_server *tls_server_new(const struct tls_settings *s, char *why)
     ERR_clear_error();
     tls_server_drop(t);
     return NULL;
+}
+
+struct looking {
+    const struct tls_server *server;
+    const struct tls_cert *cert, *shown;
+};
+
+static void look_up(void *ctx, struct str name)
+{
+    struct looking *l = ctx;
+    size_t star = name.p[0] == '*' ? 1 : 0;
+    const struct identity *i =
+        map_get(&l->server->names, (struct str){name.p + star, name.len - star});
+    const struct tls_cert *shown = i->certs[kind_of(l->cert)];
+    if (l->shown == NULL || shown == l->cert)
+        l->shown = shown;
+}
+
+uint32_t tls_server_preferred(const struct tls_server *t, uint32_t i)
+{
+    struct looking l = {t, &t->certs[i], NULL};
+    tls_cert_names(l.cert, look_up, &l);
+    return l.shown != NULL ? (uint32_t)(l.shown - t->certs) : i;
 }
 
 struct tls_server *tls_server_hold(struct tls_server *t)

@@ -370,6 +370,31 @@ static void tell_listener(void *ctx, const struct tls *tls)
         tls_client_auth_doubts(&clients, (int64_t)(clock_wall_ms() / 1000), doubt_client, r);
 }
 
+static void tell_hidden(struct refresh *r, const struct frontend *f, const struct tls *tls)
+{
+    char why[TLS_WHY_MAX];
+    struct tls_server *server = tls_listen_new(tls, f, NULL, why);
+    if (server == NULL)
+        return;
+    for (uint32_t i = 0; i < tls->n_certs; i++) {
+        if (certificates_hidden(tls, server, i, why))
+            add_line(r, ' ', "warning", why);
+    }
+    tls_server_drop(server);
+}
+
+static void tell_all_hidden(struct refresh *r, const struct config *c)
+{
+    for (uint32_t i = 0; i < c->n_frontends; i++) {
+        const struct frontend *f = &c->frontends[i];
+        for (uint32_t k = 0; k < f->n_listens; k++) {
+            const struct tls *tls = &f->listens[k].tls;
+            if (tls->n_certs > 1 && (k == 0 || tls->certs != f->listens[k - 1].tls.certs))
+                tell_hidden(r, f, tls);
+        }
+    }
+}
+
 static void tell_server(void *ctx, const struct server_tls *tls)
 {
     tell_trust(ctx, tls->terms.ca_file, &tls->terms.ca, "other authorities");
@@ -427,5 +452,7 @@ void certificates_refresh(const struct config_source *source, const struct bundl
     certificates_each_listener(out->config, tell_listener, &r);
     certificates_each_server(out->config, tell_server, &r);
     tell_tickets(&r, &old->tickets, &out->config->tickets);
+    if (out->changed > 0)
+        tell_all_hidden(&r, out->config);
     tell_kept(&r);
 }

@@ -117,14 +117,35 @@ static bool check_lists(struct report *r, const struct tls *tls)
     return ciphers && groups;
 }
 
+// One that was named twice, to be the default, is no fault.
+bool certificates_hidden(const struct tls *tls, const struct tls_server *server, uint32_t i,
+                         char *why)
+{
+    const struct pem_pair *pem = &tls->certs[i].pem;
+    const struct pem_pair *shown = &tls->certs[tls_server_preferred(server, i)].pem;
+    if (str_eq(pem->chain, shown->chain))
+        return false;
+    (void)snprintf(why, TLS_WHY_MAX,
+                   "'%s' is shown to nobody: '%s' is for its names, with a key of the same "
+                   "kind" TLS_WHY_FIX
+                   "remove it: of those that are valid the one issued last is shown",
+                   pem->file, shown->file);
+    return true;
+}
+
 static void check_whole(struct report *r, const struct frontend *f, const struct tls *tls)
 {
     char why[TLS_WHY_MAX];
     struct tls_server *server = tls_listen_new(tls, f, NULL, why);
-    if (server != NULL)
-        tls_server_drop(server);
-    else
+    if (server == NULL) {
         say(r, SEVERITY_ERROR, &tls->mark, why);
+        return;
+    }
+    for (uint32_t i = 0; i < tls->n_certs; i++) {
+        if (certificates_hidden(tls, server, i, why))
+            say(r, SEVERITY_WARNING, &tls->certs[i].mark, why);
+    }
+    tls_server_drop(server);
 }
 
 static void check_tls(struct report *r, const struct frontend *f, const struct tls *tls)

@@ -5,6 +5,8 @@
 
 #include "conf/load.h"
 
+struct tls_server;
+
 // config_load(), and then whether its certificates, keys (of tickets too) and ciphers can be used.
 // NULL when there is an error; the findings say which, and what is suspicious.
 struct config *certificates_load(const struct config_source *source, struct findings *f) MUST_CHECK;
@@ -24,6 +26,10 @@ void certificates_each(const struct config *c, void (*each)(void *ctx, const str
 const struct pem_file *certificates_client_fault(const struct tls *tls, char *why) MUST_CHECK;
 // Whether a server's authorities can be used.
 bool certificates_server_check(const struct server_tls *tls, char *why) MUST_CHECK;
+// Whether clients are never shown certificate `i`, as others with its names are better; what to say
+// of it is put into `why`.
+bool certificates_hidden(const struct tls *tls, const struct tls_server *server, uint32_t i,
+                         char *why) MUST_CHECK;
 // Overwrites all files with keys, those of tickets too but not those of health checks: for
 // processes that are not to have them.
 void certificates_forget(struct config *c);

@@ -204,6 +204,53 @@ def test_ocsp_answers_are_read_again(evlb, sim, ca, site, tmp_path, ctl):
     assert "no response sent" in stapled(lb, ca)
 
 
+@pytest.mark.parametrize("key", ["ecdsa", "rsa"])
+@pytest.mark.parametrize("new_name", ["1.pem", "9.pem"])
+@pytest.mark.parametrize("old, new, taken", [
+    ({"days": 5}, {"age": 1}, "new"),                     # a renewal
+    ({"days": 3000}, {"age": 1}, "new"),                  # of a stand-in
+    ({"days": 5}, {"age": -1}, "old"),                    # that is not valid yet
+    ({"days": 5}, {"days": -1, "age": 50}, "old"),        # any more
+    ({"days": -5}, {"days": -1, "age": 50}, "new"),       # neither is
+], ids=["renewal", "stand-in", "future", "ended", "both-ended"])
+def test_two_for_the_same_name(evlb, sim, ca, tmp_path, ctl, run_evlb, key, new_name, old, new, taken):
+    certs = tmp_path / "certs"
+    files = {"old": ca.make(certs / "5.pem", "a.test", "b.test", key=key, **old)}
+    ca.make(certs / "default.crt", "other.test")
+    lb = evlb(tls.WEB, sim("a"), tls=f"[{certs}/default.crt, {certs}]")
+    files["new"] = ca.make(certs / new_name, "b.test", "a.test", key=key, **new)
+    left = files["old" if taken == "new" else "new"]
+    said = (f"'{left}' is shown to nobody: '{files[taken]}' is for its names, with a key of the same kind; "
+            "remove it: of those that are valid the one issued last is shown")
+    r = ctl(lb, "certs", "reload")
+    text = " ".join(r.out.split())
+    assert r.status == 0 and f"+ {files['new']}" in text and text.count("nobody") == 1, r
+    assert f"warning: {said}" in text
+    for name in ("a.test", "b.test"):
+        out = tls.openssl("s_client", "-connect", lb.address, "-servername", name, stdin=b"")
+        (tmp_path / "got.pem").write_text(out[out.index("-----BEGIN"):])
+        assert serial(tmp_path / "got.pem") == serial(files[taken])
+    r = run_evlb("check", "-c", lb.config_file)
+    assert r.status == 0 and said.split(";")[0].replace(" ", "") in "".join(r.out.split()), r
+    lb.reload()
+    assert "is shown to nobody" in lb.log()
+
+
+def test_names_in_common_are_no_fault(evlb, sim, ca, tmp_path, run_evlb):
+    """As long as each is shown for some name, to some client, or as it is."""
+    certs = tmp_path / "certs"
+    a = ca.make(certs / "1.pem", "a.test", "both.test")
+    b = ca.make(certs / "2.pem", "b.test", "both.test", age=50)
+    ca.make(certs / "3.pem", "a.test", "both.test", key="rsa", age=20)
+    lb = evlb(tls.WEB, sim("a"), tls=f"[{b}, {certs}]")
+    assert shown(lb, ca, "b.test") == shown(lb, ca, "both.test") == serial(b)
+    tls12 = tls.context(ca, maximum_version=ssl.TLSVersion.TLSv1_2)
+    tls12.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")
+    with tls.connect(lb.port, "a.test", tls12) as s:
+        assert s.getpeercert()["serialNumber"] == serial(a)
+    assert "nobody" not in run_evlb("check", "-c", lb.config_file).out
+
+
 # ---- watch ----
 
 def wait_shown(lb, ca, file, name="a.test"):

@@ -40,9 +40,9 @@ class Authority:
                 "-addext", "basicConstraints=critical,CA:true", "-keyout", self.key,
                 "-out", self.cert)
 
-    def make(self, file, *names, key="ecdsa", days=90, start=None, apart=None, ca=True):
+    def make(self, file, *names, key="ecdsa", days=90, age=100, apart=None, ca=True):
         """`file`: certificate and key together; `apart`: the key in that file instead. `days` may be
-        negative: it has ended so long ago."""
+        negative: it has ended so long ago; `age`: for how many days it has been valid now, or was then."""
         stem = self.dir / "new"
         openssl("req", "-new", *KEYS[key], "-nodes", "-subj", f"/CN={names[0]}",
                 "-keyout", f"{stem}.key", "-out", f"{stem}.csr")
@@ -50,7 +50,7 @@ class Authority:
             "subjectAltName=" + ",".join(n if n.startswith("IP:") else f"DNS:{n}" for n in names) + "\n")
         now = datetime.datetime.now(datetime.timezone.utc)
         end = now + datetime.timedelta(days=days, minutes=5 if days > 0 else -5)
-        begin = min(now, end) - datetime.timedelta(days=100)
+        begin = min(now, end) - datetime.timedelta(days=age)
         self._sign(stem, begin, end)
         pem = (self.dir / "new.pem").read_text()
         pem = pem[pem.index("-----BEGIN"):]
