@@ -181,12 +181,21 @@ void bind_alpn(struct binder *b, const struct row *row, struct node *n, void *ta
 
 // ---- actions ----------------------------------------------------------------------------------
 
+// "https:8443"
+static bool is_https_port(struct str s)
+{
+    uint64_t port;
+    struct str text = {s.p + 6, s.len - MIN_OF(s.len, 6u)};
+    return redirect_is_to_https(s) && text.len > 0 && str_to_u64(text, &port) && port > 0 &&
+           port <= UINT16_MAX && text.p[0] != '0';
+}
+
 void bind_redirect(struct binder *b, const struct row *row, struct node *n, void *target)
 {
     struct str s;
     if (!bind_text(b, row, n, &s))
         return;
-    bool known = str_eq(s, STR("https")) || (s.len > 0 && s.p[0] == '/') ||
+    bool known = str_eq(s, STR("https")) || is_https_port(s) || (s.len > 0 && s.p[0] == '/') ||
                  (str_starts(s, STR("http://")) && s.len > 7) ||
                  (str_starts(s, STR("https://")) && s.len > 8);
     for (size_t i = 0; i < s.len; i++)
@@ -199,6 +208,8 @@ void bind_redirect(struct binder *b, const struct row *row, struct node *n, void
         bind_bad(b, row, n, "config.redirect", "cannot redirect to '%.*s'", SHOW(s));
     if (s.len > 0 && address_is_host_name(s) && str_find(s, '.') < s.len)
         FIX(b, x, "did you mean https://%.*s/?", SHOW(s));
+    else if (redirect_is_to_https(s))
+        FIX(b, x, "write https:8443, with a port from 1 to 65535");
     else
         FIX(b, x, "write https, a URL (https://www.example.com/) or a path that begins with '/'");
 }
@@ -249,7 +260,7 @@ static void finish_redirect(struct binder *b, struct route_draft *d, struct node
     struct node *status = node_get(own, "status");
     uint64_t value;
     d->route.action = ROUTE_REDIRECT;
-    if (status == NULL && str_eq(d->route.redirect, STR("https")) &&
+    if (status == NULL && redirect_is_to_https(d->route.redirect) &&
         str_to_u64(STR(REDIRECT_HTTPS_STATUS), &value))
         d->route.status = (uint16_t)value;
     if (status == NULL || status->poisoned || is_redirect_status(d->route.status))
@@ -358,7 +369,7 @@ static void bind_route(struct binder *b, struct node *own, struct str frontend, 
 static struct node *find_shortcut(struct binder *b, const struct frontend_draft *f,
                                   struct node *own)
 {
-    bool https = str_eq(f->shortcut.route.redirect, STR("https"));
+    bool https = redirect_is_to_https(f->shortcut.route.redirect);
     const struct action all[] = {
         {"backend", node_get(own, "backend")},
         {"redirect", https ? NULL : node_get(own, "redirect")},
@@ -396,7 +407,7 @@ static void bind_redirect_shortcut(const struct frontend_draft *f, struct node *
 // text what is meant to go over TLS.
 static bool bind_https_shortcut(const struct frontend_draft *f, struct node *own, struct route *out)
 {
-    if (!str_eq(f->shortcut.route.redirect, STR("https")))
+    if (!redirect_is_to_https(f->shortcut.route.redirect))
         return false;
     bind_redirect_shortcut(f, node_get(own, "redirect"), out);
     return true;

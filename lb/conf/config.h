@@ -211,8 +211,8 @@ struct route {
     enum route_tls tls; // ROUTE_PASSTHROUGH: TLS goes to the backend (of mode tcp) as it comes
     enum route_action action;
     struct backend *backend; // ROUTE_BACKEND
-    struct str redirect;     // ROUTE_REDIRECT: "https" or an absolute or local URL; one
-                             // that ends in "/" gets the rest of the path appended
+    struct str redirect;     // ROUTE_REDIRECT: "https", "https:8443" or an absolute or local URL;
+                             // one that ends in "/" gets the rest of the path appended
     uint16_t status;         // of a redirect or denial
     struct conf_mark mark;
 };
@@ -224,10 +224,17 @@ static inline bool route_looks_at_tls(const struct route *r)
            c->version != ROUTE_TLS_ANY || c->resumed != ROUTE_RESUMED_ANY;
 }
 
+// "https" or "https:8443": to the same URL over TLS.
+static inline bool redirect_is_to_https(struct str to)
+{
+    return str_eq(to, STR("https")) ||
+           (str_starts(to, STR("https:")) && !str_starts(to, STR("https:/")));
+}
+
 // `redirect: https`: takes only what did not come over TLS, so that it never leads to itself.
 static inline bool route_is_to_https(const struct route *r)
 {
-    return r->action == ROUTE_REDIRECT && str_eq(r->redirect, STR("https"));
+    return r->action == ROUTE_REDIRECT && redirect_is_to_https(r->redirect);
 }
 
 struct http_limits {

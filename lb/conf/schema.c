@@ -48,7 +48,7 @@ const struct value_kind value_kinds[VALUE_TYPES] = {
         "{\"anyOf\": [{\"type\": \"string\", \"pattern\": \"^(/|.*\\\\$\\\\{)\"}, {\"type\": \"array\", \"minItems\": 1, \"items\": {\"type\": \"string\", \"pattern\": \"^(/|.*\\\\$\\\\{)\"}}]}"},
     [VALUE_ALPN] = {"protocols", "names of protocols: h2, http/1.1 (one or a list)",
         "{\"anyOf\": [{\"type\": \"string\", \"minLength\": 1}, {\"type\": \"array\", \"minItems\": 1, \"items\": {\"type\": \"string\", \"minLength\": 1}}]}"},
-    [VALUE_REDIRECT] = {"redirect", "the word https, a URL, or a path that begins with /", "{\"type\": \"string\", \"pattern\": \"^(https$|https?://.|/|.*\\\\$\\\\{)\"}"},
+    [VALUE_REDIRECT] = {"redirect", "the word https (with a port: https:8443), a URL, or a path that begins with /", "{\"type\": \"string\", \"pattern\": \"^(https(:[1-9][0-9]{0,4})?$|https?://.|/|.*\\\\$\\\\{)\"}"},
     [VALUE_BACKEND_NAME] = {"name", "the name of a backend", "{\"$ref\": \"#/$defs/name\"}"},
     [VALUE_HASH_ON] = {"hash key", "client, path, uri, header NAME or cookie NAME",
         "{\"type\": \"string\", \"pattern\": \"^(client|path|uri|header [^ ]+|cookie [^ ]+|.*\\\\$\\\\{.*)$\"}"},
@@ -194,7 +194,8 @@ static const struct row frontend_rows[] = {
     {"redirect", .type = VALUE_REDIRECT, SLOT(struct frontend_draft, shortcut.route.redirect, struct str),
      .flags = ROW_HTTP, SINCE, .example = "https",
      .doc = "https: everything that did not come over TLS is sent to the same address over TLS, "
-            "before any route; it may stand beside a backend. Any other: everything that no route "
+            "before any route; it may stand beside a backend. https:8443 when clients find TLS on "
+            "another port than 443. Any other: everything that no route "
             "has taken is sent there, instead of to a backend."},
     {"routes", .type = VALUE_ROUTES, SLOT(struct frontend_draft, frontend.routes, const struct route *),
      COUNT(struct frontend_draft, frontend.n_routes), .object = &object_route,
@@ -348,7 +349,7 @@ static const struct row route_rows[] = {
     {"redirect", .type = VALUE_REDIRECT, SLOT(struct route_draft, route.redirect, struct str), SINCE,
      .example = "https://www.example.com/new/",
      .doc = "Answers with a redirect: https (same URL over TLS; takes only what did not come over "
-            "TLS), a URL or a path. One that ends in / gets what follows the matched path appended.", .flags = ROW_HTTP},
+            "TLS), https:PORT (the same on another port than 443), a URL or a path. One that ends in / gets what follows the matched path appended.", .flags = ROW_HTTP},
     {"status", U16(struct route_draft, route.status), .fallback = "302", LIMITS(301, 308), SINCE,
      .example = "301", .doc = "Of the redirect: 301, 302, 303, 307 or 308. With redirect: https the "
      "default is " REDIRECT_HTTPS_STATUS ".", .flags = ROW_HTTP},

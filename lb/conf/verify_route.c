@@ -225,6 +225,37 @@ static bool passes_before(const struct frontend *f, const struct route *a, const
            route_covers(f, a, b);
 }
 
+// Where clients may speak TLS, 443 before others; 0: nowhere. In mode tcp TLS may be passed on.
+static uint16_t tls_port(const struct frontend *f)
+{
+    uint16_t found = 0;
+    for (uint32_t i = 0; i < f->n_listens; i++) {
+        const struct listen *l = &f->listens[i];
+        uint16_t port = l->addr.sa.sa_family == AF_UNIX ? 0 : ip_port(&l->addr.ip);
+        bool tls = l->tls.mark.line > 0;
+        if (port == 443 ? tls || f->mode == MODE_TCP : tls && found == 0)
+            found = port;
+    }
+    return found;
+}
+
+// Somebody in between may pass 443 on to another port; then the file says so.
+static void verify_https_port(struct verifier *v, const struct frontend *f, const struct route *r)
+{
+    uint16_t port = tls_port(f);
+    for (uint32_t i = 0; i < v->config->n_frontends; i++) {
+        uint16_t other = tls_port(&v->config->frontends[i]);
+        if (other == 443 || port == 0)
+            port = other;
+    }
+    if (port == 0 || port == 443 || f->n_trusted > 0 || !str_eq(r->redirect, STR("https")))
+        return;
+    struct finding *x =
+        diag_warning(v->b->findings, verify_span(v, &r->mark), "lint.redirect",
+                     "clients are sent to port 443, where no address of this file has TLS");
+    FIX(v->b, x, "write redirect: https:%u; https:443 when others pass 443 on", port);
+}
+
 static void verify_https_redirects(struct verifier *v, const struct frontend *f)
 {
     const struct route *r = NULL;
@@ -235,6 +266,8 @@ static void verify_https_redirects(struct verifier *v, const struct frontend *f)
         else
             others = true;
     }
+    if (r != NULL && plain)
+        verify_https_port(v, f, r);
     if (r == NULL || f->n_listens == 0 || (plain && (others || !may_come_secure(f))))
         return;
     const char *what = plain ? "what comes over TLS leads nowhere: it is answered with 404"

@@ -216,6 +216,13 @@ static void put_host(struct writer *w, struct str host)
         put(w, ']');
 }
 
+// That of "https:8443"; 443 needs no saying.
+static void put_port(struct writer *w, struct str redirect)
+{
+    if (!str_ends(redirect, STR(":443")))
+        put_url(w, str_from(redirect.p + strlen("https"), redirect.p + redirect.len));
+}
+
 // What follows the matched prefix in the target as sent; nothing when it does not begin with it.
 static struct str behind_prefix(const struct route *r, struct str target)
 {
@@ -243,6 +250,7 @@ size_t route_location(const struct route *r, struct str host, struct str target,
         w.failed = host.len == 0;
         put_url(&w, STR("https://"));
         put_host(&w, host);
+        put_port(&w, r->redirect);
         put_target(&w, target);
     } else {
         put_url(&w, r->redirect);

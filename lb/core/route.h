@@ -51,6 +51,7 @@ const struct route *route_of_hello(const struct frontend *f, const struct route_
 //
 //   redirect               Location
 //   https                  "https://" + host + target
+//   https:8443             "https://" + host + ":8443" + target
 //   URL that ends in "/"   URL + what follows the matched path prefix in target, query included
 //   any other URL          URL
 //

@@ -45,6 +45,15 @@ def test_one_frontend_redirects_what_is_plain_and_serves_what_is_not(both):
     assert head.startswith("HTTP/1.1 200 ") and b"X-Forwarded-Proto: https" in body
 
 
+def test_the_port_is_said_where_it_is_another(evlb, sim, site, run_evlb):
+    lb = evlb(text("").replace("redirect: https", "redirect: https:$port2"), sim("a"), tls=site)
+    location = lb.request("GET", "/x", headers={"Host": "a.test:8080"}).headers["Location"]
+    assert location == f"https://a.test:{lb.ports['port2']}/x"
+    shown = run_evlb("explain", "-c", lb.config_file).out
+    assert f"redirect: https:{lb.ports['port2']}" in shown
+    assert "backend   app" in run_evlb("explain", "route", location, "-c", lb.config_file).out
+
+
 def test_it_comes_before_all_routes(both):
     lb = both(more="routes: [{path: /echo, backend: app}]")
     assert lb.get("/echo").status == 308

@@ -292,6 +292,19 @@ static void expect_https(const char *host, const char *target, const char *expec
                        target, expected);
 }
 
+static void https_may_have_a_port(void **state)
+{
+    (void)state;
+    struct route r = {.action = ROUTE_REDIRECT, .redirect = STR("https:8443")};
+    assert_true(route_is_to_https(&r));
+    expect_location_of(&r, "a.org", "/x?y", "https://a.org:8443/x?y");
+    expect_location_of(&r, "[::1]", "/", "https://[::1]:8443/");
+    r.redirect = STR("https:443");
+    expect_location_of(&r, "a.org", "/x", "https://a.org/x");
+    r.redirect = STR("https://b.org/");
+    assert_false(route_is_to_https(&r));
+}
+
 static void expect_location(const char *path, const char *redirect, const char *target,
                             const char *expected)
 {
@@ -430,6 +443,7 @@ int main(void)
         cmocka_unit_test(a_url_with_slash_gets_the_rest),
         cmocka_unit_test(a_url_without_slash_stands_alone),
         cmocka_unit_test(the_first_matching_prefix_is_cut),
+        cmocka_unit_test(https_may_have_a_port),
         cmocka_unit_test(an_odd_target_gets_the_url_alone),
         cmocka_unit_test(a_client_cannot_choose_the_host),
         cmocka_unit_test(conditions_of_tls),
