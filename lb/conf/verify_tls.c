@@ -41,8 +41,9 @@ static void warn_ciphers(struct verifier *v, const struct tls *tls)
 {
     if (tls->min != TLS_MIN_1_3)
         return;
-    for (struct str rest = tls->ciphers; rest.p != NULL;) {
-        struct str name = str_cut(&rest, ':');
+    for (const char *at = tls->ciphers.p; at != NULL && *at != '\0'; at += *at != '\0') {
+        struct str name = {at, strcspn(at, ":, ")};
+        at += name.len;
         if (!is_of_1_2(name))
             continue;
         struct finding *x =

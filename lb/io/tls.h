@@ -62,6 +62,9 @@ bool tls_pem_staple_doubts(const struct pem_pair *pem, int64_t now,
                            char why[TLS_WHY_MAX]) MUST_CHECK;
 // Whether authorities can be used.
 bool tls_authorities_check(const char *file, struct str pem, char why[TLS_WHY_MAX]) MUST_CHECK;
+// Whether some of those of servers have expired at `now`.
+bool tls_authorities_doubts(const char *file, struct str pem, int64_t now,
+                            char why[TLS_WHY_MAX]) MUST_CHECK;
 // Whether authorities and revocation lists can be used; if not, `why` names file and reason.
 bool tls_client_auth_check(const struct tls_client_auth *a, char why[TLS_WHY_MAX]) MUST_CHECK;
 // What is suspicious about those that can, at `now`: calls `each` with every such thing. `crl`: it
@@ -70,6 +73,9 @@ void tls_client_auth_doubts(const struct tls_client_auth *a, int64_t now,
                             void (*each)(void *ctx, bool crl, const char *why), void *ctx);
 // Whether OpenSSL knows every word of such a list.
 bool tls_ciphers_check(const char *list, char why[TLS_WHY_MAX]) MUST_CHECK;
+// Whether its ciphers of TLS 1.2 leave out the keys of all these certificates.
+bool tls_ciphers_doubts(const struct pem_pair *certs, uint32_t n, const char *list,
+                        char why[TLS_WHY_MAX]) MUST_CHECK;
 bool tls_groups_check(const char *list, char why[TLS_WHY_MAX]) MUST_CHECK;
 // NULL: `why` (TLS_WHY_MAX bytes) says what is wrong. Has one holder.
 struct tls_server *tls_server_new(const struct tls_settings *s, char *why) MUST_CHECK;

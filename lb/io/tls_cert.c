@@ -21,7 +21,7 @@
 #define DAY_S 86400
 #define NAME_BYTES_MAX 253u
 
-#define IN_PEM TLS_WHY_FIX "such a file begins with -----BEGIN CERTIFICATE-----"
+#define DAMAGED TLS_WHY_FIX "it is cut off or damaged: fetch it anew"
 #define RENEW TLS_WHY_FIX "renew it, then: evlb ctl certs reload"
 
 static bool fail(char why[TLS_WHY_MAX], const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -55,6 +55,41 @@ static BIO *open_text(struct str text)
     return BIO_new_mem_buf(text.len > 0 ? text.p : "", (int)MIN_OF(text.len, (size_t)INT32_MAX));
 }
 
+// ---- other formats ----------------------------------------------------------------------------
+
+// How the first thing in a DER sequence begins: its tag, or 0 when it is none.
+static unsigned char first_tag(struct str s)
+{
+    size_t at = 1;
+    if (s.len < 4 || s.p[0] != 0x30)
+        return 0;
+    unsigned char length = (unsigned char)s.p[at++];
+    at += length > 0x80 ? length - 0x80u : 0; // so many bytes of it follow
+    return at < s.len ? (unsigned char)s.p[at] : 0;
+}
+
+void tls_pem_fix(const char *file, struct str bytes, const char *command, char out[TLS_WHY_MAX])
+{
+    bool crl = strcmp(command, "crl") == 0;
+    unsigned char tag = first_tag(bytes);
+    if (tag == 0x02 && !crl) // its version, where certificates have their content
+        (void)snprintf(out, TLS_WHY_MAX, "convert it: openssl pkcs12 -nodes -in %s -out NEW.pem",
+                       file);
+    else if (tag == 0x30)
+        (void)snprintf(out, TLS_WHY_MAX, "convert it: openssl %s -inform der -in %s -out NEW.pem",
+                       command, file);
+    else
+        (void)snprintf(out, TLS_WHY_MAX, "such a file begins with -----BEGIN %s-----",
+                       crl ? "X509 CRL" : "CERTIFICATE");
+}
+
+static bool fail_not_pem(char why[TLS_WHY_MAX], const char *file, struct str bytes)
+{
+    char fix[TLS_WHY_MAX];
+    tls_pem_fix(file, bytes, "x509", fix);
+    return fail(why, "'%s' holds no certificate in PEM format" TLS_WHY_FIX "%s", file, fix);
+}
+
 // ---- reading ----------------------------------------------------------------------------------
 
 static bool read_chain(const struct pem_pair *pem, struct tls_cert *c, char why[TLS_WHY_MAX])
@@ -73,9 +108,10 @@ static bool read_chain(const struct pem_pair *pem, struct tls_cert *c, char why[
     BIO_free(in);
     bool ended = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
     if (c->leaf == NULL && ended)
-        return fail(why, "'%s' holds no certificate in PEM format" IN_PEM, pem->file);
+        return fail_not_pem(why, pem->file, pem->chain);
     if (!ended)
-        return fail(why, "'%s' holds a certificate that cannot be read: %s", pem->file, reason());
+        return fail(why, "'%s' holds a certificate that cannot be read: %s" DAMAGED, pem->file,
+                    reason());
     ERR_clear_error();
     return true;
 }
@@ -100,7 +136,7 @@ static bool read_key(const struct pem_pair *pem, struct tls_cert *c, char why[TL
                     "there is no key for '%s', neither in it nor beside it" TLS_WHY_FIX
                     "add it to the file, or store it beside it under the same name with .key",
                     pem->file);
-    return fail(why, "the key in '%s' cannot be read: %s", pem->key_file, reason());
+    return fail(why, "the key in '%s' cannot be read: %s" DAMAGED, pem->key_file, reason());
 }
 
 static bool key_fits(X509 *x, EVP_PKEY *key)
@@ -224,9 +260,9 @@ X509_STORE *tls_authorities_load(const char *file, struct str pem, char why[TLS_
     if (!fine)
         (void)fail(why, "out of memory");
     else if (!ended)
-        (void)fail(why, "'%s' holds a certificate that cannot be read: %s", file, reason());
+        (void)fail(why, "'%s' holds a certificate that cannot be read: %s" DAMAGED, file, reason());
     else
-        (void)fail(why, "'%s' holds no certificate in PEM format" IN_PEM, file);
+        (void)fail_not_pem(why, file, pem);
     return NULL;
 }
 
@@ -309,7 +345,10 @@ static bool time_doubts(const struct pem_pair *pem, const struct tls_cert *c, in
         return !fail(why, "the certificate in '%s' has expired %lld day%s ago" RENEW, pem->file,
                      -days, days == -1 ? "" : "s");
     if (X509_cmp_time(X509_get0_notBefore(c->leaf), &t) > 0)
-        return !fail(why, "the certificate in '%s' is not valid yet", pem->file);
+        return !fail(why,
+                     "the certificate in '%s' is not valid yet" TLS_WHY_FIX
+                     "check the clock of this machine",
+                     pem->file);
     if (days < SOON_DAYS)
         return !fail(why, "the certificate in '%s' expires in %lld day%s" RENEW, pem->file, days,
                      days == 1 ? "" : "s");

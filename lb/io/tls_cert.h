@@ -36,6 +36,10 @@ bool tls_cert_is_better(const struct tls_cert *a, const struct tls_cert *b, int6
 // "*.".
 void tls_cert_names(const struct tls_cert *c, void (*each)(void *ctx, struct str name), void *ctx);
 
+// What to do about a file that holds none in PEM format, by how it begins. `command`: the one of
+// openssl's for what it should hold, x509 or crl.
+void tls_pem_fix(const char *file, struct str bytes, const char *command, char out[TLS_WHY_MAX]);
+
 // All certificates of a PEM text, to be believed. NULL: `why`, with the file's name.
 X509_STORE *tls_authorities_load(const char *file, struct str pem,
                                  char why[TLS_WHY_MAX]) MUST_CHECK;

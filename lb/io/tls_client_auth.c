@@ -70,14 +70,23 @@ static bool add_list(X509_STORE *store, STACK_OF(X509) * authorities, X509_CRL *
 {
     char name[NAME_TEXT_MAX];
     if (!is_signed(authorities, list)) {
-        say(why, "'%s' holds a revocation list of '%s' that it has not signed", file,
-            name_text(X509_CRL_get_issuer(list), name));
+        say(why,
+            "'%s' holds a revocation list of '%s' that it has not signed" TLS_WHY_FIX
+            "take the list, and the certificate in 'client-ca', from that authority itself",
+            file, name_text(X509_CRL_get_issuer(list), name));
         return false;
     }
     if (X509_STORE_add_crl(store, list) == 1)
         return true;
     say(why, "out of memory");
     return false;
+}
+
+static void say_not_pem(char why[TLS_WHY_MAX], const struct tls_client_auth *a)
+{
+    char fix[TLS_WHY_MAX];
+    tls_pem_fix(a->crl_file, a->crl, "crl", fix);
+    say(why, "'%s' holds no revocation list in PEM format" TLS_WHY_FIX "%s", a->crl_file, fix);
 }
 
 // Calls `each` with every list of the file until it returns false.
@@ -105,10 +114,12 @@ static bool each_list(const struct tls_client_auth *a, char why[TLS_WHY_MAX],
         return true;
     }
     if (ended)
-        say(why, "'%s' holds no revocation list in PEM format", a->crl_file);
+        say_not_pem(why, a);
     else
-        say(why, "'%s' holds a revocation list that cannot be read: %s", a->crl_file,
-            reason != NULL ? reason : "unknown error");
+        say(why,
+            "'%s' holds a revocation list that cannot be read: %s" TLS_WHY_FIX
+            "it is cut off or damaged: fetch it anew",
+            a->crl_file, reason != NULL ? reason : "unknown error");
     return false;
 }
 
@@ -167,19 +178,29 @@ static bool has_name(STACK_OF(X509) * authorities, const X509_NAME *name)
 
 static void doubt_authority(struct doubting *d, X509 *x)
 {
-    char why[TLS_WHY_MAX], name[NAME_TEXT_MAX];
+    char why[TLS_WHY_MAX], name[NAME_TEXT_MAX], issuer[NAME_TEXT_MAX];
     const char *file = d->auth->ca_file;
     (void)name_text(X509_get_subject_name(x), name);
     if (X509_cmp_time(X509_get0_notAfter(x), &d->now) < 0)
-        say(why, "the authority '%s' in '%s' has expired: none of its clients gets in", name, file);
+        say(why,
+            "the authority '%s' in '%s' has expired: none of its clients gets in" TLS_WHY_FIX
+            "add what follows it, then: evlb ctl certs reload",
+            name, file);
     else if (X509_cmp_time(X509_get0_notBefore(x), &d->now) > 0)
-        say(why, "the authority '%s' in '%s' is not valid yet", name, file);
+        say(why,
+            "the authority '%s' in '%s' is not valid yet: none of its clients gets in" TLS_WHY_FIX
+            "check the clock of this machine",
+            name, file);
     else if (!has_name(d->authorities, X509_get_issuer_name(x)))
         say(why,
-            "'%s' in '%s' is no root, and who signed it is not in the file: it is not believed",
-            name, file);
+            "'%s' in '%s' is no root, and who signed it is not in the file: none of its clients "
+            "gets in" TLS_WHY_FIX "add the certificate of '%s'",
+            name, file, name_text(X509_get_issuer_name(x), issuer));
     else if (X509_check_ca(x) == 0 && X509_self_signed(x, 0) != 1)
-        say(why, "'%s' in '%s' is no authority: it may not sign certificates", name, file);
+        say(why,
+            "'%s' in '%s' is no authority: it may not sign certificates" TLS_WHY_FIX
+            "name who has signed it instead",
+            name, file);
     else
         return;
     d->each(d->ctx, false, why);
@@ -193,10 +214,15 @@ static bool doubt_list(void *ctx, X509_CRL *list)
     const char *file = d->auth->crl_file;
     (void)name_text(X509_CRL_get_issuer(list), name);
     if (!has_name(d->authorities, X509_CRL_get_issuer(list)))
-        say(why, "the revocation list of '%s' in '%s' is of nobody in 'client-ca'", name, file);
+        say(why,
+            "the revocation list of '%s' in '%s' is of nobody in 'client-ca'" TLS_WHY_FIX
+            "add the lists of those who are there: clients of one without a list are refused",
+            name, file);
     else if (next != NULL && X509_cmp_time(next, &d->now) < 0)
-        say(why, "the revocation list of '%s' in '%s' has expired: its clients do not get in", name,
-            file);
+        say(why,
+            "the revocation list of '%s' in '%s' has expired: its clients do not get in" TLS_WHY_FIX
+            "fetch the next one, then: evlb ctl certs reload",
+            name, file);
     else
         return true;
     d->each(d->ctx, true, why);

@@ -73,6 +73,7 @@ struct client_report {
 static void doubt_client_auth(void *ctx, bool crl, const char *why)
 {
     const struct client_report *c = ctx;
+    c->report->topic = crl ? "frontends.*.tls.client-crl" : "frontends.*.tls.client-ca";
     say(c->report, SEVERITY_WARNING, crl ? &c->tls->client_crl.mark : &c->tls->client_ca.mark, why);
 }
 
@@ -93,9 +94,10 @@ static bool check_client_auth(struct report *r, const struct tls *tls)
     char why[TLS_WHY_MAX];
     struct client_report c = {r, tls};
     const struct tls_client_auth all = tls_listen_clients(tls);
-    r->topic = "frontends.*.tls.client-ca";
     const struct pem_file *bad = certificates_client_fault(tls, why);
     if (bad != NULL) {
+        r->topic =
+            bad == &tls->client_crl ? "frontends.*.tls.client-crl" : "frontends.*.tls.client-ca";
         say(r, SEVERITY_ERROR, &bad->mark, why);
         return false;
     }
@@ -148,6 +150,19 @@ static void check_whole(struct report *r, const struct frontend *f, const struct
     tls_server_drop(server);
 }
 
+static void doubt_ciphers(struct report *r, const struct tls *tls)
+{
+    char why[TLS_WHY_MAX];
+    struct arena *a = arena_new();
+    struct pem_pair *certs = arena_alloc(a, (tls->n_certs + 1) * sizeof(*certs));
+    for (uint32_t i = 0; i < tls->n_certs; i++)
+        certs[i] = tls->certs[i].pem;
+    r->topic = "frontends.*.tls.ciphers";
+    if (tls_ciphers_doubts(certs, tls->n_certs, tls->ciphers.p, why))
+        say(r, SEVERITY_WARNING, &tls->ciphers_mark, why);
+    arena_free(a);
+}
+
 static void check_tls(struct report *r, const struct frontend *f, const struct tls *tls)
 {
     bool fine = check_lists(r, tls);
@@ -156,6 +171,8 @@ static void check_tls(struct report *r, const struct frontend *f, const struct t
         fine = check_cert(r, &tls->certs[i], tls_listen_ciphers(tls)) && fine;
     if (tls->client_ca.file != NULL)
         fine = check_client_auth(r, tls) && fine;
+    if (fine && tls->ciphers.len > 0 && tls->min == TLS_MIN_1_2)
+        doubt_ciphers(r, tls);
     if (fine && tls->n_certs > 0)
         check_whole(r, f, tls);
 }
@@ -186,6 +203,9 @@ static void check_server(void *ctx, const struct server_tls *tls)
     char why[TLS_WHY_MAX];
     if (!certificates_server_check(tls, why))
         say(r, SEVERITY_ERROR, tls->ca.file != NULL ? &tls->ca.mark : &tls->mark, why);
+    else if (tls->ca.file != NULL && tls->terms.verify &&
+             tls_authorities_doubts(tls->ca.file, tls->ca.bytes, clock_wall_ms() / 1000, why))
+        say(r, SEVERITY_WARNING, &tls->ca.mark, why);
     if (tls->client_cert != NULL)
         (void)check_cert(r, tls->client_cert, NULL);
 }

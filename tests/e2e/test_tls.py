@@ -426,7 +426,8 @@ def test_check_names_what_is_wrong(run_evlb, tmp_path, ca, site):
             ("order.pem", issuer + leaf + key, "wrong order", "put it in front"),
             ("chain.pem", leaf + leaf + key, "chain in the wrong order", "who signed it"),
             ("garbage.pem", "hello\n" + key, "holds no certificate in PEM format", "-----BEGIN"),
-            ("broken.pem", leaf.replace("\nMII", "\nMIB", 1) + key, "cannot be read", ""),
+            ("broken.pem", leaf.replace("\nMII", "\nMIB", 1) + key, "cannot be read", "fetch it"),
+            ("short.pem", leaf[:300], "cannot be read", "it is cut off"),
             ("empty.pem", "", "holds no certificate in PEM format", "-----BEGIN"),
             ("locked.pem", leaf + locked, "encrypted", "openssl pkey")]:
         (tmp_path / name).write_text(text)
@@ -454,6 +455,34 @@ def test_check_names_what_is_wrong(run_evlb, tmp_path, ca, site):
     (tmp_path / "bare").mkdir()
     r = check(run_evlb, tmp_path, tmp_path / "bare")
     assert r.status == 1 and "holds no certificate" in r.out
+
+
+def test_check_says_how_to_convert(run_evlb, tmp_path, site):
+    for name, command in [
+            ("site.der", ("x509", "-outform", "der")),
+            ("site.p12", ("pkcs12", "-export", "-passout", "pass:x"))]:
+        tls.openssl(*command, "-in", site, "-out", tmp_path / name)
+        for certs in tmp_path / name, f"{{certs: {site}, client-ca: {tmp_path / name}}}":
+            r = check(run_evlb, tmp_path, certs)
+            said = "".join(r.out.split())  # as long paths are cut at the end of the line
+            how = "pkcs12 -nodes -in" if name.endswith("p12") else "x509 -inform der -in"
+            assert r.status == 1 and "inPEMformat" in said, said
+            command = f"convert it: openssl {how} {tmp_path / name} -out NEW.pem"
+            assert "".join(command.split()) in said, said
+
+
+def test_check_warns_of_ciphers_for_other_keys(run_evlb, tmp_path, ca, site):
+    rsa = ca.make(tmp_path / "rsa.pem", "a.test", key="rsa")
+    dead = "nobody gets in with TLS 1.2: all certificates have RSA keys"
+    ecdsa = "ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256:TLS_AES_128_GCM_SHA256'"
+    for certs, warned in [(f"{{certs: {rsa}, {ecdsa}}}", True),
+                          (f"{{certs: [{rsa}, {site}], {ecdsa}}}", False),
+                          (f"{{certs: {rsa}, ciphers: TLS_AES_128_GCM_SHA256}}", False),
+                          (f"{{certs: {rsa}, ciphers: HIGH}}", False),
+                          (f"{{certs: {rsa}}}", False)]:
+        r = check(run_evlb, tmp_path, certs)
+        said = " ".join(r.out.split())
+        assert r.status == 0 and (dead in said) == warned == ("warning" in said), said
 
 
 def test_check_names_all_of_a_directory(run_evlb, tmp_path, ca, site):

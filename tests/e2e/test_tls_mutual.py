@@ -473,7 +473,9 @@ def check(run_evlb, tmp_path, world, setting):
     ("client-ca: /nowhere.pem", "No such file"),
     ("client-ca: {key}", "holds a key"),
     ("client-ca: {cut}", "cannot be read"),
-    ("client-ca: {root}, client-crl: {root}", "holds no revocation list"),
+    ("client-ca: {root}, client-crl: {root}", "begins with -----BEGIN X509 CRL-----"),
+    ("client-ca: {root}, client-crl: {der}", "convert it: openssl crl -inform der -in"),
+    ("client-ca: {root}, client-crl: {der}", "Try: evlb explain frontends.*.tls.client-crl"),
     ("client-ca: {root}, client-crl: {cut_crl}", "cannot be read"),
     ("client-ca: {root}, client-crl: {forged}", "that it has not signed")])
 def test_check_names_the_fault(run_evlb, tmp_path, world, setting, message):
@@ -482,7 +484,9 @@ def test_check_names_the_fault(run_evlb, tmp_path, world, setting, message):
         lines = whole.read_text().splitlines()
         part.write_text("\n".join(lines[:2] + lines[3:]) + "\n")
     forged = Signer(tmp_path / "forger", "clients").crl()
-    setting = setting.format(crl=world.crl, key=world.root.key, root=world.root.cert, cut=cut,
+    der = tmp_path / "der.crl"
+    tls.openssl("crl", "-in", world.crl, "-outform", "der", "-out", der)
+    setting = setting.format(crl=world.crl, der=der, key=world.root.key, root=world.root.cert, cut=cut,
                              cut_crl=cut_crl, forged=forged)
     status, out = check(run_evlb, tmp_path, world, setting)
     assert status == 1 and message in out, out
@@ -492,10 +496,13 @@ def test_check_warns(run_evlb, tmp_path, world):
     old = Signer(tmp_path / "old", "old authority", days=(-20, -1))
     for setting, message in [
             (f"client-ca: {old.cert}", "'CN=old authority' in '"),
-            (f"client-ca: {world.inter.cert}", "is no root"),
+            (f"client-ca: {world.inter.cert}", "gets in [lint"),
+            (f"client-ca: {world.inter.cert}", "add the certificate of 'CN="),
             (f"client-ca: {world.root.cert}, client-crl: {world.old_crl}", "has expired"),
             (f"client-ca: {world.root.cert}, client-crl: {world.inter_crl}",
-             "is of nobody in 'client-ca'")]:
+             "is of nobody in 'client-ca'"),
+            (f"client-ca: {world.root.cert}, client-crl: {world.inter_crl}",
+             "clients of one without a list are refused")]:
         status, out = check(run_evlb, tmp_path, world, setting)
         assert status == 0 and "warning" in out and message in out, out
     status, out = check(run_evlb, tmp_path, world,

@@ -619,6 +619,23 @@ def test_bad_files_are_named(run_evlb, tmp_path, ca, key, content, message):
     assert "bad.pem" in r.err + r.out and message in r.err + r.out
 
 
+@pytest.mark.parametrize("more,said", [
+    ("", "all that is in '{bad}' has expired: no server is accepted"),
+    ("good", "1 of the 2 certificates in '{bad}' has expired"),
+])
+def test_expired_authorities_are_warned_of(run_evlb, tmp_path, ca, more, said):
+    bad = tmp_path / "bad.pem"
+    leaf = ca.make(tmp_path / "old.pem", "o.test", days=-3, ca=False).read_text()
+    bad.write_text(leaf[:leaf.index("-----BEGIN PRIVATE")] + (ca.cert.read_text() if more else ""))
+    for verify, warned in ("true", True), ("false", False):
+        (tmp_path / "evlb.yaml").write_text(
+            "listen: 80\nservers: [127.0.0.1:443]\n"
+            f"server-defaults: {{tls: {{ca: {bad}, verify: {verify}}}}}\n")
+        r = run_evlb("check", "-c", tmp_path / "evlb.yaml")
+        out = " ".join((r.err + r.out).split())
+        assert r.status == 0 and (said.format(bad=bad) in out) == warned, out
+
+
 def test_a_check_without_certificate_is_warned_of(run_evlb, tmp_path, ca):
     mine = ca.make(tmp_path / "mine.pem", "m.test")
     (tmp_path / "evlb.yaml").write_text(f"""
