@@ -20,6 +20,11 @@ static inline bool pem_holds(struct str text, struct str word)
     return text.len > 0 && memmem(text.p, text.len, word.p, word.len) != NULL;
 }
 
+static inline bool pem_has_certificate(struct str text)
+{
+    return pem_holds(text, STR("CERTIFICATE-----"));
+}
+
 // Whether a PEM text holds a private key, of whatever kind.
 static inline bool pem_has_key(struct str text)
 {

@@ -136,21 +136,20 @@ static void add(struct certs *c, const char *file, struct str chain)
 }
 
 // Files of a directory without a certificate (keys, chains alone) are not asked for.
-static void add_matches(struct certs *c, const char *dir, const char *pattern)
+static void add_matches(struct certs *c, const char *dir)
 {
     const struct config_source *s = c->b->source;
     const char **paths;
     size_t n;
     struct str chain;
-    const char *all = arena_printf(c->b->arena, "%s/%s", dir, pattern);
-    int error = s->glob_live(s->ctx, all, c->b->arena, &paths, &n);
+    int error = s->list_live(s->ctx, dir, c->b->arena, &paths, &n);
     if (error != 0)
         unreadable(c, dir, error);
     for (size_t i = 0; error == 0 && i < n; i++) {
         int r = read_live(c, paths[i], &chain);
         if (r != 0)
             unreadable(c, paths[i], r);
-        else if (chain.len == 0 || pem_holds(chain, STR("CERTIFICATE-----")))
+        else if (chain.len == 0 || pem_has_certificate(chain))
             add(c, paths[i], chain);
     }
 }
@@ -164,8 +163,7 @@ static void add_directory(struct certs *c, const char *dir)
         add(c, certbot, chain);
         return;
     }
-    add_matches(c, dir, "*.crt");
-    add_matches(c, dir, "*.pem");
+    add_matches(c, dir);
     if (c->n == before && !c->node->poisoned)
         report(c, dir, "the directory holds no certificate (*.pem, *.crt)");
 }

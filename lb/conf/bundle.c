@@ -178,7 +178,7 @@ static struct config_source play(struct player *p)
                                   .read_file = play_file,
                                   .read_live = play_live,
                                   .glob = play_glob,
-                                  .glob_live = play_glob,
+                                  .list_live = play_glob,
                                   .env = play_env};
 }
 
@@ -285,11 +285,11 @@ static int record_glob(void *ctx, const char *pattern, struct arena *a, const ch
     return record_paths(b, b->from->glob, pattern, a, paths, n);
 }
 
-static int record_glob_live(void *ctx, const char *pattern, struct arena *a, const char ***paths,
+static int record_list_live(void *ctx, const char *dir, struct arena *a, const char ***paths,
                             size_t *n)
 {
     struct bundle *b = ctx;
-    return record_paths(b, b->from->glob_live, pattern, a, paths, n);
+    return record_paths(b, b->from->list_live, dir, a, paths, n);
 }
 
 // The environment of a process does not change while it loads: nothing to look up first.
@@ -326,7 +326,7 @@ struct config_source bundle_record(struct bundle *b, const struct config_source 
     s.read_file = record_file;
     s.read_live = record_live;
     s.glob = record_glob;
-    s.glob_live = record_glob_live;
+    s.list_live = record_list_live;
     s.env = record_env;
     return s;
 }

@@ -30,7 +30,7 @@ bool load_all(const struct config_source *source, struct findings *f, struct loa
 {
     uint32_t errors = f->errors;
     lb_assert(source->read_file != NULL && source->read_live != NULL && source->glob != NULL &&
-              source->glob_live != NULL && source->env != NULL);
+              source->list_live != NULL && source->env != NULL);
     *l = (struct loaded){0};
     l->binder.arena = arena_new();
     run(l, source, f);

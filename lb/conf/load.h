@@ -73,9 +73,9 @@ struct config_source {
                      struct str *content);
     // The paths that match, sorted, in `a`. None: 0 with *n = 0.
     int (*glob)(void *ctx, const char *pattern, struct arena *a, const char ***paths, size_t *n);
-    // The same for directories of what read_live() reads.
-    int (*glob_live)(void *ctx, const char *pattern, struct arena *a, const char ***paths,
-                     size_t *n);
+    // The files of a directory that may hold certificates (*.crt, *.pem), by name. Read again with
+    // them.
+    int (*list_live)(void *ctx, const char *dir, struct arena *a, const char ***paths, size_t *n);
     // The value of an environment variable, or NULL.
     const char *(*env)(void *ctx, const char *name);
     // Whether this machine has it; a missing one is warned of. NULL: not asked.

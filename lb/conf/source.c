@@ -2,6 +2,7 @@
 // Where the bytes of a configuration come from by default: the file system and the environment of
 // this process. The only file of conf/ that does I/O. Used by commands and by the supervisor;
 // children read from what the supervisor has sealed for them, through functions of their own.
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -108,6 +109,29 @@ static int find_files(void *ctx, const char *pattern, struct arena *a, const cha
     return r == 0 ? 0 : r == GLOB_NOSPACE ? -ENOMEM : -EACCES;
 }
 
+static int may_hold_certificate(const struct dirent *e)
+{
+    struct str name = str_of(e->d_name);
+    return name.p[0] != '.' && (str_ends(name, STR(".crt")) || str_ends(name, STR(".pem")));
+}
+
+static int list_live(void *ctx, const char *dir, struct arena *a, const char ***paths, size_t *n)
+{
+    (void)ctx;
+    struct dirent **found;
+    int count = scandir(dir, &found, may_hold_certificate, alphasort);
+    *n = 0;
+    if (count < 0)
+        return -errno;
+    *paths = arena_alloc(a, ((size_t)count + 1) * sizeof(**paths));
+    for (int i = 0; i < count; i++) {
+        (*paths)[(*n)++] = arena_printf(a, "%s/%s", dir, found[i]->d_name);
+        free(found[i]);
+    }
+    free(found);
+    return 0;
+}
+
 // ---- why not ------------------------------------------------------------------------------------
 
 #define LINKS_MAX 8
@@ -189,7 +213,7 @@ struct config_source config_source_files(const char *root)
                                   .read_file = read_file,
                                   .read_live = read_live,
                                   .glob = find_files,
-                                  .glob_live = find_files,
+                                  .list_live = list_live,
                                   .env = get_env,
                                   .why = why_not};
 }

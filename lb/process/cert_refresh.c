@@ -55,9 +55,29 @@ static struct kept *keep(struct refresh *r, const char *path, const char *why)
     return k;
 }
 
+// A certificate with the key that it has in force.
+static void keep_file(struct refresh *r, const char *path, const char *why)
+{
+    const struct certificate *old = map_get(&r->old, str_of(path));
+    if (old != NULL)
+        keep(r, old->pem.key_file, why)->told = true;
+    keep(r, path, why)->told = false;
+}
+
 static bool is_kept(const struct refresh *r, const char *path)
 {
     return map_get(&r->kept, str_of(path)) != NULL;
+}
+
+// Why a file is not taken, whatever stands beside it; NULL: it may be.
+static const char *unfit(const struct refresh *r, const char *path, enum live_kind kind,
+                         struct str content)
+{
+    if (kind == LIVE_PUBLIC && pem_has_key(content))
+        return "it holds a key; name a file without one";
+    if (map_get(&r->old, str_of(path)) != NULL && !pem_has_certificate(content))
+        return "it holds no certificate";
+    return NULL;
 }
 
 // A key in what goes to control is not left in memory either.
@@ -65,11 +85,11 @@ static int read_from_disk(struct refresh *r, const char *path, enum live_kind ki
                           struct str *content, const char **why)
 {
     int error = r->disk->read_live(r->disk->ctx, path, kind, a, content);
-    *why = config_source_why(r->disk, path, error, a);
-    if (error != 0 || kind != LIVE_PUBLIC || !pem_has_key(*content))
+    *why = error != 0 ? config_source_why(r->disk, path, error, a) : unfit(r, path, kind, *content);
+    if (error != 0 || *why == NULL)
         return error;
-    explicit_bzero((void *)(uintptr_t)content->p, content->len);
-    *why = "it holds a key; name a file without one";
+    if (content->len > 0)
+        explicit_bzero((void *)(uintptr_t)content->p, content->len);
     return -EPERM;
 }
 
@@ -86,42 +106,42 @@ static int read_live(void *ctx, const char *path, enum live_kind kind, struct ar
         return error;
     int before = r->recorded.read_live(r->recorded.ctx, path, kind, a, content);
     if (!kept && before != error)
-        (void)keep(r, path, why);
+        keep_file(r, path, why);
     return before;
 }
 
-// Whether a directory of this pattern has gone away.
-static bool directory_is_kept(const struct refresh *r, const char *pattern)
+// Whether a file of a directory is one for the loader: in force, or new and no mere key.
+static bool is_candidate(struct refresh *r, const char *path)
 {
-    const char *slash = strrchr(pattern, '/');
-    return slash != NULL && map_get(&r->kept, str_from(pattern, slash)) != NULL;
-}
-
-// Whether the recording knows of no such file.
-static bool is_new(const struct refresh *r, const char *path)
-{
-    bool found = false;
     struct str content;
-    for (int kind = LIVE_PUBLIC; kind <= LIVE_SECRET && !found; kind++)
-        found = r->recorded.read_live(r->recorded.ctx, path, (enum live_kind)kind, r->arena,
-                                      &content) != -ENOENT;
-    return !found;
+    if (map_get(&r->old, str_of(path)) != NULL)
+        return true;
+    if (is_kept(r, path))
+        return false;
+    int error = r->disk->read_live(r->disk->ctx, path, LIVE_SECRET, r->arena, &content);
+    return error != 0 || content.len == 0 || pem_has_certificate(content);
 }
 
-static int find_live(void *ctx, const char *pattern, struct arena *a, const char ***paths,
-                     size_t *n)
+// A directory of which nothing is left is as it was before.
+static int list_live(void *ctx, const char *dir, struct arena *a, const char ***paths, size_t *n)
 {
     struct refresh *r = ctx;
-    if (directory_is_kept(r, pattern))
-        return r->recorded.glob_live(r->recorded.ctx, pattern, a, paths, n);
-    int error = r->disk->glob_live(r->disk->ctx, pattern, a, paths, n);
+    bool kept = is_kept(r, dir);
+    int error = kept ? 0 : r->disk->list_live(r->disk->ctx, dir, a, paths, n);
     size_t left = 0;
+    if (kept)
+        return r->recorded.list_live(r->recorded.ctx, dir, a, paths, n);
     for (size_t i = 0; error == 0 && i < *n; i++) {
-        if (!is_kept(r, (*paths)[i]) || !is_new(r, (*paths)[i]))
+        if (is_candidate(r, (*paths)[i]))
             (*paths)[left++] = (*paths)[i];
     }
     *n = left;
-    return error;
+    if (left > 0)
+        return 0;
+    (void)keep(r, dir,
+               error != 0 ? config_source_why(r->disk, dir, error, a)
+                          : "it holds no certificate any more");
+    return r->recorded.list_live(r->recorded.ctx, dir, a, paths, n);
 }
 
 static int read_file(void *ctx, const char *path, struct arena *a, struct str *content)
@@ -186,13 +206,10 @@ static bool is_in_force(const struct refresh *r, const char *file, struct str by
 
 static void keep_pair(struct refresh *r, const struct certificate *c, const char *why)
 {
-    const struct certificate *old = map_get(&r->old, str_of(c->pem.file));
     const struct kept *key = map_get(&r->kept, str_of(c->pem.key_file));
     if (key != NULL)
         why = arena_printf(r->arena, "'%s': %s", c->pem.key_file, key->why);
-    if (old != NULL)
-        keep(r, old->pem.key_file, why)->told = true;
-    keep(r, c->pem.file, why)->told = false;
+    keep_file(r, c->pem.file, why);
 }
 
 static void judge_cert(struct refresh *r, const struct certificate *c, const char *ciphers)
@@ -266,7 +283,7 @@ static bool load(struct refresh *r, struct findings *f)
     s.read_file = read_file;
     s.read_live = read_live;
     s.glob = find_files;
-    s.glob_live = find_live;
+    s.list_live = list_live;
     s.env = get_env;
     r->out->recording = bundle_new();
     const struct config_source recording = bundle_record(r->out->recording, &s);
@@ -418,6 +435,17 @@ static void tell_tickets(struct refresh *r, const struct tickets *old, const str
         return;
     add_line(r, '~', now->keys_file.p, "other ticket keys");
     r->out->changed++;
+}
+
+// Whether the recording knows of no such file.
+static bool is_new(const struct refresh *r, const char *path)
+{
+    bool found = false;
+    struct str content;
+    for (int kind = LIVE_PUBLIC; kind <= LIVE_SECRET && !found; kind++)
+        found = r->recorded.read_live(r->recorded.ctx, path, (enum live_kind)kind, r->arena,
+                                      &content) != -ENOENT;
+    return !found;
 }
 
 static void tell_kept(struct refresh *r)

@@ -135,17 +135,18 @@ def test_certificates_come_and_go_with_a_directory(evlb, sim, ca, tmp_path, ctl)
 
 def test_a_bad_one_stays_as_it_was_and_the_others_are_replaced(evlb, sim, ca, tmp_path, ctl):
     files = {n: ca.make(tmp_path / f"certs/{n}.pem", f"{n}.test")
-             for n in ("good", "mismatch", "garbage", "emptied")}
+             for n in ("good", "mismatch", "garbage", "emptied", "justkey")}
     ca.make(tmp_path / "certs/apart.crt", "apart.test", apart=tmp_path / "certs/apart.key")
     ca.make(tmp_path / "certs/nokey.crt", "nokey.test", apart=tmp_path / "certs/nokey.key")
     lb = evlb(tls.WEB, sim("a"), tls=tmp_path / "certs")
-    names = ("mismatch", "garbage", "emptied", "apart", "nokey")
+    names = ("mismatch", "garbage", "emptied", "justkey", "apart", "nokey")
     old = {name: shown(lb, ca, f"{name}.test") for name in names}
     ca.make(files["good"], "good.test")
     stranger = pair(ca.make(tmp_path / "x.pem", "x.test"))
     put(files["mismatch"], pair(files["mismatch"])[0] + stranger[1])
     put(files["garbage"], "-----BEGIN CERTIFICATE-----\nhello\n-----END CERTIFICATE-----\n")
     put(files["emptied"], "")
+    put(files["justkey"], stranger[1])
     put(tmp_path / "certs/apart.crt", stranger[0])
     (tmp_path / "certs/nokey.key").unlink()
     (tmp_path / "certs/nokey.key").mkdir()  # unreadable, for root too
@@ -154,7 +155,8 @@ def test_a_bad_one_stays_as_it_was_and_the_others_are_replaced(evlb, sim, ca, tm
     r = ctl(lb, "certs", "reload")
     assert r.status == 1, r
     for words in ("good.pem: replaced", "mismatch.pem: stays as it was: the key in",
-                  "garbage.pem: stays as it was: '", "emptied.pem: stays as it was: '",
+                  "garbage.pem: stays as it was: '", "emptied.pem: stays as it was: it holds no certificate",
+                  "justkey.pem: stays as it was: it holds no certificate",
                   "apart.crt: stays as it was: the key in", "Is a directory",
                   "new.pem: not used: there is no key for"):
         assert words in r.out, (words, r.out)
@@ -163,14 +165,14 @@ def test_a_bad_one_stays_as_it_was_and_the_others_are_replaced(evlb, sim, ca, tm
     lb.wait_log("warning supervisor: ! .*mismatch.pem")
     again = ctl(lb, "certs", "reload")
     assert (again.status, lb.status()["generation"]) == (1, 2) and "good.pem" not in again.out
-    for file in ("mismatch", "garbage", "emptied"):
+    for file in ("mismatch", "garbage", "emptied", "justkey"):
         ca.make(files[file], f"{file}.test")
     (tmp_path / "certs/nokey.key").rmdir()
     for name in ("apart", "nokey"):
         ca.make(tmp_path / f"certs/{name}.crt", f"{name}.test", apart=tmp_path / f"certs/{name}.key")
     put(tmp_path / "certs/new.pem", "".join(stranger))
     r = ctl(lb, "certs", "reload")
-    assert r.status == 0 and r.out.count("replaced") == 5 and "+ " in r.out
+    assert r.status == 0 and r.out.count("replaced") == 6 and "+ " in r.out
     assert shown(lb, ca, "x.test") == serial(tmp_path / "x.pem")
 
 
@@ -191,6 +193,38 @@ def test_what_is_gone_stays_as_it_was(evlb, sim, ca, tmp_path, ctl, end):
     for name in "abcd":
         assert shown(lb, ca, f"{name}.test")
     assert lb.status()["generation"] == 1
+
+
+@pytest.mark.parametrize("rest", ["nothing", "a key", "a new one without a key"])
+def test_a_directory_of_which_nothing_is_left(evlb, sim, ca, tmp_path, ctl, rest):
+    """It stays as it was, and stops nothing else."""
+    good = ca.make(tmp_path / "1/a.pem", "a.test")
+    old = ca.make(tmp_path / "2/b.pem", "b.test")
+    lb = evlb(tls.WEB, sim("a"), tls=f"[{tmp_path}/1, {tmp_path}/2]")
+    before = shown(lb, ca, "b.test")
+    old.rename(tmp_path / "b.pem")
+    if rest != "nothing":
+        put(tmp_path / "2/c.pem", pair(tmp_path / "b.pem")[rest == "a key"])
+    ca.make(good, "a.test")
+    r = ctl(lb, "certs", "reload")
+    assert r.status == 1 and f"~ {good}: replaced" in r.out, r
+    assert f"! {tmp_path}/2: stays as it was: it holds no certificate any more" in r.out, r
+    assert shown(lb, ca) == serial(good) and shown(lb, ca, "b.test") == before
+    lb.allow_log("certificate|c.pem")
+    lb.reload(fails=True)  # all or nothing
+
+
+def test_a_certificate_that_is_gone_while_its_key_is_new(evlb, sim, ca, tmp_path, ctl):
+    ca.make(tmp_path / "a.crt", "a.test", apart=tmp_path / "a.key")
+    good = ca.make(tmp_path / "b.pem", "b.test")
+    lb = evlb(tls.WEB, sim("a"), tls=f"[{tmp_path}/a.crt, {good}]")
+    before = shown(lb, ca)
+    ca.make(tmp_path / "a.crt", "a.test", apart=tmp_path / "a.key")
+    (tmp_path / "a.crt").unlink()
+    ca.make(good, "b.test")
+    r = ctl(lb, "certs", "reload")
+    assert r.status == 1 and r.out.count("stays as it was") == 1, r
+    assert shown(lb, ca) == before and shown(lb, ca, "b.test") == serial(good)
 
 
 def test_ocsp_answers_are_read_again(evlb, sim, ca, site, tmp_path, ctl):

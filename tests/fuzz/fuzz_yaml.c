@@ -48,13 +48,12 @@ static int read_live(void *ctx, const char *path, enum live_kind kind, struct ar
     return strcmp(path, "certs") == 0 || strcmp(path, "none") == 0 ? -EISDIR : -ENOENT;
 }
 
-static int find_live(void *ctx, const char *pattern, struct arena *a, const char ***paths,
-                     size_t *n)
+static int list_live(void *ctx, const char *dir, struct arena *a, const char ***paths, size_t *n)
 {
     (void)ctx;
     *n = 0;
-    if (strcmp(pattern, "certs/*.pem") != 0)
-        return strcmp(pattern, "none/*.pem") == 0 ? -EACCES : 0;
+    if (strcmp(dir, "certs") != 0)
+        return strcmp(dir, "none") == 0 ? -EACCES : 0;
     *paths = arena_alloc(a, 2 * sizeof(**paths));
     (*paths)[(*n)++] = "certs/a.pem";
     (*paths)[(*n)++] = "certs/b.pem";
@@ -119,7 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                               .read_file = read_file,
                               .read_live = read_live,
                               .glob = find_files,
-                              .glob_live = find_live,
+                              .list_live = list_live,
                               .env = get_env};
     if (size == 0)
         return 0;

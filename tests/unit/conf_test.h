@@ -62,6 +62,25 @@ static int memory_glob(void *ctx, const char *pattern, struct arena *a, const ch
     return 0;
 }
 
+static int memory_list(void *ctx, const char *dir, struct arena *a, const char ***paths, size_t *n)
+{
+    const struct memory *m = ctx;
+    const struct str inside = str_of(arena_printf(a, "%s/", dir));
+    size_t cap = 0;
+    *n = 0;
+    if (strcmp(dir, "secret") == 0)
+        return -EACCES;
+    for (const struct memory_file *f = m->files; f != NULL && f->path != NULL; f++) {
+        struct str path = str_of(f->path);
+        if (!str_starts(path, inside) ||
+            !(str_ends(path, STR(".crt")) || str_ends(path, STR(".pem"))))
+            continue;
+        *paths = arena_grow(a, *paths, *n, &cap, sizeof(**paths));
+        (*paths)[(*n)++] = f->path;
+    }
+    return 0;
+}
+
 static const char *memory_env(void *ctx, const char *name)
 {
     const struct memory *m = ctx;
@@ -81,7 +100,7 @@ static inline struct config_source memory_source(struct memory *m, const char *r
                                   .read_file = memory_read,
                                   .read_live = memory_read_live,
                                   .glob = memory_glob,
-                                  .glob_live = memory_glob,
+                                  .list_live = memory_list,
                                   .env = memory_env};
 }
 

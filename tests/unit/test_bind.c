@@ -432,13 +432,12 @@ static int read_crowd(void *ctx, const char *path, enum live_kind kind, struct a
     return strcmp(path, "dir") == 0 ? -EISDIR : is_one ? 0 : -ENOENT;
 }
 
-static int list_crowd(void *ctx, const char *pattern, struct arena *a, const char ***paths,
-                      size_t *n)
+static int list_crowd(void *ctx, const char *dir, struct arena *a, const char ***paths, size_t *n)
 {
-    *n = strcmp(pattern, "dir/*.pem") == 0 ? *(size_t *)ctx : 0;
+    *n = *(size_t *)ctx;
     *paths = arena_alloc(a, (*n + 1) * sizeof(**paths));
     for (size_t i = 0; i < *n; i++)
-        (*paths)[i] = arena_printf(a, "dir/%zu.pem", i);
+        (*paths)[i] = arena_printf(a, "%s/%zu.pem", dir, i);
     return 0;
 }
 
@@ -449,7 +448,7 @@ static struct config *load_crowd(size_t n, struct findings *f)
         memory_source(&none, "t.yaml", "listen: 443\ntls: dir/\nservers: [a:1]\n");
     s.ctx = &n;
     s.read_live = read_crowd;
-    s.glob_live = list_crowd;
+    s.list_live = list_crowd;
     findings_init(f);
     return config_load(&s, f);
 }

@@ -44,6 +44,15 @@ static int bad_glob(void *ctx, const char *pattern, struct arena *a, const char 
     return r;
 }
 
+static int bad_list(void *ctx, const char *dir, struct arena *a, const char ***paths, size_t *n)
+{
+    struct config_source *files = ctx;
+    int r = files->list_live(files->ctx, arena_printf(a, BAD_DIR "/%s", dir), a, paths, n);
+    for (size_t i = 0; i < *n; i++)
+        (*paths)[i] += strlen(BAD_DIR) + 1;
+    return r;
+}
+
 static const char *bad_env(void *ctx, const char *name)
 {
     (void)ctx;
@@ -95,7 +104,8 @@ static void check_bad_file(const char *name)
     s.ctx = &files;
     s.read_file = bad_read;
     s.read_live = bad_read_live;
-    s.glob = s.glob_live = bad_glob;
+    s.glob = bad_glob;
+    s.list_live = bad_list;
     s.env = bad_env;
     findings_init(&f);
     struct config *c = config_load(&s, &f);
