@@ -53,7 +53,12 @@ static int diff(struct ctl *ctl)
     return status;
 }
 
+// Without -c the file that is compared is also taken to say where evlb is; standard input cannot be
+// read twice.
 int cmd_diff(const struct cli *cli)
 {
-    return ctl_run(cli, diff);
+    const char *file = cli->value[FLAG_CONFIG];
+    if (file == NULL && cli->n_operands > 0 && strcmp(cli->operands[0], "-") != 0)
+        file = cli->operands[0];
+    return ctl_run_of(cli, file, diff);
 }

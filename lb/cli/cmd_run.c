@@ -9,11 +9,13 @@
 #include "process/inherited.h"
 #include "process/supervisor.h"
 
-// What the command line and the environment say overrides the file, also when it is read again.
+// What the command line says overrides the file, also when it is read again; the environment does
+// not override a file that the command line names.
 static void apply_flags(const void *ctx, struct config *config)
 {
     const struct cli *cli = ctx;
-    const char *socket = cli_socket(cli);
+    bool named = cli->value[FLAG_CONFIG] != NULL;
+    const char *socket = cli_socket(cli, named ? config->admin_socket : STR_NONE);
     if (socket != NULL)
         config->admin_socket = arena_str(config->arena, str_of(socket));
     if (cli->given[FLAG_VERBOSE] > 0)

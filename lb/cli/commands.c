@@ -8,7 +8,7 @@
 // clang-format off
 const struct cli_flag cli_flags[FLAG_COUNT] = {
     [FLAG_CONFIG]   = {"config", 'c', "FILE", NULL, "else $EVLB_CONFIG, else /etc/evlb/evlb.yaml"},
-    [FLAG_SOCKET]   = {"socket", 0, "PATH", NULL, "else $EVLB_SOCKET, else the usual place"},
+    [FLAG_SOCKET]   = {"socket", 0, "PATH", NULL, "else of the file given, else $EVLB_SOCKET"},
     [FLAG_FORMAT]   = {"format", 0, "FORMAT", NULL, "how the answer is written"},
     [FLAG_QUIET]    = {"quiet", 'q', NULL, NULL, "say less"},
     [FLAG_VERBOSE]  = {"verbose", 'v', NULL, NULL, "say more"},
@@ -46,8 +46,8 @@ const struct cli_flag cli_flags[FLAG_COUNT] = {
     (FLAG_BIT(FLAG_ALPN) | FLAG_BIT(FLAG_TLS_VERSION) | FLAG_BIT(FLAG_TLS_CIPHER) | \
      FLAG_BIT(FLAG_TLS_RESUMED) | FLAG_BIT(FLAG_CLIENT_SUBJECT))
 #define CTL_DETAILS \
-     "The socket: --socket, else $EVLB_SOCKET, else admin.socket of the file given\n" \
-     "with -c, else /run/evlb/ctl.sock (root) or $XDG_RUNTIME_DIR/evlb/ctl.sock.\n" \
+     "The socket: --socket, else admin.socket of the file given with -c, else\n" \
+     "$EVLB_SOCKET, else /run/evlb/ctl.sock (root) or $XDG_RUNTIME_DIR/evlb/ctl.sock.\n" \
      "Exit status: 0 done, 1 refused, 2 usage, 4 no such object, 5 evlb does not\n" \
      "answer, 124 not done in time (--wait)."
 #define PLANNED(name, summary) {name, "", 0, 0, COMMAND_PLANNED, NULL, NULL, summary, NULL}

@@ -23,10 +23,10 @@
 
 // ---- where the socket is ------------------------------------------------------------------------
 
-// The admin.socket of the file given with --config, "" when it sets none.
-static int path_from_config(const struct cli *cli, struct arena *a, struct str *path)
+// The admin.socket of the file, "" when it sets none.
+static int path_from_config(const char *file, struct arena *a, struct str *path)
 {
-    struct config_source source = config_source_files(cli->value[FLAG_CONFIG]);
+    struct config_source source = config_source_files(file);
     struct findings findings;
     findings_init(&findings);
     struct config *config = config_load(&source, &findings);
@@ -41,17 +41,17 @@ static int path_from_config(const struct cli *cli, struct arena *a, struct str *
     return status;
 }
 
-static int socket_path(const struct cli *cli, struct arena *a, const char **path)
+static int socket_path(const struct cli *cli, const char *file, struct arena *a, const char **path)
 {
     struct config config = {0};
-    *path = cli_socket(cli);
-    if (*path != NULL)
-        return EXIT_OK;
-    if (cli->value[FLAG_CONFIG] != NULL) {
-        int status = path_from_config(cli, a, &config.admin_socket);
+    if (file != NULL && cli->value[FLAG_SOCKET] == NULL) {
+        int status = path_from_config(file, a, &config.admin_socket);
         if (status != EXIT_OK)
             return status;
     }
+    *path = cli_socket(cli, config.admin_socket);
+    if (*path != NULL)
+        return EXIT_OK;
     char *usual = arena_alloc(a, PATH_BYTES);
     *path = usual;
     if (supervisor_admin_path(&config, usual, PATH_BYTES))
@@ -60,14 +60,19 @@ static int socket_path(const struct cli *cli, struct arena *a, const char **path
     return EXIT_UNREACHABLE;
 }
 
-int ctl_run(const struct cli *cli, int (*work)(struct ctl *ctl))
+int ctl_run_of(const struct cli *cli, const char *file, int (*work)(struct ctl *ctl))
 {
     struct ctl ctl = {.cli = cli, .arena = arena_new()};
-    int status = socket_path(cli, ctl.arena, &ctl.path);
+    int status = socket_path(cli, file, ctl.arena, &ctl.path);
     if (status == EXIT_OK)
         status = work(&ctl);
     arena_free(ctl.arena);
     return status;
+}
+
+int ctl_run(const struct cli *cli, int (*work)(struct ctl *ctl))
+{
+    return ctl_run_of(cli, cli->value[FLAG_CONFIG], work);
 }
 
 // ---- the connection -----------------------------------------------------------------------------

@@ -27,9 +27,11 @@ struct ctl_answer {
     const struct json_value *json; // the same as a tree
 };
 
-// Finds the socket (--socket, else $EVLB_SOCKET, else admin.socket of --config, else the usual
+// Finds the socket (--socket, else admin.socket of --config, else $EVLB_SOCKET, else the usual
 // place) and runs `work`. Returns its exit status, or that of a complaint on standard error.
 int ctl_run(const struct cli *cli, int (*work)(struct ctl *ctl)) MUST_CHECK;
+// The same with the admin.socket of `file` (NULL: none).
+int ctl_run_of(const struct cli *cli, const char *file, int (*work)(struct ctl *ctl)) MUST_CHECK;
 
 // Asks and reads the whole answer. EXIT_OK: it is a 2xx with JSON. Else, after a complaint on
 // standard error: EXIT_FAILED (refused), EXIT_NO_OBJECT (404) or EXIT_UNREACHABLE.

@@ -45,10 +45,12 @@ int cli_source(const struct cli *cli, struct arena *arena, struct config_source 
     return EXIT_OK;
 }
 
-const char *cli_socket(const struct cli *cli)
+const char *cli_socket(const struct cli *cli, struct str of_named_file)
 {
     if (cli->value[FLAG_SOCKET] != NULL)
         return cli->value[FLAG_SOCKET];
+    if (of_named_file.len > 0)
+        return of_named_file.p;
     const char *from_env = getenv("EVLB_SOCKET");
     return from_env != NULL && from_env[0] != '\0' ? from_env : NULL;
 }

@@ -15,8 +15,9 @@ const char *cli_config_path(const struct cli *cli);
 // when the flags contradict each other.
 int cli_source(const struct cli *cli, struct arena *arena, struct config_source *out) MUST_CHECK;
 
-// --socket, else $EVLB_SOCKET, else NULL.
-const char *cli_socket(const struct cli *cli);
+// --socket, else the admin.socket of the file that the command line names (empty: none), else
+// $EVLB_SOCKET, else NULL.
+const char *cli_socket(const struct cli *cli, struct str of_named_file);
 
 // Whether to colour what goes to `out`: a terminal, and NO_COLOR (no-color.org) is not set.
 bool cli_colour(FILE *out);

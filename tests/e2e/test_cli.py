@@ -366,6 +366,42 @@ def test_status_finds_the_socket_by_environment_and_by_file(evlb, sim, run_evlb)
     assert run_evlb("ctl", "status", "-c", lb.config_file).status == 0
 
 
+def test_a_file_that_is_named_counts_more_than_the_environment(evlb, sim, run_evlb, tmp_path):
+    lb = evlb("listen: $port\nservers: [$a]", sim("a"))
+    elsewhere = {"EVLB_SOCKET": str(tmp_path / "elsewhere")}
+    assert run_evlb("ctl", "status", "-c", lb.config_file, env=elsewhere).status == 0
+    assert run_evlb("ctl", "status", env=elsewhere).status == 5
+    assert run_evlb("diff", lb.config_file, env=elsewhere).status == 0
+    assert run_evlb("diff", lb.config_file).status == 0
+    other = tmp_path / "other.yaml"
+    other.write_text(lb.config_file.read_text().replace(lb.socket, elsewhere["EVLB_SOCKET"]))
+    assert run_evlb("diff", other).status == 5
+    assert run_evlb("diff", "-c", lb.config_file, other).status == 1  # the -c says who is asked
+    r = run_evlb("diff", "-", stdin=lb.config_file.read_text(), env={"EVLB_SOCKET": lb.socket})
+    assert r.status == 0, r.err
+    r = run_evlb("ctl", "status", "-c", other, "--socket", lb.socket, env=elsewhere)
+    assert r.status == 0
+
+
+def test_run_listens_where_its_file_says(run_evlb, tmp_path):
+    """So `ctl -c` finds what `run -c` has begun, whatever the environment says."""
+    there, elsewhere = tmp_path / "file.sock", {"EVLB_SOCKET": str(tmp_path / "env.sock")}
+    write(tmp_path / "run.yaml", f"listen: 127.0.0.1:{ports.take()}\n"
+          f"servers: [127.0.0.1:1]\nadmin: {{socket: {there}}}\n")
+    process = subprocess.Popen(
+        [tools.bin_dir() / "evlb", "run", "-c", tmp_path / "run.yaml"], stderr=subprocess.PIPE,
+        env=tools.environment(tmp_path, elsewhere), text=True)
+    try:
+        tools.wait_for("the status", lambda: run_evlb(
+            "ctl", "status", "-c", tmp_path / "run.yaml", env=elsewhere).status == 0,
+                       tools.START_SECONDS)
+        assert there.exists() and not (tmp_path / "env.sock").exists()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=tools.STOP_SECONDS)
+    assert process.returncode == 0, err
+
+
 def test_status_when_nobody_answers(run_evlb, tmp_path):
     r = run_evlb("ctl", "status", "--socket", tmp_path / "nowhere")
     assert r.status == 5 and "evlb does not run there" in r.err
