@@ -112,6 +112,14 @@ struct failover_result failover_decide(const struct backend *b, struct failover_
     return result;
 }
 
+bool failover_can_switch(const struct backend *b)
+{
+    for (uint32_t i = 1; i < b->n_servers; i++)
+        if (rank_of(b, i) != rank_of(b, 0))
+            return true;
+    return b->n_servers == 1;
+}
+
 bool failover_switch(const struct backend *b, struct failover_track *track,
                      const struct failover_server *servers, uint32_t place)
 {

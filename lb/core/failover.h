@@ -51,6 +51,8 @@ struct failover_result {
 struct failover_result failover_decide(const struct backend *b, struct failover_track *track,
                                        const struct failover_server *servers, bool *works,
                                        uint64_t now_ms);
+// False: all servers work at once, so that none can work instead of another.
+bool failover_can_switch(const struct backend *b) MUST_CHECK;
 // An administrator's choice of the working server (active-passive) or of its tier (active-active);
 // failover_decide() then says who works. False: that server is not usable; nothing changes.
 bool failover_switch(const struct backend *b, struct failover_track *track,

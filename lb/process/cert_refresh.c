@@ -367,6 +367,7 @@ static void tell_trust(struct refresh *r, const char *file, const struct str *by
     map_put(&r->told_trust, str_of(file), (void *)(uintptr_t)bytes);
     add_line(r, '~', file, what);
     r->out->changed++;
+    r->out->trust++;
 }
 
 static void doubt_client(void *ctx, bool crl, const char *why)
@@ -435,6 +436,7 @@ static void tell_tickets(struct refresh *r, const struct tickets *old, const str
         return;
     add_line(r, '~', now->keys_file.p, "other ticket keys");
     r->out->changed++;
+    r->out->tickets++;
 }
 
 // Whether the recording knows of no such file.

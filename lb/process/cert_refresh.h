@@ -9,7 +9,8 @@
 struct refreshed {
     struct config *config;    // NULL: it does not load
     struct bundle *recording; // of config
-    uint32_t changed;         // certificates that are not what they were; 0: config is as before
+    uint32_t changed;         // files that are not what they were; 0: config is as before
+    uint32_t trust, tickets;  // of these: files of authorities or revocations, of ticket keys
     uint32_t kept;            // files that are not used as they are now
     const char *text;         // a line for each of them, and warnings; in the arena
 };

@@ -47,7 +47,7 @@ struct reload {
     struct job *current; // whose configuration is in force, but not taken by all
     uint64_t deadline_ms;
     char *answer; // of the current one
-    char summary[64];
+    char summary[96];
     bool stopped;
 };
 

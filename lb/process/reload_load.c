@@ -77,6 +77,19 @@ static bool read_files(struct loading *l, const struct config_source *files)
     return l->config != NULL;
 }
 
+static const char *what_changed(struct arena *a, const struct refreshed *r)
+{
+    uint32_t certs = r->changed - r->trust - r->tickets;
+    const char *text = "";
+    if (certs > 0 || r->changed == 0)
+        text = arena_printf(a, "%u certificate%s", certs, certs == 1 ? "" : "s");
+    if (r->trust > 0)
+        text = arena_printf(a, "%s%sauthorities or revocations", text, certs > 0 ? ", " : "");
+    if (r->tickets > 0)
+        text = arena_printf(a, "%s%sticket keys", text, certs + r->trust > 0 ? ", " : "");
+    return arena_printf(a, "%s changed", text);
+}
+
 static bool read_certificates(const struct tree *t, struct loading *l,
                               const struct config_source *source)
 {
@@ -91,8 +104,7 @@ static bool read_certificates(const struct tree *t, struct loading *l,
     l->changed = new.changed;
     l->kept = new.kept;
     l->same = new.changed == 0;
-    l->summary = arena_printf(l->arena, "%u certificate%s changed", new.changed,
-                              new.changed == 1 ? "" : "s");
+    l->summary = what_changed(l->arena, &new);
     return l->config != NULL;
 }
 

@@ -175,6 +175,14 @@ def test_words_of_an_administrator_outlive_reload_and_control(evlb, sim, ctl):
     lb.skip_check("descriptors")  # the new control process has others
 
 
+def test_switch_where_all_work_at_once(evlb, sim, ctl):
+    lb = evlb(TWO, sim("a", "b"))
+    r = ctl(lb, "backend switch app b")
+    assert r.status == 1 and r.out == ""
+    assert "failover: active-active" in r.err and "set failover: active-passive" in r.err
+    assert sorted(lb.get().body for _ in range(4)) == [b"a\n", b"a\n", b"b\n", b"b\n"]
+
+
 def test_switch(evlb, sim, ctl):
     lb = evlb(TWO.replace("health: off", "health: off\n        failover: active-passive"),
               sim("a", "b"))

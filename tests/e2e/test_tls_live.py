@@ -606,6 +606,7 @@ def test_a_key_that_is_added_is_taken_before_it_is_used(evlb, sim, ca, site, tmp
         put(keys, "".join(lines[:n + 1]))
         r = ctl(one, "certs", "reload")
         assert (r.status, r.out) == (0, f"~ {keys}: other ticket keys\n")
+        assert "is in force: ticket keys changed" in one.log()
         for c in clients[:2]:
             c.go(one)
             assert c.go(two) == 1
