@@ -64,11 +64,25 @@ static const char *day(struct arena *a, const struct json_value *v, const char *
 
 // ---- all of them --------------------------------------------------------------------------------
 
+// What clients get that ask for no name of these; of one alone that needs no saying.
+static bool is_default_of_several(const struct json_value *cert, const struct json_value *certs)
+{
+    const struct json_value *is_default = json_get(cert, "default");
+    struct str frontend = json_get_text(cert, "frontend");
+    uint32_t n = 0;
+    JSON_EACH(other, certs)
+    {
+        n += str_eq(json_get_text(other, "frontend"), frontend);
+    }
+    return n > 1 && is_default != NULL && is_default->truth;
+}
+
 static void print_table(struct arena *a, const struct json_value *certs)
 {
     static const char *const heads[] = {"FRONTEND", "NAMES", "ISSUER", "KEY",
                                         ">DAYS",    "OCSP",  "FILE"};
     struct table t = {.arena = a, .heads = heads, .columns = ARRAY_LEN(heads)};
+    bool marked = false;
     JSON_EACH(cert, certs)
     {
         struct str frontend = json_get_text(cert, "frontend"), key = json_get_text(cert, "key");
@@ -82,12 +96,15 @@ static void print_table(struct arena *a, const struct json_value *certs)
         table_cell(&t, "%.*s", STR_FMT(key));
         table_cell(&t, "%s", number(a, cert, "days_left"));
         table_cell(&t, "%.*s", STR_FMT(str_eq(ocsp, STR("none")) ? STR("-") : ocsp));
-        table_cell(&t, "%.*s", STR_FMT(file));
+        table_cell(&t, "%.*s%s", STR_FMT(file), is_default_of_several(cert, certs) ? " *" : "");
+        marked |= is_default_of_several(cert, certs);
     }
     if (t.count == 0)
         printf("no frontend has a certificate\n");
     else
         table_print(&t, stdout, TABLE_WIDTH);
+    if (marked)
+        printf("* the default: for clients that ask for no name, or for another\n");
 }
 
 // ---- beside them --------------------------------------------------------------------------------

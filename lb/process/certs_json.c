@@ -14,7 +14,8 @@
 struct list_of {
     struct json j;
     struct arena *arena;
-    int64_t now; // seconds since 1970
+    int64_t now;                                  // seconds since 1970
+    uint32_t defaults[TLS_SHOWN_MAX], n_defaults; // of the listener at hand
 };
 
 static void put_seconds(struct list_of *l, const char *key, int64_t s)
@@ -87,13 +88,35 @@ static void put_listens(struct list_of *l, const struct frontend *f, uint32_t k)
     json_array_end(&l->j);
 }
 
+// What clients get that ask for no name.
+static void find_defaults(struct list_of *l, const struct frontend *f, const struct tls *tls)
+{
+    char why[TLS_WHY_MAX];
+    bool known;
+    struct tls_server *server = tls->n_certs > 0 ? tls_listen_new(tls, f, NULL, why) : NULL;
+    l->n_defaults = 0;
+    if (server == NULL)
+        return;
+    l->n_defaults = tls_server_shown(server, STR_NONE, l->defaults, &known);
+    tls_server_drop(server);
+}
+
+static bool is_default(const struct list_of *l, uint32_t cert)
+{
+    for (uint32_t i = 0; i < l->n_defaults; i++) {
+        if (l->defaults[i] == cert)
+            return true;
+    }
+    return false;
+}
+
 static void put_certificate(struct list_of *l, const struct frontend *f, uint32_t k, uint32_t i)
 {
     const struct pem_pair *pem = &f->listens[k].tls.certs[i].pem;
     json_object(&l->j, NULL);
     json_text(&l->j, "frontend", f->name);
     put_listens(l, f, k);
-    json_bool(&l->j, "default", i == 0);
+    json_bool(&l->j, "default", is_default(l, i));
     json_text(&l->j, "file", str_of(pem->file));
     json_text(&l->j, "key_file", str_of(pem->key_file));
     put_facts(l, pem);
@@ -115,6 +138,7 @@ static void put_frontend(struct list_of *l, const struct frontend *f)
     for (uint32_t k = 0; k < f->n_listens; k++) {
         if (is_listed(f, k))
             continue;
+        find_defaults(l, f, &f->listens[k].tls);
         for (uint32_t i = 0; i < f->listens[k].tls.n_certs; i++)
             put_certificate(l, f, k, i);
     }

@@ -152,7 +152,18 @@ static uint64_t bytes_received(const struct session *s)
     return conn_is_tls(&s->client) ? tls_bytes_received(&s->client) : in_len();
 }
 
-static void write_line(const struct session *s, enum end_cause cause, uint16_t status,
+// OpenSSL does not look at the name when it refuses the version.
+static struct tls_facts facts_of(const struct session *s)
+{
+    struct client_hello hello;
+    struct tls_facts facts = tls_facts(&s->client);
+    if (facts.sni.len == 0 && in_len() > 0 &&
+        client_hello_parse(in_bytes(), in.message, &hello) == HELLO_DONE)
+        facts.sni = hello.sni;
+    return facts;
+}
+
+static void write_line(const struct session *s, enum end_cause cause, uint16_t status, size_t sent,
                        const char *why)
 {
     struct worker *w = s->w;
@@ -163,6 +174,7 @@ static void write_line(const struct session *s, enum end_cause cause, uint16_t s
         .proto = ends_tls(s) ? "tls" : "tcp",
         .status = status,
         .bytes_in = bytes_received(s),
+        .bytes_out = sent,
         .t_idle_ms = -1,
         .t_request_ms = -1,
         .t_queue_ms = -1,
@@ -170,7 +182,7 @@ static void write_line(const struct session *s, enum end_cause cause, uint16_t s
         .t_response_ms = -1,
         .t_data_ms = -1,
         .t_total_ms = access_span(s->since_ms, w->loop.now_ms),
-        .tls = tls_facts(&s->client),
+        .tls = facts_of(s),
         .end = cause,
         .detail = why,
     };
@@ -178,7 +190,8 @@ static void write_line(const struct session *s, enum end_cause cause, uint16_t s
         w->count->worker[WORKER_LOG_DROPPED]++;
 }
 
-static void account(struct session *s, enum end_cause cause, uint16_t status, const char *why)
+static void account(struct session *s, enum end_cause cause, uint16_t status, size_t sent,
+                    const char *why)
 {
     struct frontend_counters *c = counters(s);
     bool failure = cause == END_TLS_FAILED || cause == END_TLS_TIMEOUT || cause == END_CLIENT_CERT;
@@ -187,12 +200,12 @@ static void account(struct session *s, enum end_cause cause, uint16_t status, co
     log_debug("frontend '%s': %s: %s", s->listener->frontend->name.p, end_info(cause)->sentence,
               why != NULL ? why : "");
     if (s->w->access_log != NULL)
-        write_line(s, cause, status, why);
+        write_line(s, cause, status, sent, why);
 }
 
 static enum step fail(struct session *s, enum end_cause cause, const char *why)
 {
-    account(s, cause, 0, why);
+    account(s, cause, 0, 0, why);
     session_close(s, false);
     return STEP_END;
 }
@@ -207,10 +220,12 @@ static enum step left(struct session *s)
     return STEP_END;
 }
 
-// After the last words to the client: what it has sent meanwhile must not turn them into a reset.
-static enum step refuse(struct session *s, enum end_cause cause, uint16_t status, const char *why)
+// After the last words to the client (`sent` bytes of an answer): what it has sent meanwhile must
+// not turn them into a reset.
+static enum step refuse(struct session *s, enum end_cause cause, uint16_t status, size_t sent,
+                        const char *why)
 {
-    account(s, cause, status, why);
+    account(s, cause, status, sent, why);
     handshake_leave(s);
     session_linger(s);
     return STEP_END;
@@ -318,10 +333,10 @@ static enum step speaks_http(struct session *s)
     if (!reply_write(&r, &out))
         return fail(s, END_OUT_OF_MEMORY, NULL);
     struct iovec text = {buf_head(&out), buf_len(&out)};
-    size_t sent;
+    size_t sent = 0;
     bool told = conn_sendv(&s->client, &text, 1, &sent) == IO_OK;
     buf_release(&out);
-    return refuse(s, END_TLS_FAILED, told ? r.status : 0, "plain HTTP, not TLS");
+    return refuse(s, END_TLS_FAILED, told ? r.status : 0, told ? sent : 0, "plain HTTP, not TLS");
 }
 
 // As OpenSSL does: no alert for who speaks something else altogether.
@@ -336,7 +351,7 @@ static enum step not_tls(struct session *s)
 static enum step bad_hello(struct session *s)
 {
     hello_answer(&s->client, ALERT_DECODE_ERROR);
-    return refuse(s, END_TLS_FAILED, 0, "the ClientHello is broken or too long");
+    return refuse(s, END_TLS_FAILED, 0, 0, "the ClientHello is broken or too long");
 }
 
 static enum step st_hello(struct session *s)
@@ -426,6 +441,6 @@ static enum step st_shake(struct session *s)
         break;
     }
     if (tls_client_refused(&s->client)) // its request may be on the way already
-        return refuse(s, END_CLIENT_CERT, 0, tls_failure(&s->client));
+        return refuse(s, END_CLIENT_CERT, 0, 0, tls_failure(&s->client));
     return fail(s, END_TLS_FAILED, tls_failure(&s->client));
 }

@@ -76,6 +76,8 @@ def test_clients_that_are_refused(lb, explain, name, args, options, alert):
     assert f"alert {alert}\n" in said and "refused   " in said
     assert "backend" not in said and "cert  " not in said
     assert alert.upper() in outcome(lb.port, name, **options)
+    line = lb.wait_access()[0]
+    assert (line["end"], line["sni"]) == ("tls-failed", name)  # also of who is too old to be asked
 
 
 def test_clients_that_speak_no_protocol_of_ours(lb, explain):

@@ -229,6 +229,7 @@ def test_plain_http_is_told_so(web, step):
     line = lb.wait_access()[0]
     assert (line["end"], line["detail"], line["status"]) == \
         ("tls-failed", "plain HTTP, not TLS", 400)
+    assert line["bytes_out"] > len(r.body) > 0
 
 
 @pytest.mark.parametrize("mode, data, answer, detail", [

@@ -63,10 +63,11 @@ def test_certs_lists_what_is_in_force(evlb, sim, ca, tmp_path, ctl):
         backends: {app: [$a]}
     """, sim("a"), tls=tmp_path / "certs", old=tmp_path / "old.pem")
     lines = ctl(lb, "certs").out.splitlines()
-    assert len(lines) == 4 and max(map(len, lines)) <= 80
+    assert len(lines) == 5 and max(map(len, lines)) <= 80
     assert lines[0].split() == "FRONTEND NAMES ISSUER KEY DAYS OCSP FILE".split()
-    for line, words in zip(lines[1:], [("www.example", "test ca", "RSA 2048", " 90 ", "good"),
-                                       ("b.test", "ECDSA P-256", " 20 ", " - "),
+    for line, words in zip(lines[1:], [("www.example", "test ca", "RSA 2048", " 90 ", "good",
+                                        "1.pem *"),
+                                       ("b.test", "ECDSA P-256", " 20 ", " - ", "2.pem"),
                                        ("old.test", " -3 ", "old.pem")]):
         assert all(word in line for word in words), line
     r = ctl(lb, "certs", "--format=json")
@@ -80,6 +81,21 @@ def test_certs_lists_what_is_in_force(evlb, sim, ca, tmp_path, ctl):
     assert (second["days_left"], second["default"], second["ocsp"]["state"]) == (20, False, "none")
     assert third["listen"] == [f"127.0.0.1:{lb.ports['port2']}"] and third["days_left"] == -3
     assert "PRIVATE" not in r.out
+    assert [line.split()[-1] for line in lines[1:4]] == ["*", "2.pem", "*"]  # of each address
+
+
+@pytest.mark.parametrize("more, defaults", [("", ["a.crt", "b.pem"]), (", strict-sni: true", [])])
+def test_which_of_a_directory_is_the_default(evlb, sim, ca, tmp_path, ctl, more, defaults):
+    """The first by name, and one with another kind of key for the same host."""
+    for name, host, key in (("c.pem", "c.test", "ecdsa"), ("a.crt", "a.test", "ecdsa"),
+                            ("b.pem", "a.test", "rsa")):
+        ca.make(tmp_path / "certs" / name, host, key=key)
+    lb = evlb(tls.WEB, sim("a"), tls="{certs: %s%s}" % (tmp_path / "certs", more))
+    listed = json.loads(ctl(lb, "certs", "--format=json").out)["certificates"]
+    assert [pathlib.Path(c["file"]).name for c in listed] == ["a.crt", "b.pem", "c.pem"]
+    assert [pathlib.Path(c["file"]).name for c in listed if c["default"]] == defaults
+    shown = ctl(lb, "certs").out
+    assert shown.count(" *\n") == len(defaults) and ("* the default" in shown) == bool(defaults)
 
 
 def test_certs_shows_one_in_full(evlb, sim, site, ctl):
