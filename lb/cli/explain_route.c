@@ -181,9 +181,12 @@ static int normalise(struct verdict *v)
         return status;
     struct str target = v->url.target;
     buffer = arena_alloc(v->arena, target.len + 1);
-    if (!uri_normalise(target, buffer, target.len + 1, &len))
-        return complain("'%s' is no path: evlb would answer 400", arena_strdup(v->arena, target));
-    v->path = (struct str){buffer, len};
+    v->path = (struct str){target.p, str_find(target, '?')};
+    if (uri_normalise(target, buffer, target.len + 1, &len))
+        v->path = (struct str){buffer, len};
+    else if (route_needs_path(v->frontend))
+        return complain("'%s' is no path that all servers read alike: evlb would answer 400",
+                        arena_strdup(v->arena, target));
     return EXIT_OK;
 }
 

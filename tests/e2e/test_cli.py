@@ -220,6 +220,17 @@ def test_explain_route_sees_what_the_data_path_sees(explain_route):
     assert explain_route("http://a:8080/api/", "-H", "Host: shop.example.com")["backend"] == "api"
 
 
+def test_explain_route_of_paths_that_servers_read_differently(run_evlb):
+    text = "listen: 80\nservers: [10.0.0.1:80]\n"
+    def say(text, path):
+        return run_evlb("explain", "route", f"http://a{path}", "-c", "-", stdin=text)
+    assert "path      /x/..;/y\n" in say(text, "/x/..;/y").out  # passed on as it comes
+    looks = text + "routes: {path: /admin, deny: 403}\n"
+    r = say(looks, "/x/..;/y")
+    assert r.status == 1 and "answer 400" in r.err
+    assert "403: denied" in say(looks, "/admin;x").out
+
+
 def test_explain_route_redirect_deny_and_nothing(explain_route):
     moved = explain_route("http://a.example.com:8080/old/x?q")
     assert moved["action"] == "redirect"
