@@ -11,9 +11,10 @@
 #include <stdio.h>
 
 #define TAB_COLUMNS 8u
-#define TEXT_COLUMNS 80u    // what follows the excerpt is wrapped to these
-#define MARGIN_COLUMNS 7u   // "     = ", "     | "
-#define WINDOW_COLUMNS 120u // longer excerpts are cut around the caret
+#define TEXT_COLUMNS 80u  // findings as text are wrapped to these
+#define MARGIN_COLUMNS 7u // "     = ", "     | "
+#define WORDS_COLUMNS 40u // of the sentence at least, on the line of its place
+#define CUT "..."         // what an excerpt leaves out
 
 struct colours {
     const char *error, *warning, *bold, *fix, *none;
@@ -122,10 +123,10 @@ static void put_first_line(const struct finding *x, FILE *out, const struct colo
     fprintf(out, " [%s]\n", x->id);
 }
 
-// The excerpt laid out in terminal columns.
+// The excerpt laid out in terminal columns: of a line that is too long the part around the caret.
 struct layout {
     uint32_t caret, caret_end; // columns from 0
-    uint32_t skip;             // columns left out at the start
+    uint32_t skip, end;        // the columns that are shown
 };
 
 static uint32_t next_columns(struct str s, uint32_t column, size_t *bytes)
@@ -134,6 +135,29 @@ static uint32_t next_columns(struct str s, uint32_t column, size_t *bytes)
         return diag_char_columns(s, bytes);
     *bytes = 1;
     return TAB_COLUMNS - column % TAB_COLUMNS;
+}
+
+static uint32_t excerpt_columns(struct str s)
+{
+    uint32_t column = 0;
+    for (size_t n; s.len > 0; s = (struct str){s.p + n, s.len - n})
+        column += next_columns(s, column, &n);
+    return column;
+}
+
+// What is marked goes to the middle, with some of what stands before it in any case.
+static void choose_window(struct layout *l, uint32_t columns)
+{
+    uint32_t room = TEXT_COLUMNS - MARGIN_COLUMNS, marked = l->caret_end - l->caret;
+    l->end = MAX_OF(columns, l->caret_end);
+    if (l->end <= room)
+        return;
+    room -= 2 * (uint32_t)strlen(CUT);
+    uint32_t before = room > marked ? (room - marked) / 2 : 0;
+    before = MAX_OF(before, room / 4);
+    l->skip = l->caret > before ? l->caret - before : 0;
+    l->skip = MIN_OF(l->skip, l->end - room);
+    l->end = l->skip + room;
 }
 
 static struct layout lay_out(const struct finding *x)
@@ -152,8 +176,7 @@ static struct layout lay_out(const struct finding *x)
             break; // a finding may point behind the end of its line, by one
     }
     l.caret_end = MAX_OF(column, l.caret + 1);
-    if (l.caret_end > WINDOW_COLUMNS)
-        l.skip = l.caret > WINDOW_COLUMNS / 2 ? l.caret - WINDOW_COLUMNS / 2 : 0;
+    choose_window(&l, excerpt_columns(str_of(x->excerpt)));
     return l;
 }
 
@@ -161,8 +184,8 @@ static void put_excerpt(const struct finding *x, const struct layout *l, FILE *o
 {
     struct str s = str_of(x->excerpt);
     uint32_t column = 0;
-    fprintf(out, "%4u | %s", x->line, l->skip > 0 ? "..." : "");
-    while (s.len > 0 && column < l->skip + WINDOW_COLUMNS) {
+    fprintf(out, "%4u | %s", x->line, l->skip > 0 ? CUT : "");
+    while (s.len > 0 && column < l->end) {
         size_t n;
         uint32_t columns = next_columns(s, column, &n), code = decode(s, &n);
         if (column >= l->skip) {
@@ -176,7 +199,7 @@ static void put_excerpt(const struct finding *x, const struct layout *l, FILE *o
         column += columns;
         s = (struct str){s.p + n, s.len - n};
     }
-    fprintf(out, "%s\n", s.len > 0 ? "..." : "");
+    fprintf(out, "%s\n", s.len > 0 ? CUT : "");
 }
 
 static uint32_t columns_of(struct str s)
@@ -187,27 +210,47 @@ static uint32_t columns_of(struct str s)
     return columns;
 }
 
-// Takes the next line of at most `columns` off `rest`: cut at a space, or within a word that is
-// longer than a line. `rest` becomes STR_NONE with the last one.
+// Takes the next line of at most `columns` off `rest`, cut at a space; a word that is longer, a
+// path mostly, is left whole, so that it can be copied. `rest` becomes STR_NONE with the last one.
 static struct str next_line(struct str *rest, uint32_t columns)
 {
     uint32_t used = 0;
     size_t at = 0, space = 0, n;
-    for (; at < rest->len; at += n) {
+    for (; at < rest->len && (space == 0 || used <= columns); at += n) {
         used += diag_char_columns((struct str){rest->p + at, rest->len - at}, &n);
         if (rest->p[at] == ' ')
             space = at;
-        else if (used > columns)
-            break;
     }
     struct str line = *rest;
-    if (at == rest->len) {
+    if (used <= columns || space == 0) {
         *rest = STR_NONE;
         return line;
     }
-    line.len = space > 0 ? space : at;
+    line.len = space;
     *rest = str_trim((struct str){rest->p + line.len, rest->len - line.len});
     return line;
+}
+
+// Place and sentence, wrapped, with the further lines as far in as all that is below. Behind a long
+// place some words stay all the same: a line of a log is to say something.
+static void put_sentence(const struct finding *x, struct arena *a, FILE *out,
+                         const struct colours *c)
+{
+    struct str rest = str_of(arena_printf(a, "%s [%s]", x->message, x->id));
+    const char *word = severity_word(x), *lead = " ";
+    const char *at = x->line > 0 ? arena_printf(a, ":%u:%u", x->line, x->column) : "";
+    size_t used = columns_of(str_of(x->file)) + strlen(at) + strlen(word) + strlen(": : ");
+    uint32_t room =
+        used + WORDS_COLUMNS < TEXT_COLUMNS ? TEXT_COLUMNS - (uint32_t)used : WORDS_COLUMNS;
+    fputs(c->bold, out);
+    put_place(x, out);
+    fprintf(out, "%s%s%s:%s", c->none, x->severity == SEVERITY_ERROR ? c->error : c->warning, word,
+            c->none);
+    for (; rest.p != NULL; lead = "\n       ", room = TEXT_COLUMNS - MARGIN_COLUMNS) {
+        fputs(lead, out);
+        put_safe(next_line(&rest, room), out);
+    }
+    fputc('\n', out);
 }
 
 // "     = text", wrapped, with the further lines below the first.
@@ -225,8 +268,8 @@ static void put_below(const char *text, FILE *out, const struct colours *c)
 static void put_caret(const struct finding *x, const struct layout *l, FILE *out,
                       const struct colours *c)
 {
-    uint32_t indent = l->caret - l->skip + (l->skip > 0 ? 3 : 0);
-    uint32_t width = MIN_OF(l->caret_end - l->caret, WINDOW_COLUMNS);
+    uint32_t indent = l->caret - l->skip + (l->skip > 0 ? (uint32_t)strlen(CUT) : 0);
+    uint32_t width = MIN_OF(l->caret_end, l->end) - l->caret;
     fprintf(out, "     | %*s%s^", (int)indent, "", c->fix);
     for (uint32_t i = 1; i < width; i++)
         fputc('~', out);
@@ -241,9 +284,9 @@ static void put_caret(const struct finding *x, const struct layout *l, FILE *out
         put_below(x->fix, out, c);
 }
 
-static void put_text(const struct finding *x, FILE *out, const struct colours *c)
+static void put_text(const struct finding *x, struct arena *a, FILE *out, const struct colours *c)
 {
-    put_first_line(x, out, c);
+    put_sentence(x, a, out, c);
     if (x->excerpt != NULL) {
         struct layout l = lay_out(x);
         put_excerpt(x, &l, out);
@@ -382,7 +425,7 @@ void findings_print(const struct findings *f, FILE *out, enum findings_format fo
         else if (format == FINDINGS_GCC)
             put_first_line(&f->items[i], out, c);
         else
-            put_text(&f->items[i], out, c);
+            put_text(&f->items[i], f->arena, out, c);
     }
     if (format == FINDINGS_TEXT && f->errors + f->warnings > 0)
         put_summary(f, out);

@@ -292,7 +292,7 @@ def test_a_key_among_authorities_or_lists(run_evlb, ca, site, clients, tmp_path,
     r = run_evlb("check", "-c", tmp_path / "evlb.yaml")
     line = 1 + [str(bad) in x for x in text.split("\n")].index(True)
     assert r.status == 1 and r.out.count("error:") == 1, r
-    assert f"evlb.yaml:{line}:" in r.out and f"'{bad}' holds a key" in r.out
+    assert f"evlb.yaml:{line}:" in r.out and f"'{bad}' holds a key" in " ".join(r.out.split())
     assert "name a file without one" in r.out and "BEGIN" not in r.out
 
 

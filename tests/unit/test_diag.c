@@ -212,8 +212,8 @@ static void test_cap(void **state)
     findings_free(&f);
 }
 
-// Notes and fixes are wrapped at 80 columns, not bytes, also within a word that is longer; what
-// fits exactly behind the caret stays there.
+// Notes and fixes are wrapped at 80 columns, not bytes, and never within a word; what fits exactly
+// behind the caret stays there.
 static void test_wrapping(void **state)
 {
     (void)state;
@@ -234,10 +234,48 @@ static void test_wrapping(void **state)
              "x:1:1: error: no [t]\n   1 | key: value\n     | ^~~ %069d\n"
              "     = %070d \xE6\x97\xA5\n       %072d\n       \xE6\x97\xA5\n"
              "x:1:6: error: no [t]\n   1 | key: value\n     |      ^~~~~\n     = %063d\n"
-             "     = %073d\n       0000000\n2 errors; nothing was changed.\n",
+             "     = %080d\n2 errors; nothing was changed.\n",
              0, 0, 0, 0, 0);
     assert_string_equal(text, expected);
     free(text);
+    findings_free(&f);
+}
+
+// The sentence is wrapped, too, and a long line of the file is cut around what is marked; formats
+// that programs read keep one line.
+static void test_long_lines(void **state)
+{
+    (void)state;
+    struct findings f;
+    char line[257], *text = NULL, *gcc = NULL;
+    memset(line, 'a', 100);
+    memset(line + 100, 'b', 10);
+    memset(line + 110, 'c', 100);
+    memcpy(line + 210, "\nshort\n", 8);
+    struct conf_file file = {.name = "x", .text = STR_NONE};
+    file.text = str_of(line);
+    findings_init(&f);
+    diag_error(&f, (struct span){&file, 1, 101, 1, 111}, "t.id", "%062d two", 0);
+    diag_warning(&f, (struct span){&file, 1, 201, 1, 211}, "t.id", "%070d", 0);
+    diag_warning(&f, (struct span){&file, 1, 1, 1, 211}, "t.id", "all");
+    diag_warning(&f, (struct span){&file, 2, 6, 2, 7}, "t.id", "behind");
+    WRITTEN(text, findings_print(&f, out, FINDINGS_TEXT, false));
+    char expected[2048];
+    snprintf(expected, sizeof(expected),
+             "x:1:101: error: %062d\n       two [t.id]\n"
+             "   1 | ...%.28s%.10s%.29s...\n     | %31s^~~~~~~~~~\n"
+             "x:1:201: warning: %070d\n       [t.id]\n"
+             "   1 | ...%.67s\n     | %60s^~~~~~~~~~\n"
+             "x:1:1: warning: all [t.id]\n   1 | %.67s...\n     | ^%.66s\n"
+             "x:2:6: warning: behind [t.id]\n   2 | short\n     |      ^\n"
+             "1 error, 3 warnings; nothing was changed.\n",
+             0, line, line + 100, line + 110, "", 0, line + 143, "", line,
+             "~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~");
+    assert_string_equal(text, expected);
+    WRITTEN(gcc, findings_print(&f, out, FINDINGS_GCC, false));
+    assert_non_null(strstr(gcc, " two [t.id]\nx:1:201: warning: 0"));
+    free(text);
+    free(gcc);
     findings_free(&f);
 }
 
@@ -314,6 +352,7 @@ int main(void)
         cmocka_unit_test(test_cap),          cmocka_unit_test(test_same_place_once),
         cmocka_unit_test(test_lines),        cmocka_unit_test(test_columns),
         cmocka_unit_test(test_clip),         cmocka_unit_test(test_wrapping),
+        cmocka_unit_test(test_long_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
