@@ -13,6 +13,9 @@
 // held here. With a record half written inside OpenSSL a read would fail as soon as the peer asks
 // for new keys (KeyUpdate), because the answer to that may not come into the midst of the record.
 //
+// A peer that asks for new keys and does not take our answer may have sent more before it went:
+// that is read first. The next write of the owner fails.
+//
 // The ticket that ends a server's handshake of TLS 1.3 is held, too: it goes with the first answer,
 // in one packet, or when the client lets us wait.
 // Invariants: only a wait is reported as one that may be tried again; nothing passes what is held.
@@ -122,6 +125,16 @@ static bool is_wait(ssize_t result)
     return result == -EAGAIN || result == -EINTR;
 }
 
+// Whether this was the last write; notes it.
+static bool is_end(struct tls_wire *w, ssize_t result)
+{
+    if (result < 0 && !is_wait(result)) {
+        tls_wire_drop(w);
+        w->broken = (int)-result;
+    }
+    return w->broken != 0;
+}
+
 static bool is_ticket(const struct tls_wire *w)
 {
     return w->ticket_of != NULL && SSL_get_state(w->ticket_of) == TLS_ST_SW_SESSION_TICKET &&
@@ -134,10 +147,13 @@ static int wire_write(BIO *b, const char *bytes, int size)
     BIO_clear_retry_flags(b);
     if (is_ticket(w) && hold(w, bytes, (size_t)size))
         return size;
-    ssize_t n = w->blocked ? 0 : send_both(w, bytes, (size_t)size);
+    ssize_t n = w->broken != 0 ? -w->broken : w->blocked ? 0 : send_both(w, bytes, (size_t)size);
     if (n == 0)
         n = -EAGAIN;
-    if (!w->holds || (n < 0 && !is_wait(n)))
+    bool end = is_end(w, n);
+    if (end && w->holds && w->reading)
+        return size;
+    if (end || !w->holds)
         return n < 0 ? failed(b, w, (int)-n, retry_write) : (int)n;
     size_t sent = n > 0 ? (size_t)n : 0;
     if (sent == (size_t)size)
@@ -155,12 +171,10 @@ enum io tls_wire_flush(struct tls_wire *w)
         w->blocked = is_wait(n);
         if (w->blocked)
             return IO_AGAIN;
-        if (n < 0) {
-            w->error = (int)-n;
-            return IO_ERR;
-        }
+        (void)is_end(w, n);
     }
-    return IO_OK;
+    w->error = w->broken;
+    return w->broken != 0 ? IO_ERR : IO_OK;
 }
 
 static long wire_ctrl(BIO *b, int command, long number, void *pointer)

@@ -12,6 +12,7 @@
 struct tls_wire {
     int fd;
     int error;         // errno of the last system call that failed; 0: none has
+    int broken;        // of the write after which there can be no other; 0: there can
     struct str first;  // came before TLS began: is read before the socket is
     uint64_t received; // bytes read, those of `first` among them
     char *held;        // malloc'ed: what OpenSSL wrote and the socket has not got; NULL: nothing
@@ -19,6 +20,7 @@ struct tls_wire {
     const SSL *ticket_of; // whose ticket of a TLS 1.3 handshake is held for company; NULL: nobody's
     bool blocked;         // what is held waits for room
     bool more;    // more is written at once, or our direction ended: the kernel may wait for that
+    bool reading; // OpenSSL is asked for bytes: what it says by the way cannot fail
     bool holds;   // OpenSSL is never told to wait with writing: the rest is held
     bool drained; // the socket has nothing more: it is not asked
     bool ended;   // the peer has ended its direction

@@ -28,7 +28,6 @@
 #define RECORD_BYTES 16384u
 #define EARLY_RECORD_BYTES 4096u
 #define EARLY_BYTES 65536u // so much of an answer goes in small records
-#define CONNECTION_BROKE "the connection broke"
 
 struct tls_conn {
     struct conn *conn; // above it
@@ -90,6 +89,7 @@ bool tls_goodbye(struct conn *c)
         return true; // there is none to send
     ERR_clear_error();
     t->wire.more = true; // the FIN
+    t->wire.reading = false;
     if (!(SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN))
         (void)SSL_shutdown(t->ssl);
     return tls_wire_flush(&t->wire) != IO_AGAIN;
@@ -209,20 +209,19 @@ static void begin_call(struct conn *c, bool writing)
     ERR_clear_error();
     t->wire.error = 0;
     t->wire.more = false;
+    t->wire.reading = !writing;
     if (writing)
         t->write_wants_read = false;
     else
         t->read_wants_write = false;
 }
 
-// There is nothing from the client: it gets what was to go with an answer.
-static enum io waits(struct conn *c)
+// There is nothing from the client: it gets what was to go with an answer. Whether it does is seen
+// at the next write.
+static void send_waiting(struct tls_conn *t)
 {
-    struct tls_conn *t = c->tls;
-    if (t->wire.blocked || tls_wire_flush(&t->wire) != IO_ERR)
-        return IO_AGAIN;
-    c->error = t->wire.error;
-    return IO_ERR;
+    if (!t->wire.blocked)
+        (void)!tls_wire_flush(&t->wire);
 }
 
 // Reads until `size` bytes are there or nothing is left: a short read then means what it does with
@@ -247,7 +246,7 @@ static enum io tls_recv(struct conn *c, void *to, size_t size, size_t *got)
             r = failed(c, result, false);
     }
     if (r == IO_AGAIN && *got == 0)
-        r = waits(c);
+        send_waiting(t);
     if (r == IO_EOF || r == IO_ERR)
         t->end = r;
     if (*got == 0)
@@ -269,7 +268,7 @@ static enum io tls_peek(struct conn *c)
     int result = SSL_peek_ex(t->ssl, &byte, 1, &n);
     enum io r = result == 1 ? IO_OK : failed(c, result, false);
     if (r == IO_AGAIN)
-        r = waits(c);
+        send_waiting(t);
     if (r == IO_EOF || r == IO_ERR)
         t->end = r;
     c->pending = r != IO_AGAIN;
@@ -372,7 +371,8 @@ static void tls_close(struct conn *c, struct loop *l, bool reset)
 // ---- the beginning ----------------------------------------------------------------------------
 
 // Takes `ssl`, also when it fails.
-static struct tls_conn *attach(struct conn *c, SSL *ssl, bool foldable, struct str first)
+static struct tls_conn *attach(struct conn *c, struct loop *l, SSL *ssl, bool foldable,
+                               struct str first)
 {
     struct tls_conn *t = ssl != NULL ? pool_get_zeroed(&tls_conns) : NULL;
     BIO *wire = t != NULL ? tls_wire_bio(&t->wire) : NULL;
@@ -385,6 +385,7 @@ static struct tls_conn *attach(struct conn *c, SSL *ssl, bool foldable, struct s
     }
     chore_init(&t->announcement, announce);
     t->conn = c;
+    t->loop = l;
     t->ssl = ssl;
     t->foldable = foldable;
     t->wire = (struct tls_wire){.fd = c->watcher.fd, .first = first};
@@ -400,10 +401,9 @@ bool tls_attach(struct conn *c, struct loop *l, struct tls_server *server, struc
 {
     bool foldable = false;
     SSL *ssl = tls_server_ssl(server, &foldable);
-    struct tls_conn *t = attach(c, ssl, foldable, first);
+    struct tls_conn *t = attach(c, l, ssl, foldable, first);
     if (t == NULL)
         return false;
-    t->loop = l;
     SSL_set_accept_state(t->ssl);
     t->wire.ticket_of = t->ssl;
     client_auth_note_into(t->ssl, &t->unbelieved);
@@ -413,10 +413,9 @@ bool tls_attach(struct conn *c, struct loop *l, struct tls_server *server, struc
 
 bool tls_attach_client(struct conn *c, struct loop *l, struct tls_client *client)
 {
-    struct tls_conn *t = attach(c, tls_client_ssl(client), false, STR_NONE);
+    struct tls_conn *t = attach(c, l, tls_client_ssl(client), false, STR_NONE);
     if (t == NULL)
         return false;
-    t->loop = l;
     t->client = tls_client_hold(client);
     return true;
 }
@@ -443,8 +442,8 @@ static enum io established(struct conn *c)
     t->established = t->wire.holds = true;
     t->wire.ticket_of = NULL;
     c->ready = t->wire.drained && !SSL_has_pending(t->ssl) ? CONN_WRITE : CONN_READ | CONN_WRITE;
-    if (!(c->ready & CONN_READ) && waits(c) == IO_ERR)
-        return give_up(t, CONNECTION_BROKE);
+    if (!(c->ready & CONN_READ))
+        send_waiting(t);
     return IO_OK;
 }
 
@@ -476,7 +475,7 @@ enum io tls_handshake(struct conn *c)
     t->refused = client_auth_refused();
     return give_up(t, t->unbelieved != NULL ? t->unbelieved
                       : reason != NULL      ? reason
-                                            : CONNECTION_BROKE);
+                                            : "the connection broke");
 }
 
 uint64_t tls_bytes_received(const struct conn *c)

@@ -14,15 +14,13 @@ static const struct run sides[] = {
     {.tls_client = true, .tls_server = true, .tls12 = true},
 };
 
-// What no socket does to TLS with a server: not to take the PROXY header at once; to give what came
-// before a reset in small pieces.
+// What no socket does to TLS with a server: not to take the PROXY header at once.
 static bool is_too_narrow(const struct dialogue *d, const struct run *r)
 {
     bool writes = r->write_most > 0 || r->refill > 0 || r->fault != FAULT_NONE;
     if (!r->tls_server)
         return false;
-    return (writes && d->yaml != NULL && strstr(d->yaml, "send-proxy") != NULL) ||
-           (writes && r->read_most > 0 && strstr(d->name, "early") != NULL);
+    return writes && d->yaml != NULL && strstr(d->yaml, "send-proxy") != NULL;
 }
 
 // Every `step`th dialogue on each side, others on each.

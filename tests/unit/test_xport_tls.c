@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -271,6 +272,25 @@ static void test_key_updates_while_the_socket_is_full(void **state)
     assert_int_equal(sent, all);
 }
 
+// A client asks for new keys, sends more, and takes nothing any more: what it has sent is read.
+static void test_key_update_of_a_client_that_leaves(void **state)
+{
+    struct fixture *f = *state;
+    char byte = 'x';
+    size_t n;
+    const struct iovec iov = {&byte, 1};
+    assert_int_equal(SSL_key_update(f->client, SSL_KEY_UPDATE_REQUESTED), 1);
+    assert_int_equal(SSL_write(f->client, "ab", 2), 2);
+    assert_return_code(shutdown(f->fd, SHUT_RD), 0);
+    for (const char *want = "ab"; *want != '\0'; want++) {
+        assert_int_equal(conn_recv(&f->conn, &byte, 1, &n), IO_OK);
+        assert_int_equal(byte, *want);
+    }
+    assert_int_equal(conn_recv(&f->conn, &byte, 1, &n), IO_AGAIN);
+    assert_int_equal(conn_sendv(&f->conn, &iov, 1, &n), IO_ERR);
+    assert_int_equal(f->conn.error, EPIPE);
+}
+
 // A record that comes in two reads: after the first the socket is not asked again, and after the
 // event that announces the second it is.
 static void test_a_record_in_two_reads(void **state)
@@ -392,6 +412,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_after_a_rest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_key_updates_while_the_socket_is_full, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_key_update_of_a_client_that_leaves, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_record_in_two_reads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_hello_that_was_read_before, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_pending_bytes_are_announced, set_up, tear_down),
