@@ -730,6 +730,7 @@ def test_who_may_not_read_what_is_said(ca):
                 (live / "privkey.pem", {"key": 0}, f"read '{top}/archive/a.test/privkey1.pem'")):
             status, out = say(**closed)
             assert status == 1, out
+            out = " ".join(out.split())
             assert f"'{file}': Permission denied: user '{who.pw_name}' may not {what} [" in out
             assert "give evlb the right to read it, or a copy of its own" in out
         say()
