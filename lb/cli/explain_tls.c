@@ -31,8 +31,7 @@ static bool is_too_old(const struct verdict *v)
 {
     const struct tls *tls = &v->listen->tls;
     const char *version = v->cli->value[FLAG_TLS_VERSION];
-    return version != NULL && strcmp(version, "1.2") == 0 &&
-           (tls->profile == TLS_MODERN || tls->min == TLS_MIN_1_3);
+    return version != NULL && strcmp(version, "1.2") == 0 && tls->min == TLS_MIN_1_3;
 }
 
 static const char *no_certificate(const struct verdict *v)

@@ -27,6 +27,7 @@ struct writer {
 
 static bool is_flow(const char *text)
 {
+    text += strspn(text, " ");
     const char *before = str_starts(str_of(text), STR("- ")) ? text : strstr(text, ": ");
     return before != NULL && (before[2] == '{' || before[2] == '[');
 }

@@ -252,8 +252,8 @@ static const struct row tls_rows[] = {
      .doc = "PEM files with a certificate, its chain and its key, or directories of such files "
             "(*.pem, *.crt). A key may stand in a file of its own beside it: site.key beside "
             "site.pem or site.crt, privkey.pem beside fullchain.pem. Which one a client gets follows "
-            "from the name it asks for (SNI) and from the keys it knows (ECDSA, RSA); the first is the "
-            "default. Paths are relative to this file."},
+            "from the name it asks for (SNI) and from the keys it knows (ECDSA, RSA); for a name "
+            "that none has, as for the first name of the first one. Paths are relative to this file."},
     {"profile", ENUM(struct tls, profile, tls_profile, tls_profile_words), .fallback = "intermediate",
      SINCE, .example = "modern",
      .doc = "Mozilla's recommendations: intermediate for all clients of the last years, modern for "

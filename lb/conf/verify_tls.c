@@ -64,7 +64,9 @@ void verify_tls(struct verifier *v)
     for (uint32_t i = 0; i < v->config->n_frontends; i++) {
         const struct frontend *f = &v->config->frontends[i];
         warn_overridden(v, f);
-        for (uint32_t k = 0; k < f->n_listens; k++)
-            warn_ciphers(v, &f->listens[k].tls);
+        for (uint32_t k = 0; k < f->n_listens; k++) {
+            if (k == 0 || f->listens[k].tls.certs != f->listens[k - 1].tls.certs) // inherited
+                warn_ciphers(v, &f->listens[k].tls);
+        }
     }
 }

@@ -29,31 +29,37 @@ int64_t clock_wall_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-void loop_end_turn(struct loop *l)
+static void run_all(struct list *chores)
 {
-    for (struct list *node; (node = list_pop_first(&l->chores)) != NULL;) {
+    for (struct list *node; (node = list_pop_first(chores)) != NULL;) {
         struct chore *c = list_entry(node, struct chore, node);
         c->run(c);
     }
+}
+
+// What these leave for the next turn comes behind the events of this one.
+void loop_begin_turn(struct loop *l)
+{
+    struct list due;
+    list_init(&due);
+    list_splice(&due, &l->next);
+    run_all(&due);
+}
+
+void loop_end_turn(struct loop *l)
+{
+    run_all(&l->chores);
     for (struct list *node; (node = list_pop_first(&l->graveyard)) != NULL;) {
         struct grave *g = list_entry(node, struct grave, node);
         g->bury(g);
     }
 }
 
-// What these leave for the next turn comes behind the events of this one.
 static void on_again(struct ev_loop *ev, ev_idle *again, int events)
 {
     (void)events;
-    struct loop *l = again->data;
-    struct list due;
     ev_idle_stop(ev, again);
-    list_init(&due);
-    list_splice(&due, &l->next);
-    for (struct list *node; (node = list_pop_first(&due)) != NULL;) {
-        struct chore *c = list_entry(node, struct chore, node);
-        c->run(c);
-    }
+    loop_begin_turn(again->data);
 }
 
 static void on_alarm(struct ev_loop *ev, ev_timer *alarm, int events)

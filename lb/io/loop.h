@@ -48,7 +48,8 @@ void loop_later(struct loop *l, struct chore *c);
 // Runs it once at the beginning of the next turn, for which the loop does not wait.
 void loop_next_turn(struct loop *l, struct chore *c);
 void loop_bury(struct loop *l, struct grave *g, void (*bury)(struct grave *g));
-// What the end of a turn does; simulations call it themselves.
+// What the beginning and the end of a turn do; simulations call them themselves.
+void loop_begin_turn(struct loop *l);
 void loop_end_turn(struct loop *l);
 
 // CLOCK_MONOTONIC and CLOCK_REALTIME in ms.

@@ -33,7 +33,6 @@ struct tls_client_auth {
 struct tls_settings {
     const struct pem_pair *certs; // at least one; the first is the default
     uint32_t n_certs;
-    bool modern;            // TLS 1.3 alone
     bool min_1_3;           // the same by itself
     bool strict_sni;        // no name, or an unknown one, is refused
     bool http;              // ALPN is answered: http/1.1 or 1.0, or the client is refused

@@ -285,7 +285,7 @@ static const char *set_up(struct identity *i, struct tls_server *t)
     set_behaviour(i->ctx, t);
     (void)SSL_CTX_set_tlsext_status_cb(i->ctx, on_status);
     (void)SSL_CTX_set_tlsext_status_arg(i->ctx, i);
-    int min = s->modern || s->min_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
+    int min = s->min_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
     if (SSL_CTX_set_min_proto_version(i->ctx, min) != 1 || !set_context(i, t))
         return "this OpenSSL does not serve the version";
     if (t->clients != NULL && !client_auth_use(i->ctx, t->clients, s->clients->optional))
@@ -313,7 +313,7 @@ static enum key_kind kind_of(const struct tls_cert *c)
 struct collecting {
     struct tls_server *server;
     const struct tls_cert *cert;
-    struct identity *last; // of the certificate's names
+    struct identity *first; // of the certificate's names
     int64_t now;
 };
 
@@ -331,8 +331,8 @@ static void add_name(void *ctx, struct str name)
     const struct tls_cert **slot = &i->certs[kind_of(c->cert)];
     if (*slot == NULL || tls_cert_is_better(c->cert, *slot, c->now))
         *slot = c->cert;
-    if (c->last == NULL)
-        c->last = i;
+    if (c->first == NULL)
+        c->first = i;
 }
 
 static struct identity *same_identity(const struct tls_server *t, const struct identity *like)
@@ -399,7 +399,7 @@ static const char *build(struct tls_server *t, char *why)
         tls_cert_staple(&t->certs[t->n_certs], &s->certs[t->n_certs], now);
         tls_cert_names(c.cert, add_name, &c);
         if (t->n_certs == 0)
-            first = c.last;
+            first = c.first;
     }
     if (first == NULL) { // the default names no host
         first = arena_alloc(t->arena, sizeof(*first));

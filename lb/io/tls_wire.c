@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A BIO of our own between OpenSSL and a socket. Runs in workers; made by xport_tls.c.
+// A BIO of our own between OpenSSL and a socket. Runs in workers and, for checks, in control; made
+// by xport_tls.c.
 //
 //   hello, read before TLS began --> first --.
 //                                             >--> OpenSSL --> send()

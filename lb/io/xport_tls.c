@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The TLS transport of a connection. Runs in workers.
+// The TLS transport of a connection. Runs in workers and, for checks, in control.
 //
 // OpenSSL reads and writes the socket by itself, so what the owner waits for and what the socket
 // must be watched for are two things: a read may have to write first, a write to read. And it

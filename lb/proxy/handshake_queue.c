@@ -33,6 +33,12 @@ static void take(struct listener *l)
     l->w->handshakes.begun++;
 }
 
+static void arm(struct worker *w)
+{
+    if (!list_empty(&w->handshakes.ready))
+        loop_next_turn(&w->loop, &w->handshakes.go_on);
+}
+
 void handshakes_look(struct listener *l)
 {
     struct handshakes *h = &l->w->handshakes;
@@ -41,8 +47,7 @@ void handshakes_look(struct listener *l)
         list_remove(&l->ready);
     else if (list_empty(&l->ready))
         list_append(&h->ready, &l->ready);
-    if (!list_empty(&h->ready))
-        loop_next_turn(&l->w->loop, &h->go_on);
+    arm(l->w);
 }
 
 bool handshakes_enter(struct listener *l)
@@ -85,6 +90,7 @@ static void on_turn(struct chore *go_on)
         handshakes_look(l);
         handshake_turn(node);
     }
+    arm(w);
 }
 
 void handshakes_init(struct worker *w)

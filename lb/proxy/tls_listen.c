@@ -48,7 +48,6 @@ struct tls_server *tls_listen_new(const struct tls *tls, const struct frontend *
     const struct tls_settings settings = {
         .certs = certs,
         .n_certs = tls->n_certs,
-        .modern = tls->profile == TLS_MODERN,
         .min_1_3 = tls->min == TLS_MIN_1_3,
         .strict_sni = tls->strict_sni,
         .http = f->mode == MODE_HTTP,

@@ -523,7 +523,7 @@ def test_explain_shows_it_and_no_key(run_evlb, tmp_path, site):
     (tmp_path / "x.yaml").write_text(
         f"listen: [80, {{address: 443, tls: {site}}}]\nservers: [10.0.0.1:80]\n")
     r = run_evlb("explain", "-c", tmp_path / "x.yaml")
-    assert f"tls: {{certs: [{site}], profile: intermediate, min: 1.2" in r.out
+    assert f"tls: {{certs: [{site}], profile: intermediate, min: 1.2" in " ".join(r.out.split())
     assert "PRIVATE" not in r.out
 
 

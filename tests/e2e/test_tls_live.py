@@ -689,7 +689,9 @@ def test_the_hook_for_certbot(evlb, sim, ca, site, tmp_path, ctl):
     hook = tools.ROOT / "packaging/certbot/certbot-deploy-hook"
     env = {**os.environ, "RENEWED_LINEAGE": str(live), "EVLB_CERTS": str(certs),
            "EVLB_GROUP": str(group), "PATH": f"{tools.bin_dir()}:{os.environ['PATH']}"}
-    assert tools.run([hook], env={**env, "EVLB_SOCKET": "/nowhere"}).status == 5  # it is not running
+    config = tmp_path / "elsewhere.yaml"
+    config.write_text("listen: 80\nservers: 10.0.0.1:80\nadmin: {socket: /nowhere/ctl.sock}\n")
+    assert tools.run([hook], env={**env, "EVLB_CONFIG": str(config)}).status == 5  # it is not running
     file = certs / "a.test.pem"
     assert [p.name for p in certs.iterdir()] == [file.name]
     assert (file.stat().st_mode & 0o777, file.stat().st_gid) == (0o640, group)
@@ -698,7 +700,7 @@ def test_the_hook_for_certbot(evlb, sim, ca, site, tmp_path, ctl):
     before = shown(lb, ca)
     assert before == serial(file)
     certbot_tree(ca, tmp_path / "letsencrypt", "a.test")
-    r = tools.run([hook], env={**env, "EVLB_SOCKET": lb.socket})
+    r = tools.run([hook], env={**env, "EVLB_CONFIG": lb.config_file, "EVLB_SOCKET": lb.socket})
     assert (r.status, r.out) == (0, f"~ {file}: replaced\n"), r.err
     assert shown(lb, ca) == serial(file) != before
 

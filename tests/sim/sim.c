@@ -232,24 +232,13 @@ static void deliver(struct sim *t, struct sim_peer *p)
         conn_event(p->conn, &t->w.loop, events);
 }
 
-// As loop.c does with libev.
-static void begin_turn(struct loop *l)
-{
-    struct list due;
-    list_init(&due);
-    list_splice(&due, &l->next);
-    for (struct list *node; (node = list_pop_first(&due)) != NULL;) {
-        struct chore *c = list_entry(node, struct chore, node);
-        c->run(c);
-    }
-}
-
 // True when something was delivered.
 static bool turn(struct sim *t)
 {
     bool any = !list_empty(&t->w.loop.next);
     uint64_t calls = t->calls;
-    begin_turn(&t->w.loop);
+    t->w.loop.turn_us++;
+    loop_begin_turn(&t->w.loop);
     for (int i = 0; i < SIM_PEERS; i++) {
         if (reported(&t->peers[i]) == 0)
             continue;
