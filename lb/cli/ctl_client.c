@@ -41,19 +41,20 @@ static int path_from_config(const char *file, struct arena *a, struct str *path)
     return status;
 }
 
-static int socket_path(const struct cli *cli, const char *file, struct arena *a, const char **path)
+static int find_socket(struct ctl *ctl, const char *file)
 {
     struct config config = {0};
-    if (file != NULL && cli->value[FLAG_SOCKET] == NULL) {
-        int status = path_from_config(file, a, &config.admin_socket);
+    if (file != NULL && ctl->cli->value[FLAG_SOCKET] == NULL) {
+        int status = path_from_config(file, ctl->arena, &config.admin_socket);
         if (status != EXIT_OK)
             return status;
     }
-    *path = cli_socket(cli, config.admin_socket);
-    if (*path != NULL)
+    ctl->file = config.admin_socket.len > 0 ? file : NULL;
+    ctl->path = cli_socket(ctl->cli, config.admin_socket);
+    if (ctl->path != NULL)
         return EXIT_OK;
-    char *usual = arena_alloc(a, PATH_BYTES);
-    *path = usual;
+    char *usual = arena_alloc(ctl->arena, PATH_BYTES);
+    ctl->path = usual;
     if (supervisor_admin_path(&config, usual, PATH_BYTES))
         return EXIT_OK;
     fprintf(stderr, "evlb: XDG_RUNTIME_DIR is not set: say where the socket is with --socket\n");
@@ -63,7 +64,7 @@ static int socket_path(const struct cli *cli, const char *file, struct arena *a,
 int ctl_run_of(const struct cli *cli, const char *file, int (*work)(struct ctl *ctl))
 {
     struct ctl ctl = {.cli = cli, .arena = arena_new()};
-    int status = socket_path(cli, file, ctl.arena, &ctl.path);
+    int status = find_socket(&ctl, file);
     if (status == EXIT_OK)
         status = work(&ctl);
     arena_free(ctl.arena);
@@ -81,6 +82,9 @@ static int unreachable(struct ctl *ctl, const char *what)
 {
     if (!ctl->quiet)
         fprintf(stderr, "evlb: no answer at %s: %s\n", ctl->path, what);
+    if (!ctl->quiet && ctl->file != NULL)
+        fprintf(stderr, "      that is admin.socket of %s; a change of it needs a restart\n",
+                ctl->file);
     return EXIT_UNREACHABLE;
 }
 

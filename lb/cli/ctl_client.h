@@ -10,6 +10,7 @@
 struct ctl {
     const struct cli *cli;
     const char *path;    // of the socket
+    const char *file;    // whose admin.socket that is; NULL: it comes from elsewhere
     struct arena *arena; // of all texts and answers
     bool quiet;          // no complaints: the exit status tells
     bool timed_out;      // the last answer did not come in time

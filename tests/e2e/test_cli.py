@@ -416,3 +416,8 @@ def test_run_listens_where_its_file_says(run_evlb, tmp_path):
 def test_status_when_nobody_answers(run_evlb, tmp_path):
     r = run_evlb("ctl", "status", "--socket", tmp_path / "nowhere")
     assert r.status == 5 and "evlb does not run there" in r.err
+    assert "needs a restart" not in r.err
+    config = tmp_path / "x.yaml"
+    config.write_text(f"listen: 80\nservers: 10.0.0.1:80\nadmin: {{socket: {tmp_path}/no.sock}}\n")
+    r = run_evlb("ctl", "reload", "-c", config)  # of a unit, after admin.socket was changed
+    assert r.status == 5 and f"that is admin.socket of {config}; a change of it needs a restart" in r.err
