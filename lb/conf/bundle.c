@@ -13,6 +13,8 @@
 
 #include <errno.h>
 
+#include "base/pem.h"
+
 static const char magic[] = "evlb bundle 3\n";
 
 #define NO_BUNDLE "it is no bundle of this version"
@@ -22,6 +24,7 @@ enum entry_kind {
     ENTRY_FILE = 1,
     ENTRY_GLOB,
     ENTRY_ENV,
+    ENTRY_DIR,  // of a directory of certificates
     ENTRY_LIVE, // and what enum live_kind says
     ENTRY_SECRET = ENTRY_LIVE + LIVE_SECRET
 };
@@ -149,18 +152,29 @@ static int play_live(void *ctx, const char *path, enum live_kind kind, struct ar
     return play_text(ctx, ENTRY_LIVE + kind, path, a, content);
 }
 
-static int play_glob(void *ctx, const char *pattern, struct arena *a, const char ***paths,
-                     size_t *n)
+static int play_paths(const struct player *p, uint32_t kind, const char *key, struct arena *a,
+                      const char ***paths, size_t *n)
 {
-    const struct player *p = ctx;
     struct entry e;
     *n = 0;
-    if (!find_entry(p->entries, p->n, ENTRY_GLOB, str_of(pattern), a, &e))
+    if (!find_entry(p->entries, p->n, kind, str_of(key), a, &e))
         return -ENOENT;
     *paths = arena_alloc(a, e.n_texts * sizeof(**paths) + 1);
     for (; *n < e.n_texts; ++*n)
         (*paths)[*n] = arena_strdup(a, e.texts[*n]);
     return e.result;
+}
+
+static int play_glob(void *ctx, const char *pattern, struct arena *a, const char ***paths,
+                     size_t *n)
+{
+    return play_paths(ctx, ENTRY_GLOB, pattern, a, paths, n);
+}
+
+static int play_list_live(void *ctx, const char *dir, struct arena *a, const char ***paths,
+                          size_t *n)
+{
+    return play_paths(ctx, ENTRY_DIR, dir, a, paths, n);
 }
 
 static const char *play_env(void *ctx, const char *name)
@@ -178,7 +192,7 @@ static struct config_source play(struct player *p)
                                   .read_file = play_file,
                                   .read_live = play_live,
                                   .glob = play_glob,
-                                  .list_live = play_glob,
+                                  .list_live = play_list_live,
                                   .env = play_env};
 }
 
@@ -261,35 +275,32 @@ static int record_live(void *ctx, const char *path, enum live_kind kind, struct 
     return record_text(b, ENTRY_LIVE + kind, path, a, content);
 }
 
-typedef int glob_fn(void *ctx, const char *pattern, struct arena *a, const char ***paths,
-                    size_t *n);
-
-static int record_paths(struct bundle *b, glob_fn *glob, const char *pattern, struct arena *a,
+static int record_paths(struct bundle *b, uint32_t kind, const char *key, struct arena *a,
                         const char ***paths, size_t *n)
 {
+    const struct config_source *s = b->from;
     struct player before = noted(b);
-    if (is_noted(&before, ENTRY_GLOB, pattern))
-        return play_glob(&before, pattern, a, paths, n);
-    int r = glob(b->from->ctx, pattern, a, paths, n);
+    if (is_noted(&before, kind, key))
+        return play_paths(&before, kind, key, a, paths, n);
+    int r = kind == ENTRY_GLOB ? s->glob(s->ctx, key, a, paths, n)
+                               : s->list_live(s->ctx, key, a, paths, n);
     struct str *texts = arena_alloc(a, *n * sizeof(*texts) + 1);
     for (size_t i = 0; i < *n; i++)
         texts[i] = str_of((*paths)[i]);
-    note(b, ENTRY_GLOB, pattern, r, texts, *n);
+    note(b, kind, key, r, texts, *n);
     return r;
 }
 
 static int record_glob(void *ctx, const char *pattern, struct arena *a, const char ***paths,
                        size_t *n)
 {
-    struct bundle *b = ctx;
-    return record_paths(b, b->from->glob, pattern, a, paths, n);
+    return record_paths(ctx, ENTRY_GLOB, pattern, a, paths, n);
 }
 
 static int record_list_live(void *ctx, const char *dir, struct arena *a, const char ***paths,
                             size_t *n)
 {
-    struct bundle *b = ctx;
-    return record_paths(b, b->from->list_live, dir, a, paths, n);
+    return record_paths(ctx, ENTRY_DIR, dir, a, paths, n);
 }
 
 // The environment of a process does not change while it loads: nothing to look up first.
@@ -402,7 +413,15 @@ static void write_entries(struct bundle *b, struct buf *out)
         b->full |= !buf_append(out, buf_head(&b->entries), buf_len(&b->entries));
 }
 
-// The same with nothing in the files that are secret.
+// Of a secret control learns whether it may be a certificate: so are those of a directory counted.
+static struct str public_text(const struct entry *e, struct str text)
+{
+    if (e->kind != ENTRY_SECRET)
+        return text;
+    return text.len == 0 || pem_has_certificate(text) ? STR("") : STR("\n");
+}
+
+// The same without what is secret.
 static void write_public_entries(struct bundle *b, struct buf *out)
 {
     struct reader r = noted(b).entries;
@@ -416,7 +435,7 @@ static void write_public_entries(struct bundle *b, struct buf *out)
         put_number(b, out, (uint32_t)-e.result);
         put_number(b, out, e.n_texts);
         for (uint32_t k = 0; k < e.n_texts; k++)
-            put_text(b, out, e.kind == ENTRY_SECRET ? STR("") : e.texts[k]);
+            put_text(b, out, public_text(&e, e.texts[k]));
     }
     arena_free(a);
 }

@@ -12,7 +12,8 @@
 
 struct bundle; // a recording
 
-// Control is not to have what was read as a secret: there the files are empty.
+// Control is not to have what was read as a secret: there the files are empty, or one empty line
+// where they hold no certificate.
 enum bundle_for { BUNDLE_FOR_WORKERS, BUNDLE_FOR_CONTROL };
 
 struct bundle *bundle_new(void) MUST_CHECK;

@@ -292,6 +292,23 @@ def test_control_has_no_keys(web, origin, ca, tmp_path):
         lb.reload()
 
 
+def test_a_directory_with_keys_in_pem_files(web, origin, ca, tmp_path, run_evlb):
+    """Control, which sees no content of them, counts the certificates as the others do."""
+    mine = ca.make(tmp_path / "mine/own.crt", "balancer.test", apart=tmp_path / "mine/own.key")
+    ca.make(tmp_path / "apart.crt", "apart.test", apart=mine.parent / "apart.pem")
+    ca.make(tmp_path / "apart.crt", "apart.test", apart=mine.parent / "zz.pem")
+    a = origin(client_ca=ca.cert, maximum_version=ssl.TLSVersion.TLSv1_2)
+    lb = web(a, config=WEB.replace("a.test", "a.test, client-cert: $mine"), mine=mine.parent)
+    control = [pid for pid in lb.children() if procfs.title(pid).split()[1] == "control"]
+    lb.reload()
+    lb.reload()
+    assert lb.get("/").status == 200 and a.subjects == ["balancer.test"]
+    assert control == [pid for pid in lb.children() if procfs.title(pid).split()[1] == "control"]
+    assert run_evlb("diff", lb.config_file).status == 0
+    for secret in (mine.parent / "apart.pem", mine.parent / "own.key"):
+        assert not procfs.holds(control[0], tls.secret_of(secret))
+
+
 # ---- servers that misbehave in the handshake ----
 
 def stall(conn):

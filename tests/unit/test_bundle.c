@@ -285,6 +285,31 @@ static void control_gets_no_secret(void **state)
     bundle_free(b);
 }
 
+// A directory may have the name of a pattern.
+static void tells_directories_from_patterns(void **state)
+{
+    (void)state;
+    static const struct memory_file same_name[] = {
+        {"certs", "listen: 80\n"}, {"certs/a.pem", "a CERTIFICATE-----"}, {NULL, NULL}};
+    struct memory memory = {same_name, NULL};
+    struct config_source source = memory_source(&memory, "evlb.yaml", NULL);
+    struct bundle *b = bundle_new();
+    struct arena *a = arena_new();
+    struct config_source recording = bundle_record(b, &source);
+    for (int i = 0; i < 3; i++) { // from the files, from the recording, from a replay of it
+        const char **paths = NULL;
+        size_t n = 0;
+        assert_int_equal(recording.glob(recording.ctx, "certs", a, &paths, &n), 0);
+        assert_true(n == 1 && strcmp(paths[0], "certs") == 0);
+        assert_int_equal(recording.list_live(recording.ctx, "certs", a, &paths, &n), 0);
+        assert_true(n == 1 && strcmp(paths[0], "certs/a.pem") == 0);
+        if (i == 1)
+            recording = bundle_replay(b, &source, a);
+    }
+    arena_free(a);
+    bundle_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,6 +321,7 @@ int main(void)
         cmocka_unit_test(keeps_text_and_overlay),
         cmocka_unit_test(knows_what_has_changed),
         cmocka_unit_test(control_gets_no_secret),
+        cmocka_unit_test(tells_directories_from_patterns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
