@@ -4,7 +4,6 @@
 #include "process/cert_choice.h"
 
 #include "io/loop.h"
-#include "io/tls.h"
 #include "io/tls_cert_facts.h"
 #include "proxy/tls_listen.h"
 

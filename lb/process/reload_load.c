@@ -81,7 +81,7 @@ static const char *what_changed(struct arena *a, const struct refreshed *r)
 {
     uint32_t certs = r->changed - r->trust - r->tickets;
     const char *text = "";
-    if (certs > 0 || r->changed == 0)
+    if (certs > 0)
         text = arena_printf(a, "%u certificate%s", certs, certs == 1 ? "" : "s");
     if (r->trust > 0)
         text = arena_printf(a, "%s%sauthorities or revocations", text, certs > 0 ? ", " : "");
@@ -158,13 +158,14 @@ static bool seal_for(enum bundle_for reader, struct loading *l, struct bundle *b
                      const struct config_source *source, int *fd)
 {
     struct buf bytes = {0};
-    if (!bundle_write(b, source, l->config, reader, &bytes)) {
-        buf_release(&bytes);
-        return fail(l, "out of memory\n");
-    }
-    *fd = channel_text((struct str){buf_head(&bytes), buf_len(&bytes)});
-    explicit_bzero(buf_head(&bytes), buf_len(&bytes)); // keys
+    bool fine = bundle_write(b, source, l->config, reader, &bytes);
+    if (fine)
+        *fd = channel_text((struct str){buf_head(&bytes), buf_len(&bytes)});
+    if (bytes.base != NULL)
+        explicit_bzero(buf_head(&bytes), buf_len(&bytes)); // keys
     buf_release(&bytes);
+    if (!fine)
+        return fail(l, "out of memory\n");
     return *fd >= 0 || fail(l, "cannot make a memfd: %s\n", strerror(-*fd));
 }
 
