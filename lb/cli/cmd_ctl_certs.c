@@ -70,11 +70,13 @@ static bool is_default_of_several(const struct json_value *cert, const struct js
     const struct json_value *is_default = json_get(cert, "default");
     struct str frontend = json_get_text(cert, "frontend");
     uint32_t n = 0;
+    if (is_default == NULL || !is_default->truth)
+        return false;
     JSON_EACH(other, certs)
     {
         n += str_eq(json_get_text(other, "frontend"), frontend);
     }
-    return n > 1 && is_default != NULL && is_default->truth;
+    return n > 1;
 }
 
 static void print_table(struct arena *a, const struct json_value *certs)
@@ -96,8 +98,9 @@ static void print_table(struct arena *a, const struct json_value *certs)
         table_cell(&t, "%.*s", STR_FMT(key));
         table_cell(&t, "%s", number(a, cert, "days_left"));
         table_cell(&t, "%.*s", STR_FMT(str_eq(ocsp, STR("none")) ? STR("-") : ocsp));
-        table_cell(&t, "%.*s%s", STR_FMT(file), is_default_of_several(cert, certs) ? " *" : "");
-        marked |= is_default_of_several(cert, certs);
+        bool is_default = is_default_of_several(cert, certs);
+        table_cell(&t, "%.*s%s", STR_FMT(file), is_default ? " *" : "");
+        marked |= is_default;
     }
     if (t.count == 0)
         printf("no frontend has a certificate\n");

@@ -4,13 +4,13 @@
 // loaded (process/certificates.c). Called by the engine.
 //
 // The files of `certs` are read as secrets: in control, which is not to have keys, they are there
-// and empty, and nothing here may take offence at that.
+// and empty (conf/bundle.h), and nothing here may take offence at that.
 #include <errno.h>
 
 #include "conf/bind.h"
 #include "conf/include.h"
 
-#define CERTS_MAX 10000u // of one `tls`: also bounds what a pattern brings
+#define CERTS_MAX 10000u // of one `tls`: also bounds what a directory brings
 
 struct certs {
     struct binder *b;
@@ -136,7 +136,7 @@ static void add(struct certs *c, const char *file, struct str chain)
 }
 
 // Files of a directory without a certificate (keys, chains alone) are not asked for.
-static void add_matches(struct certs *c, const char *dir)
+static void add_files(struct certs *c, const char *dir)
 {
     const struct config_source *s = c->b->source;
     const char **paths;
@@ -163,7 +163,7 @@ static void add_directory(struct certs *c, const char *dir)
         add(c, certbot, chain);
         return;
     }
-    add_matches(c, dir);
+    add_files(c, dir);
     if (c->n == before && !c->node->poisoned)
         report(c, dir, "the directory holds no certificate (*.pem, *.crt)");
 }
@@ -219,7 +219,7 @@ void bind_certs(struct binder *b, const struct row *row, struct node *n, void *t
     tls->mark = node_mark(n);
     for (uint32_t i = 0; i < count; i++)
         add_path(&c, items[i]);
-    *SLOT_OF(const struct certificate *, row, target) = c.items;
+    *SLOT_OF(struct certificate *, row, target) = c.items;
     *COUNT_OF(row, target) = c.n;
 }
 
@@ -262,7 +262,8 @@ static void bind_min(struct binder *b, const struct chain *c, struct tls *tls)
     FIX(b, x, "remove it, or write profile: intermediate");
 }
 
-// What says how clients are to be believed says nothing without whom.
+// What says how clients are to be believed says nothing without whom: of all rows that need another
+// key this is the one.
 void bind_tls(struct binder *b, const struct chain *c, struct tls *tls)
 {
     bind_object(b, &object_tls, c, tls);

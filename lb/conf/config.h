@@ -246,6 +246,9 @@ struct http_limits {
 struct certificate {
     struct pem_pair pem; // without bytes in control, which is not to have keys
     struct conf_mark mark;
+    // Of a listener's, found out by certificates_check():
+    bool is_default; // shown to clients that ask for no name, or an unknown one
+    uint32_t shown;  // the index of the one that is shown for its names: itself, or a better one
 };
 
 // What was read of a file with keys, or with certificates beside which keys may be.
@@ -263,7 +266,7 @@ struct pem_file {
 
 // TLS with clients; n_certs 0: none.
 struct tls {
-    const struct certificate *certs; // the first is the default
+    struct certificate *certs; // the first is the default
     uint32_t n_certs;
     enum tls_min min;
     enum tls_profile profile;

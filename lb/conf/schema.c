@@ -247,7 +247,7 @@ static const struct row listen_rows[] = {
 };
 
 static const struct row tls_rows[] = {
-    {"certs", .type = VALUE_CERTS, SLOT(struct tls, certs, const struct certificate *),
+    {"certs", .type = VALUE_CERTS, SLOT(struct tls, certs, struct certificate *),
      COUNT(struct tls, n_certs), .flags = ROW_REQUIRED, SINCE, .example = "[/etc/evlb/site.pem, certs/]",
      .doc = "PEM files with a certificate, its chain and its key, or directories of such files "
             "(*.pem, *.crt). A key may stand in a file of its own beside it: site.key beside "

@@ -110,7 +110,8 @@ static int read_live(void *ctx, const char *path, enum live_kind kind, struct ar
     return before;
 }
 
-// Whether a file of a directory is one for the loader: in force, or new and no mere key.
+// Whether a file of a directory is one for the loader: in force, or new, there (a link may lead
+// nowhere) and no mere key.
 static bool is_candidate(struct refresh *r, const char *path)
 {
     struct str content;
@@ -119,7 +120,9 @@ static bool is_candidate(struct refresh *r, const char *path)
     if (is_kept(r, path))
         return false;
     int error = r->disk->read_live(r->disk->ctx, path, LIVE_SECRET, r->arena, &content);
-    return error != 0 || content.len == 0 || pem_has_certificate(content);
+    if (error != 0)
+        return error != -ENOENT;
+    return content.len == 0 || pem_has_certificate(content);
 }
 
 // A directory of which nothing is left is as it was before.
@@ -177,8 +180,9 @@ static void note_trust(struct refresh *r, const char *file, const struct str *by
         map_put(&r->old_trust, str_of(file), (void *)(uintptr_t)bytes);
 }
 
-static void note_listener(void *ctx, const struct tls *tls)
+static void note_listener(void *ctx, const struct frontend *f, const struct tls *tls)
 {
+    (void)f;
     note_trust(ctx, tls->client_ca.file, &tls->client_ca.bytes);
     note_trust(ctx, tls->client_crl.file, &tls->client_crl.bytes);
 }
@@ -220,9 +224,10 @@ static void judge_cert(struct refresh *r, const struct certificate *c, const cha
 }
 
 // A list in force that does not go with the authorities: it is they who are new.
-static void judge_listener(void *ctx, const struct tls *tls)
+static void judge_listener(void *ctx, const struct frontend *f, const struct tls *tls)
 {
     struct refresh *r = ctx;
+    (void)f;
     char why[TLS_WHY_MAX];
     for (uint32_t i = 0; i < tls->n_certs; i++)
         judge_cert(r, &tls->certs[i], tls_listen_ciphers(tls));
@@ -376,9 +381,10 @@ static void doubt_client(void *ctx, bool crl, const char *why)
     add_line(ctx, ' ', "warning", why);
 }
 
-static void tell_listener(void *ctx, const struct tls *tls)
+static void tell_listener(void *ctx, const struct frontend *f, const struct tls *tls)
 {
     struct refresh *r = ctx;
+    (void)f;
     const struct pem_file *ca = &tls->client_ca, *crl = &tls->client_crl;
     const struct tls_client_auth clients = tls_listen_clients(tls);
     size_t before = r->told_trust.count;
@@ -388,28 +394,13 @@ static void tell_listener(void *ctx, const struct tls *tls)
         tls_client_auth_doubts(&clients, (int64_t)(clock_wall_ms() / 1000), doubt_client, r);
 }
 
-static void tell_hidden(struct refresh *r, const struct frontend *f, const struct tls *tls)
+static void tell_hidden(void *ctx, const struct frontend *f, const struct tls *tls)
 {
     char why[TLS_WHY_MAX];
-    struct tls_server *server = tls_listen_new(tls, f, NULL, why);
-    if (server == NULL)
-        return;
+    (void)f;
     for (uint32_t i = 0; i < tls->n_certs; i++) {
-        if (certificates_hidden(tls, server, i, why))
-            add_line(r, ' ', "warning", why);
-    }
-    tls_server_drop(server);
-}
-
-static void tell_all_hidden(struct refresh *r, const struct config *c)
-{
-    for (uint32_t i = 0; i < c->n_frontends; i++) {
-        const struct frontend *f = &c->frontends[i];
-        for (uint32_t k = 0; k < f->n_listens; k++) {
-            const struct tls *tls = &f->listens[k].tls;
-            if (tls->n_certs > 1 && (k == 0 || tls->certs != f->listens[k - 1].tls.certs))
-                tell_hidden(r, f, tls);
-        }
+        if (certificates_hidden(tls, i, why))
+            add_line(ctx, ' ', "warning", why);
     }
 }
 
@@ -483,6 +474,6 @@ void certificates_refresh(const struct config_source *source, const struct bundl
     certificates_each_server(out->config, tell_server, &r);
     tell_tickets(&r, &old->tickets, &out->config->tickets);
     if (out->changed > 0)
-        tell_all_hidden(&r, out->config);
+        certificates_each_listener(out->config, tell_hidden, &r);
     tell_kept(&r);
 }

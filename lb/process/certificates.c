@@ -120,11 +120,10 @@ static bool check_lists(struct report *r, const struct tls *tls)
 }
 
 // One that was named twice, to be the default, is no fault.
-bool certificates_hidden(const struct tls *tls, const struct tls_server *server, uint32_t i,
-                         char *why)
+bool certificates_hidden(const struct tls *tls, uint32_t i, char *why)
 {
     const struct pem_pair *pem = &tls->certs[i].pem;
-    const struct pem_pair *shown = &tls->certs[tls_server_preferred(server, i)].pem;
+    const struct pem_pair *shown = &tls->certs[tls->certs[i].shown].pem;
     if (str_eq(pem->chain, shown->chain))
         return false;
     (void)snprintf(why, TLS_WHY_MAX,
@@ -135,6 +134,18 @@ bool certificates_hidden(const struct tls *tls, const struct tls_server *server,
     return true;
 }
 
+static void note_shown(const struct tls *tls, const struct tls_server *server)
+{
+    uint32_t defaults[TLS_SHOWN_MAX];
+    bool known;
+    uint32_t n = tls_server_shown(server, STR_NONE, defaults, &known);
+    for (uint32_t i = 0; i < n; i++)
+        tls->certs[defaults[i]].is_default = true;
+    for (uint32_t i = 0; i < tls->n_certs; i++)
+        tls->certs[i].shown = tls_server_preferred(server, i);
+}
+
+// Contexts of thousands of certificates take seconds: whatever is asked of them is asked here.
 static void check_whole(struct report *r, const struct frontend *f, const struct tls *tls)
 {
     char why[TLS_WHY_MAX];
@@ -143,11 +154,12 @@ static void check_whole(struct report *r, const struct frontend *f, const struct
         say(r, SEVERITY_ERROR, &tls->mark, why);
         return;
     }
+    note_shown(tls, server);
+    tls_server_drop(server);
     for (uint32_t i = 0; i < tls->n_certs; i++) {
-        if (certificates_hidden(tls, server, i, why))
+        if (certificates_hidden(tls, i, why))
             say(r, SEVERITY_WARNING, &tls->certs[i].mark, why);
     }
-    tls_server_drop(server);
 }
 
 static void doubt_ciphers(struct report *r, const struct tls *tls)
@@ -163,8 +175,9 @@ static void doubt_ciphers(struct report *r, const struct tls *tls)
     arena_free(a);
 }
 
-static void check_tls(struct report *r, const struct frontend *f, const struct tls *tls)
+static void check_tls(void *ctx, const struct frontend *f, const struct tls *tls)
 {
+    struct report *r = ctx;
     bool fine = check_lists(r, tls);
     r->topic = "frontends.*.tls.certs";
     for (uint32_t i = 0; i < tls->n_certs; i++)
@@ -173,17 +186,9 @@ static void check_tls(struct report *r, const struct frontend *f, const struct t
         fine = check_client_auth(r, tls) && fine;
     if (fine && tls->ciphers.len > 0 && tls->min == TLS_MIN_1_2)
         doubt_ciphers(r, tls);
+    r->topic = "frontends.*.tls.certs";
     if (fine && tls->n_certs > 0)
         check_whole(r, f, tls);
-}
-
-static void check_frontend(struct report *r, const struct frontend *f)
-{
-    for (uint32_t i = 0; i < f->n_listens; i++) {
-        const struct tls *tls = &f->listens[i].tls;
-        if (i == 0 || tls->certs != f->listens[i - 1].tls.certs)
-            check_tls(r, f, tls);
-    }
 }
 
 // ---- servers
@@ -240,8 +245,7 @@ bool certificates_check(const struct config *c, struct findings *f)
 {
     struct report r = {.config = c, .findings = f};
     uint32_t errors = f->errors;
-    for (uint32_t i = 0; i < c->n_frontends; i++)
-        check_frontend(&r, &c->frontends[i]);
+    certificates_each_listener(c, check_tls, &r);
     check_backends(&r, c);
     return tickets_check(c, f) && f->errors == errors;
 }
@@ -258,15 +262,26 @@ struct config *certificates_load(const struct config_source *source, struct find
 
 // ---- all of them
 
+// Whether an earlier one has the same certificates, and all else.
+static bool is_shared(const struct frontend *f, uint32_t k)
+{
+    for (uint32_t i = 0; i < k; i++) {
+        if (f->listens[i].tls.certs == f->listens[k].tls.certs)
+            return true;
+    }
+    return false;
+}
+
 void certificates_each_listener(const struct config *c,
-                                void (*each)(void *ctx, const struct tls *tls), void *ctx)
+                                void (*each)(void *ctx, const struct frontend *f,
+                                             const struct tls *tls),
+                                void *ctx)
 {
     for (uint32_t i = 0; i < c->n_frontends; i++) {
         const struct frontend *f = &c->frontends[i];
         for (uint32_t k = 0; k < f->n_listens; k++) {
-            const struct tls *tls = &f->listens[k].tls;
-            if (k == 0 || tls->certs != f->listens[k - 1].tls.certs)
-                each(ctx, tls);
+            if (!is_shared(f, k))
+                each(ctx, f, &f->listens[k].tls);
         }
     }
 }
@@ -291,9 +306,10 @@ struct each_cert {
     void *ctx;
 };
 
-static void each_of_listener(void *ctx, const struct tls *tls)
+static void each_of_listener(void *ctx, const struct frontend *f, const struct tls *tls)
 {
     const struct each_cert *e = ctx;
+    (void)f;
     for (uint32_t i = 0; i < tls->n_certs; i++)
         e->each(e->ctx, &tls->certs[i]);
 }

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "io/loop.h"
 #include "io/tls_cert_facts.h"
+#include "process/certificates.h"
 #include "proxy/tls_listen.h"
 
 #define DAY_S 86400
@@ -14,8 +15,7 @@
 struct list_of {
     struct json j;
     struct arena *arena;
-    int64_t now;                                  // seconds since 1970
-    uint32_t defaults[TLS_SHOWN_MAX], n_defaults; // of the listener at hand
+    int64_t now; // seconds since 1970
 };
 
 static void put_seconds(struct list_of *l, const char *key, int64_t s)
@@ -73,13 +73,11 @@ static void put_facts(struct list_of *l, const struct pem_pair *pem)
     put_staple(l, pem, &facts);
 }
 
-// Those that listen with the same certificates, from `k` on.
-static void put_listens(struct list_of *l, const struct frontend *f, uint32_t k)
+static void put_listens(struct list_of *l, const struct frontend *f, const struct tls *tls)
 {
     char address[ADDR_TEXT];
-    const struct tls *tls = &f->listens[k].tls;
     json_array(&l->j, "listen");
-    for (; k < f->n_listens; k++) {
+    for (uint32_t k = 0; k < f->n_listens; k++) {
         if (f->listens[k].tls.certs != tls->certs)
             continue;
         (void)addr_format(&f->listens[k].addr, address);
@@ -88,60 +86,23 @@ static void put_listens(struct list_of *l, const struct frontend *f, uint32_t k)
     json_array_end(&l->j);
 }
 
-// What clients get that ask for no name.
-static void find_defaults(struct list_of *l, const struct frontend *f, const struct tls *tls)
+static void put_certificate(struct list_of *l, const struct frontend *f, const struct tls *tls,
+                            const struct certificate *c)
 {
-    char why[TLS_WHY_MAX];
-    bool known;
-    struct tls_server *server = tls->n_certs > 0 ? tls_listen_new(tls, f, NULL, why) : NULL;
-    l->n_defaults = 0;
-    if (server == NULL)
-        return;
-    l->n_defaults = tls_server_shown(server, STR_NONE, l->defaults, &known);
-    tls_server_drop(server);
-}
-
-static bool is_default(const struct list_of *l, uint32_t cert)
-{
-    for (uint32_t i = 0; i < l->n_defaults; i++) {
-        if (l->defaults[i] == cert)
-            return true;
-    }
-    return false;
-}
-
-static void put_certificate(struct list_of *l, const struct frontend *f, uint32_t k, uint32_t i)
-{
-    const struct pem_pair *pem = &f->listens[k].tls.certs[i].pem;
     json_object(&l->j, NULL);
     json_text(&l->j, "frontend", f->name);
-    put_listens(l, f, k);
-    json_bool(&l->j, "default", is_default(l, i));
-    json_text(&l->j, "file", str_of(pem->file));
-    json_text(&l->j, "key_file", str_of(pem->key_file));
-    put_facts(l, pem);
+    put_listens(l, f, tls);
+    json_bool(&l->j, "default", c->is_default);
+    json_text(&l->j, "file", str_of(c->pem.file));
+    json_text(&l->j, "key_file", str_of(c->pem.key_file));
+    put_facts(l, &c->pem);
     json_object_end(&l->j);
 }
 
-// Whether an earlier one has the same certificates.
-static bool is_listed(const struct frontend *f, uint32_t k)
+static void put_certificates(void *ctx, const struct frontend *f, const struct tls *tls)
 {
-    for (uint32_t i = 0; i < k; i++) {
-        if (f->listens[i].tls.certs == f->listens[k].tls.certs)
-            return true;
-    }
-    return false;
-}
-
-static void put_frontend(struct list_of *l, const struct frontend *f)
-{
-    for (uint32_t k = 0; k < f->n_listens; k++) {
-        if (is_listed(f, k))
-            continue;
-        find_defaults(l, f, &f->listens[k].tls);
-        for (uint32_t i = 0; i < f->listens[k].tls.n_certs; i++)
-            put_certificate(l, f, k, i);
-    }
+    for (uint32_t i = 0; i < tls->n_certs; i++)
+        put_certificate(ctx, f, tls, &tls->certs[i]);
 }
 
 // ---- beside them: what the other side is verified by, and what servers are shown ---------------
@@ -203,14 +164,10 @@ static void put_clients(struct list_of *l, struct str frontend, const struct tls
     end_peer(l, facts.until);
 }
 
-static void put_frontend_peers(struct list_of *l, const struct frontend *f)
+static void put_frontend_peers(void *ctx, const struct frontend *f, const struct tls *tls)
 {
-    for (uint32_t k = 0; k < f->n_listens; k++) {
-        if (is_listed(f, k))
-            continue;
-        put_clients(l, f->name, &f->listens[k].tls, false);
-        put_clients(l, f->name, &f->listens[k].tls, true);
-    }
+    put_clients(ctx, f->name, tls, false);
+    put_clients(ctx, f->name, tls, true);
 }
 
 static void put_shown(struct list_of *l, struct str backend, const char *setting,
@@ -263,12 +220,10 @@ bool certs_json(const struct config *c, struct buf *out)
         .j = {.out = out}, .arena = arena_new(), .now = (int64_t)(clock_wall_ms() / 1000)};
     json_object(&l.j, NULL);
     json_array(&l.j, "certificates");
-    for (uint32_t i = 0; i < c->n_frontends; i++)
-        put_frontend(&l, &c->frontends[i]);
+    certificates_each_listener(c, put_certificates, &l);
     json_array_end(&l.j);
     json_array(&l.j, "peers");
-    for (uint32_t i = 0; i < c->n_frontends; i++)
-        put_frontend_peers(&l, &c->frontends[i]);
+    certificates_each_listener(c, put_frontend_peers, &l);
     for (uint32_t i = 0; i < c->n_backends; i++)
         put_backend_peers(&l, &c->backends[i]);
     json_array_end(&l.j);

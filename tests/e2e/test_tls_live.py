@@ -230,6 +230,26 @@ def test_a_directory_of_which_nothing_is_left(evlb, sim, ca, tmp_path, ctl, rest
     lb.reload(fails=True)  # all or nothing
 
 
+def test_a_link_to_nowhere_in_a_directory(evlb, sim, ca, tmp_path, ctl):
+    """Like a file that goes while the directory is read: it is no certificate, and stops nothing."""
+    good = ca.make(tmp_path / "certs/b.pem", "b.test")
+    lb = evlb(tls.WEB, sim("a"), tls=tmp_path / "certs")
+    for name in ("a.crt", "c.pem"):
+        (tmp_path / "certs" / name).symlink_to(tmp_path / "nowhere" / name)
+    ca.make(good, "b.test")
+    r = ctl(lb, "certs", "reload")
+    assert (r.status, r.out) == (0, f"~ {good}: replaced\n")
+    assert shown(lb, ca) == serial(good)
+    added = ca.make(tmp_path / "nowhere/c.pem", "c.test")
+    r = ctl(lb, "certs", "reload")
+    assert (r.status, r.out) == (0, f"+ {tmp_path}/certs/c.pem\n")
+    assert shown(lb, ca, "c.test") == serial(added)
+    added.unlink()  # in force, it stays
+    r = ctl(lb, "certs", "reload")
+    assert r.status == 1 and f"! {tmp_path}/certs/c.pem: stays as it was: No such file" in r.out, r
+    assert shown(lb, ca, "c.test")
+
+
 def test_a_certificate_that_is_gone_while_its_key_is_new(evlb, sim, ca, tmp_path, ctl):
     ca.make(tmp_path / "a.crt", "a.test", apart=tmp_path / "a.key")
     good = ca.make(tmp_path / "b.pem", "b.test")
@@ -299,6 +319,29 @@ def test_names_in_common_are_no_fault(evlb, sim, ca, tmp_path, run_evlb):
     with tls.connect(lb.port, "a.test", tls12) as s:
         assert s.getpeercert()["serialNumber"] == serial(a)
     assert "nobody" not in run_evlb("check", "-c", lb.config_file).out
+
+
+def test_what_several_addresses_share_is_said_once(evlb, sim, ca, tmp_path, ctl, run_evlb):
+    """Though others listen between them; and under the key that it is about."""
+    certs = tmp_path / "certs"
+    ca.make(certs / "1.pem", "a.test")
+    own = ca.make(tmp_path / "own.pem", "own.test")
+    lb = evlb("""
+        frontends:
+          web:
+            listen: ["127.0.0.1:$port", {address: "127.0.0.1:$port2", tls: $own}, "127.0.0.1:$port3"]
+            tls: {certs: $certs, ciphers: ECDHE-ECDSA-AES128-GCM-SHA256}
+            backend: app
+        backends: {app: [$a]}
+    """, sim("a"), certs=certs, own=own)
+    ca.make(certs / "2.pem", "a.test", age=1)
+    assert ctl(lb, "certs", "reload").out.count("is shown to nobody") == 1
+    listed = json.loads(ctl(lb, "certs", "--format=json").out)["certificates"]
+    assert [len(c["listen"]) for c in listed] == [2, 2, 1]
+    assert [c["default"] for c in listed] == [False, True, True]
+    r = run_evlb("check", "-c", lb.config_file, "--format=json")
+    found = [f for f in json.loads(r.out)["findings"] if "is shown to nobody" in f["message"]]
+    assert [f["topic"] for f in found] == ["frontends.*.tls.certs"], r.out
 
 
 # ---- watch ----
