@@ -408,7 +408,7 @@ bool tls_pem_check(const struct pem_pair *pem, const char *ciphers, char why[TLS
 bool tls_pem_doubts(const struct pem_pair *pem, bool for_hosts, int64_t now, char why[TLS_WHY_MAX])
 {
     struct tls_cert c;
-    if (!tls_cert_load(pem, &c, why))
+    if (!tls_cert_load_public(pem, &c, why))
         return true;
     bool found = time_doubts(pem, &c, now, why) || (for_hosts && name_doubts(pem, &c, why));
     tls_cert_free(&c);

@@ -8,9 +8,9 @@
 //                 LISTENERS, CONFIG to control and workers --TAKEN of all--> close what was left,
 //                                                                            answer: what was done
 //
-// A child that cannot take it, or says nothing for TAKE_MS, is replaced by one that begins with it:
-// a worker after a drain (replace.c), control at once. A child that dies meanwhile is replaced
-// anyway.
+// A child that cannot take it, or says nothing for TAKE_MS beyond the time that we took, is
+// replaced by one that begins with it: a worker after a drain (replace.c), control at once. A child
+// that dies meanwhile is replaced anyway.
 //
 // Invariants: one reload is in progress at a time; between "in force" and its end nothing can fail
 // that would leave processes with different configurations; each request is answered once.
@@ -293,10 +293,18 @@ static void pass_over(struct reload *r, struct job *job, const struct loading *l
     free_job(job);
 }
 
-static void begin(struct reload *r, struct job *job, uint64_t now_ms)
+// Children load what took us long, thousands of certificates: they have as long, and TAKE_MS.
+static uint64_t deadline(uint64_t began_ms)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    return now_ms + (now_ms - began_ms) + TAKE_MS;
+}
+
+static void begin(struct reload *r, struct job *job)
 {
     struct loading l = {.kind = job->kind};
-    notify_reloading(clock_monotonic_ms() * 1000);
+    const uint64_t began_ms = clock_monotonic_ms();
+    notify_reloading(began_ms * 1000);
     release_slots(r->tree);
     if (!reload_load(r->tree, r->options, r->overlay, job->line, &l)) {
         fail(r, job, l.text);
@@ -314,7 +322,7 @@ static void begin(struct reload *r, struct job *job, uint64_t now_ms)
     r->answer = answer_of(&l);
     (void)str_copy(str_of(l.summary), r->summary, sizeof(r->summary));
     r->current = job;
-    r->deadline_ms = now_ms + TAKE_MS;
+    r->deadline_ms = deadline(began_ms);
     reload_load_done(&l);
 }
 
@@ -372,7 +380,7 @@ void reload_turn(struct reload *r, uint64_t now_ms)
     if (node == NULL)
         return;
     r->n_jobs--;
-    begin(r, list_entry(node, struct job, node), now_ms);
+    begin(r, list_entry(node, struct job, node));
 }
 
 uint64_t reload_next_ms(const struct reload *r)

@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from harness import tls, tools
+from harness import tls, tools, wire
 from harness.pki import serial
 
 
@@ -342,6 +342,21 @@ def test_what_several_addresses_share_is_said_once(evlb, sim, ca, tmp_path, ctl,
     r = run_evlb("check", "-c", lb.config_file, "--format=json")
     found = [f for f in json.loads(r.out)["findings"] if "is shown to nobody" in f["message"]]
     assert [f["topic"] for f in found] == ["frontends.*.tls.certs"], r.out
+
+
+def test_a_load_that_takes_long_replaces_no_process(evlb, sim, site):
+    """Thousands of certificates take seconds. What the supervisor needed is not the others' delay."""
+    lb = evlb(tls.WEB, sim("a"), tls=f"[{', '.join([str(site)] * 200)}]")
+    before, used = lb.children(), wire.cpu_seconds(lb.pid)
+    with open(lb.config_file, "a") as file:
+        file.write("# once more\n")
+    lb.signal(signal.SIGHUP)
+    tools.wait_for("the load is under way", lambda: wire.cpu_seconds(lb.pid) > used + 0.03)
+    lb.signal(signal.SIGSTOP)
+    time.sleep(5.5)  # longer than they may be silent
+    lb.signal(signal.SIGCONT)
+    lb.wait_log("configuration 2 is in force")
+    assert lb.children() == before
 
 
 # ---- watch ----
