@@ -62,6 +62,8 @@ static int wire_read(BIO *b, char *to, int size)
 {
     struct tls_wire *w = BIO_get_data(b);
     BIO_clear_retry_flags(b);
+    if (w->cut)
+        return failed(b, w, EPROTO, retry_read);
     if (w->first.len > 0)
         return take_first(w, to, (size_t)size);
     if (w->drained)

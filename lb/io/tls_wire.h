@@ -24,6 +24,7 @@ struct tls_wire {
     bool holds;   // OpenSSL is never told to wait with writing: the rest is held
     bool drained; // the socket has nothing more: it is not asked
     bool ended;   // the peer has ended its direction
+    bool cut;     // nothing more is read: EPROTO
 };
 
 // A BIO around it that never closes the socket. NULL: out of memory.

@@ -28,6 +28,7 @@
 #define RECORD_BYTES 16384u
 #define EARLY_RECORD_BYTES 4096u
 #define EARLY_BYTES 65536u // so much of an answer goes in small records
+#define TALK_MAX 100u      // messages of TLS itself in a second, once the handshake is over
 
 struct tls_conn {
     struct conn *conn; // above it
@@ -41,6 +42,8 @@ struct tls_conn {
     struct tls_peer *peer;     // the client's certificate; NULL: none
     const char *failure;       // of the handshake
     char *unbelieved;          // what is wrong with the client's certificate; NULL: nothing
+    uint64_t talk_ms;          // since when
+    uint32_t talk;             // so many such messages
     uint32_t burst;            // sent since the client was last heard
     uint32_t held;             // bytes of the owner's in a record that the wire holds; 0: none
     enum io end;               // how its direction has ended; IO_OK: it has not
@@ -370,6 +373,22 @@ static void tls_close(struct conn *c, struct loop *l, bool reset)
 
 // ---- the beginning ----------------------------------------------------------------------------
 
+// Called by OpenSSL for each of its messages, in both directions. New keys may be asked for at any
+// time, and cost us as much as a request: who does nothing else is cut off.
+static void on_message(const SSL *ssl, int where, int value)
+{
+    struct tls_wire *w = BIO_get_data(SSL_get_rbio(ssl));
+    struct tls_conn *t = container_of(w, struct tls_conn, wire);
+    (void)value;
+    if (!t->established || !(where & SSL_CB_LOOP))
+        return;
+    if (t->loop->now_ms - t->talk_ms >= 1000) {
+        t->talk_ms = t->loop->now_ms;
+        t->talk = 0;
+    }
+    w->cut |= ++t->talk > TALK_MAX;
+}
+
 // Takes `ssl`, also when it fails.
 static struct tls_conn *attach(struct conn *c, struct loop *l, SSL *ssl, bool foldable,
                                struct str first)
@@ -390,6 +409,7 @@ static struct tls_conn *attach(struct conn *c, struct loop *l, SSL *ssl, bool fo
     t->foldable = foldable;
     t->wire = (struct tls_wire){.fd = c->watcher.fd, .first = first};
     SSL_set_bio(ssl, wire, wire);
+    SSL_set_info_callback(ssl, on_message);
     t->raw = c->watched;
     c->tls = t;
     c->transport = &transport_tls;

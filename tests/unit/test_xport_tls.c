@@ -272,6 +272,29 @@ static void test_key_updates_while_the_socket_is_full(void **state)
     assert_int_equal(sent, all);
 }
 
+// New keys now and then are in order, and nothing but new keys is not.
+static void test_a_flood_of_key_updates(void **state)
+{
+    struct fixture *f = *state;
+    char byte;
+    size_t n;
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(SSL_key_update(f->client, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        assert_int_equal(SSL_write(f->client, "a", 1), 1);
+        f->conn.ready |= CONN_READ;
+        assert_int_equal(conn_recv(&f->conn, &byte, 1, &n), IO_OK);
+    }
+    enum io r = IO_AGAIN;
+    for (int i = 0; i < 2000 && r == IO_AGAIN; i++) {
+        assert_int_equal(SSL_key_update(f->client, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(f->client), 1);
+        f->conn.ready |= CONN_READ;
+        r = conn_recv(&f->conn, &byte, 1, &n);
+    }
+    assert_int_equal(r, IO_ERR);
+    assert_int_equal(f->conn.error, TLS_ERROR_PROTOCOL);
+}
+
 // A client asks for new keys, sends more, and takes nothing any more: what it has sent is read.
 static void test_key_update_of_a_client_that_leaves(void **state)
 {
@@ -412,6 +435,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_after_a_rest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_key_updates_while_the_socket_is_full, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_a_flood_of_key_updates, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_key_update_of_a_client_that_leaves, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_record_in_two_reads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_hello_that_was_read_before, set_up, tear_down),
