@@ -375,9 +375,8 @@ const char *servers_switch(struct servers *s, uint32_t backend, uint32_t place, 
     if (place >= t->backend->n_servers)
         return no_server;
     if (!failover_can_switch(t->backend))
-        return "its servers all work at once (failover: active-active); drain those that are not "
-               "to, "
-               "or set failover: active-passive";
+        return "its servers all work at once (failover: active-active): drain the others, or set "
+               "failover: active-passive";
     servers_look(s, t->backend);
     if (!failover_switch(t->backend, &t->failover, s->candidates, place))
         return "that server is not usable now";
