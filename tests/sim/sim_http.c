@@ -14,9 +14,12 @@
 static char context[256];
 static char big[BIG_BYTES + 1];
 
-const char *dialogue_context(void)
+int dialogue_teardown(void **state)
 {
-    return context;
+    (void)state;
+    if (context[0] != '\0')
+        print_message("while playing: %s\n", context);
+    return 0;
 }
 
 // ---- reading messages

@@ -45,7 +45,8 @@ struct run {
 // reaches servers at most once, answers in order, none that looks complete and is not; without a
 // fault also that everything arrived. Returns false when the fault was never reached.
 bool dialogue_run(const struct dialogue *d, const struct run *r);
-// What was being played, for the message of a failure.
-const char *dialogue_context(void);
+// Tests of dialogues say what was being played when they fail.
+int dialogue_teardown(void **state);
+#define DIALOGUE_TEST(f) cmocka_unit_test_teardown(f, dialogue_teardown)
 
 #endif

@@ -41,21 +41,12 @@ static void test_small_window(void **state)
     play_all(&(struct run){.read_most = 3, .refill = 100});
 }
 
-static int say_what_failed(void **state)
-{
-    (void)state;
-    if (dialogue_context()[0] != '\0')
-        print_message("while playing: %s\n", dialogue_context());
-    return 0;
-}
-
-#define TEST(f) cmocka_unit_test_teardown(f, say_what_failed)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_plain),         TEST(test_one_byte_reads), TEST(test_one_byte_writes),
-        TEST(test_one_byte_both), TEST(test_small_window),
+        DIALOGUE_TEST(test_plain),           DIALOGUE_TEST(test_one_byte_reads),
+        DIALOGUE_TEST(test_one_byte_writes), DIALOGUE_TEST(test_one_byte_both),
+        DIALOGUE_TEST(test_small_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,21 +66,11 @@ static void test_byte_by_byte(void **state)
     play_some(FAULT_EOF, 11);
 }
 
-static int say_what_failed(void **state)
-{
-    (void)state;
-    if (dialogue_context()[0] != '\0')
-        print_message("while playing: %s\n", dialogue_context());
-    return 0;
-}
-
-#define TEST(f) cmocka_unit_test_teardown(f, say_what_failed)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_again), TEST(test_short),     TEST(test_reset),
-        TEST(test_eof),   TEST(test_no_memory), TEST(test_byte_by_byte),
+        DIALOGUE_TEST(test_again), DIALOGUE_TEST(test_short),     DIALOGUE_TEST(test_reset),
+        DIALOGUE_TEST(test_eof),   DIALOGUE_TEST(test_no_memory), DIALOGUE_TEST(test_byte_by_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

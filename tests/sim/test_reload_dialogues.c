@@ -32,21 +32,11 @@ static void test_dialogues_with_faults(void **state)
     }
 }
 
-static int say_what_failed(void **state)
-{
-    (void)state;
-    if (dialogue_context()[0] != '\0')
-        print_message("while playing: %s\n", dialogue_context());
-    return 0;
-}
-
-#define TEST(f) cmocka_unit_test_teardown(f, say_what_failed)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_dialogues),
-        TEST(test_dialogues_with_faults),
+        DIALOGUE_TEST(test_dialogues),
+        DIALOGUE_TEST(test_dialogues_with_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,23 +106,13 @@ static void test_eof(void **state)
     fail_all(FAULT_EOF, 60, 211);
 }
 
-static int say_what_failed(void **state)
-{
-    (void)state;
-    if (dialogue_context()[0] != '\0')
-        print_message("while playing: %s\n", dialogue_context());
-    return 0;
-}
-
-#define TEST(f) cmocka_unit_test_teardown(f, say_what_failed)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_plain),           TEST(test_one_byte_reads),
-        TEST(test_one_byte_writes), TEST(test_small_window),
-        TEST(test_again),           TEST(test_short),
-        TEST(test_reset),           TEST(test_eof),
+        DIALOGUE_TEST(test_plain),           DIALOGUE_TEST(test_one_byte_reads),
+        DIALOGUE_TEST(test_one_byte_writes), DIALOGUE_TEST(test_small_window),
+        DIALOGUE_TEST(test_again),           DIALOGUE_TEST(test_short),
+        DIALOGUE_TEST(test_reset),           DIALOGUE_TEST(test_eof),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,12 +35,17 @@ static int bad_read_live(void *ctx, const char *path, enum live_kind kind, struc
     return bad_read(ctx, path, a, content);
 }
 
+static void name_from_bad_dir(const char **paths, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        paths[i] += strlen(BAD_DIR) + 1;
+}
+
 static int bad_glob(void *ctx, const char *pattern, struct arena *a, const char ***paths, size_t *n)
 {
     struct config_source *files = ctx;
     int r = files->glob(files->ctx, arena_printf(a, BAD_DIR "/%s", pattern), a, paths, n);
-    for (size_t i = 0; i < *n; i++)
-        (*paths)[i] += strlen(BAD_DIR) + 1;
+    name_from_bad_dir(*paths, *n);
     return r;
 }
 
@@ -48,8 +53,7 @@ static int bad_list(void *ctx, const char *dir, struct arena *a, const char ***p
 {
     struct config_source *files = ctx;
     int r = files->list_live(files->ctx, arena_printf(a, BAD_DIR "/%s", dir), a, paths, n);
-    for (size_t i = 0; i < *n; i++)
-        (*paths)[i] += strlen(BAD_DIR) + 1;
+    name_from_bad_dir(*paths, *n);
     return r;
 }
 
