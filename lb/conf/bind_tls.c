@@ -262,8 +262,17 @@ static void bind_min(struct binder *b, const struct chain *c, struct tls *tls)
     FIX(b, x, "remove it, or write profile: intermediate");
 }
 
-// What says how clients are to be believed says nothing without whom: of all rows that need another
-// key this is the one.
+bool listen_shares_tls(const struct frontend *f, uint32_t k)
+{
+    for (uint32_t i = 0; i < k; i++) {
+        if (f->listens[i].tls.certs == f->listens[k].tls.certs)
+            return true;
+    }
+    return false;
+}
+
+// What says how clients are to be believed says nothing without whom. Of `tls` no other row needs
+// one.
 void bind_tls(struct binder *b, const struct chain *c, struct tls *tls)
 {
     bind_object(b, &object_tls, c, tls);

@@ -298,6 +298,10 @@ struct listen {
     struct conf_mark mark;
 };
 
+struct frontend;
+// Whether an address before the k-th has the same `tls`: the frontend's.
+bool listen_shares_tls(const struct frontend *f, uint32_t k) MUST_CHECK;
+
 // Strict-Transport-Security on answers over TLS.
 struct hsts {
     uint32_t max_age_s;

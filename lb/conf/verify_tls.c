@@ -65,7 +65,7 @@ void verify_tls(struct verifier *v)
         const struct frontend *f = &v->config->frontends[i];
         warn_overridden(v, f);
         for (uint32_t k = 0; k < f->n_listens; k++) {
-            if (k == 0 || f->listens[k].tls.certs != f->listens[k - 1].tls.certs) // inherited
+            if (!listen_shares_tls(f, k))
                 warn_ciphers(v, &f->listens[k].tls);
         }
     }

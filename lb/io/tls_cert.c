@@ -237,6 +237,12 @@ bool tls_cert_is_better(const struct tls_cert *a, const struct tls_cert *b, int6
     return ASN1_TIME_compare(X509_get0_notBefore(a->leaf), X509_get0_notBefore(b->leaf)) > 0;
 }
 
+enum key_kind tls_cert_kind(const struct tls_cert *c)
+{
+    int id = EVP_PKEY_get_base_id(X509_get0_pubkey(c->leaf));
+    return id == EVP_PKEY_RSA || id == EVP_PKEY_RSA_PSS ? KEY_RSA : KEY_ECDSA;
+}
+
 // ---- authorities ------------------------------------------------------------------------------
 
 X509_STORE *tls_authorities_load(const char *file, struct str pem, char why[TLS_WHY_MAX])

@@ -17,6 +17,10 @@ struct tls_cert {
     int64_t staple_until; // seconds since 1970; not given any more from then on
 };
 
+// What a certificate signs with decides which ciphers of TLS 1.2 go with it.
+enum key_kind { KEY_ECDSA, KEY_RSA, KEY_KINDS };
+enum key_kind tls_cert_kind(const struct tls_cert *c) MUST_CHECK;
+
 // False: `why` says what is wrong, with the file's name; nothing is to be freed. The staple is left
 // to tls_cert_staple().
 bool tls_cert_load(const struct pem_pair *pem, struct tls_cert *out,

@@ -13,7 +13,7 @@
 
 // ---- ciphers ----------------------------------------------------------------------------------
 
-enum key_kinds { KEYS_RSA = 1, KEYS_ECDSA = 2 };
+#define KIND_BIT(kind) (1u << (kind))
 
 static uint32_t kind_of(const struct pem_pair *pem)
 {
@@ -21,9 +21,9 @@ static uint32_t kind_of(const struct pem_pair *pem)
     char why[TLS_WHY_MAX];
     if (!tls_cert_load_public(pem, &c, why))
         return 0;
-    int id = EVP_PKEY_get_base_id(X509_get0_pubkey(c.leaf));
+    uint32_t kind = KIND_BIT(tls_cert_kind(&c));
     tls_cert_free(&c);
-    return id == EVP_PKEY_RSA || id == EVP_PKEY_RSA_PSS ? KEYS_RSA : KEYS_ECDSA;
+    return kind;
 }
 
 // The keys that the list's ciphers of TLS 1.2 sign with; those of 1.3 take any. 0: it names none of
@@ -36,7 +36,9 @@ static uint32_t kinds_in(SSL_CTX *ctx, const char *list)
     STACK_OF(SSL_CIPHER) *ciphers = SSL_CTX_get_ciphers(ctx);
     for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); i++) {
         int nid = SSL_CIPHER_get_auth_nid(sk_SSL_CIPHER_value(ciphers, i));
-        kinds |= nid == NID_auth_rsa ? KEYS_RSA : nid == NID_auth_ecdsa ? KEYS_ECDSA : 0;
+        kinds |= nid == NID_auth_rsa     ? KIND_BIT(KEY_RSA)
+                 : nid == NID_auth_ecdsa ? KIND_BIT(KEY_ECDSA)
+                                         : 0;
     }
     return kinds;
 }
@@ -52,7 +54,7 @@ bool tls_ciphers_doubts(const struct pem_pair *certs, uint32_t n, const char *li
     ERR_clear_error();
     if (have == 0 || (have & wanted) != 0)
         return false;
-    bool rsa = have == KEYS_RSA;
+    bool rsa = have == KIND_BIT(KEY_RSA);
     (void)snprintf(why, TLS_WHY_MAX,
                    "nobody gets in with TLS 1.2: all certificates have %s keys, and 'ciphers' has "
                    "none for these" TLS_WHY_FIX "add ECDHE-%s-AES128-GCM-SHA256, or write min: 1.3",

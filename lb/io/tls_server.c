@@ -35,7 +35,6 @@
 #define GROUPS "X25519:P-256:P-384"
 #define TICKETS_PER_HANDSHAKE 1 // of TLS 1.3
 
-enum key_kind { KEY_ECDSA, KEY_RSA, KEY_KINDS };
 _Static_assert(KEY_KINDS == TLS_SHOWN_MAX, "one certificate of each kind");
 
 struct identity {
@@ -303,12 +302,6 @@ static const char *set_up(struct identity *i, struct tls_server *t)
 
 // ---- identities -------------------------------------------------------------------------------
 
-static enum key_kind kind_of(const struct tls_cert *c)
-{
-    int id = EVP_PKEY_get_base_id(c->key);
-    return id == EVP_PKEY_RSA || id == EVP_PKEY_RSA_PSS ? KEY_RSA : KEY_ECDSA;
-}
-
 // While names are collected each has an identity of its own; equal ones become one afterwards.
 struct collecting {
     struct tls_server *server;
@@ -328,7 +321,7 @@ static void add_name(void *ctx, struct str name)
         i = arena_alloc(t->arena, sizeof(*i));
         map_put(&t->names, arena_str(t->arena, name), i);
     }
-    const struct tls_cert **slot = &i->certs[kind_of(c->cert)];
+    const struct tls_cert **slot = &i->certs[tls_cert_kind(c->cert)];
     if (*slot == NULL || tls_cert_is_better(c->cert, *slot, c->now))
         *slot = c->cert;
     if (c->first == NULL)
@@ -403,7 +396,7 @@ static const char *build(struct tls_server *t, char *why)
     }
     if (first == NULL) { // the default names no host
         first = arena_alloc(t->arena, sizeof(*first));
-        first->certs[kind_of(&t->certs[0])] = &t->certs[0];
+        first->certs[tls_cert_kind(&t->certs[0])] = &t->certs[0];
     }
     return settle_all(t, first);
 }
@@ -462,7 +455,7 @@ static void look_up(void *ctx, struct str name)
     size_t star = name.p[0] == '*' ? 1 : 0;
     const struct identity *i =
         map_get(&l->server->names, (struct str){name.p + star, name.len - star});
-    const struct tls_cert *shown = i->certs[kind_of(l->cert)];
+    const struct tls_cert *shown = i->certs[tls_cert_kind(l->cert)];
     if (l->shown == NULL || shown == l->cert)
         l->shown = shown;
 }

@@ -262,16 +262,6 @@ struct config *certificates_load(const struct config_source *source, struct find
 
 // ---- all of them
 
-// Whether an earlier one has the same certificates, and all else.
-static bool is_shared(const struct frontend *f, uint32_t k)
-{
-    for (uint32_t i = 0; i < k; i++) {
-        if (f->listens[i].tls.certs == f->listens[k].tls.certs)
-            return true;
-    }
-    return false;
-}
-
 void certificates_each_listener(const struct config *c,
                                 void (*each)(void *ctx, const struct frontend *f,
                                              const struct tls *tls),
@@ -280,7 +270,7 @@ void certificates_each_listener(const struct config *c,
     for (uint32_t i = 0; i < c->n_frontends; i++) {
         const struct frontend *f = &c->frontends[i];
         for (uint32_t k = 0; k < f->n_listens; k++) {
-            if (!is_shared(f, k))
+            if (!listen_shares_tls(f, k))
                 each(ctx, f, &f->listens[k].tls);
         }
     }
