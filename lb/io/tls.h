@@ -134,8 +134,8 @@ void tls_rest(struct conn *c);
 bool tls_goodbye(struct conn *c);
 // Bytes that the client has sent so far, as they were on the wire.
 uint64_t tls_bytes_received(const struct conn *c);
-// After a failed handshake: why, in words that live as long as the connection, or the tls_client.
-// To a server also after a later error: its alert. NULL: there is nothing to say.
+// Why it is broken, in words that live as long as the connection, or the tls_client: the handshake,
+// or what came behind it (of a server: its alert). NULL: it is not, or the socket broke.
 const char *tls_failure(const struct conn *c);
 // Whether it failed because the client has shown no certificate, or none that is accepted.
 bool tls_client_refused(const struct conn *c);
@@ -156,6 +156,7 @@ struct tls_facts {
     const char *version, *cipher;
     struct str sni, alpn;
     const struct tls_peer *peer; // NULL: the client has shown no certificate
+    const char *failure;         // as tls_failure() says it
     bool resumed;
 };
 // version NULL: the connection is not TLS.

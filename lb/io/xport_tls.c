@@ -40,7 +40,7 @@ struct tls_conn {
     struct loop *loop;         // that watches
     struct chore announcement; // of what the loop cannot see
     struct tls_peer *peer;     // the client's certificate; NULL: none
-    const char *failure;       // of the handshake
+    const char *failure;       // why it is broken; NULL: it is not, or by the socket
     char *unbelieved;          // what is wrong with the client's certificate; NULL: nothing
     uint64_t talk_ms;          // since when
     uint32_t talk;             // so many such messages
@@ -197,8 +197,9 @@ static enum io failed(struct conn *c, int result, bool writing)
         c->error = ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING
                        ? TLS_ERROR_TRUNCATED
                        : TLS_ERROR_PROTOCOL;
-        if (t->client != NULL && t->established && c->error == TLS_ERROR_PROTOCOL)
-            t->failure = tls_client_explain(t->client, t->ssl, c->error);
+        if (t->established && c->error == TLS_ERROR_PROTOCOL)
+            t->failure = t->client != NULL ? tls_client_explain(t->client, t->ssl, c->error)
+                                           : ERR_reason_error_string(ERR_peek_last_error());
         return IO_ERR;
     }
     watch_raw(c, raw_events(c, c->watched));
@@ -386,7 +387,10 @@ static void on_message(const SSL *ssl, int where, int value)
         t->talk_ms = t->loop->now_ms;
         t->talk = 0;
     }
-    w->cut |= ++t->talk > TALK_MAX;
+    if (++t->talk <= TALK_MAX)
+        return;
+    t->failure = "new keys, and nothing else, without end";
+    w->cut = true;
 }
 
 // Takes `ssl`, also when it fails.
@@ -538,6 +542,7 @@ struct tls_facts tls_facts(const struct conn *c)
         .sni = sni != NULL ? str_of(sni) : STR_NONE,
         .alpn = {(const char *)alpn, n},
         .peer = c->tls->peer,
+        .failure = c->tls->failure,
         .resumed = SSL_session_reused(ssl) == 1,
     };
 }

@@ -169,7 +169,7 @@ static char *put_timers(char *at, const struct access_record *r)
 static char *put_end(char *at, const struct access_record *r)
 {
     const struct end_info *end = end_info(r->end);
-    struct str detail = r->detail != NULL ? str_of(r->detail) : STR_NONE;
+    struct str detail = str_of(r->detail != NULL ? r->detail : r->tls.failure);
     at = put_bytes(PUT(at, ",\"term\":\""), end->letters, strlen(end->letters));
     at = put_bytes(PUT(at, "\",\"end\":\""), end->name, strlen(end->name));
     at = put_text(PUT(at, "\",\"detail\":"), detail, DETAIL_MAX);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Trap 25: how TLS connections end, and what waits inside TLS where no event of the socket tells."""
 import contextlib
+import os
 import re
 import socket
 import ssl
@@ -402,6 +403,21 @@ def test_a_key_update_while_nothing_can_be_sent(web):
             type_in(client, b"K\n")
         out = client.stdout.read()
     assert len(out) > size and causes(lb) == ["ok"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_garbage_behind_the_handshake(web, version):
+    lb = web()
+    with tls.connect(lb.port, "a.test", tls.context(maximum_version=version)) as s:
+        s.sendall(b"GET / HTTP/1.1\r\n")
+        with socket.socket(fileno=os.dup(s.fileno())) as raw:
+            raw.settimeout(10)
+            raw.sendall(b"\x17\x03\x03\x00\x40" + bytes(64))
+            while raw.recv(1000):  # a ticket, an alert
+                pass
+    line, = lb.wait_access(1)
+    assert (line["end"], line["status"]) == ("client-closed-request", None), line
+    assert "bad record mac" in line["detail"], line
 
 
 def test_renegotiation_during_an_upload(web, curl, origin):

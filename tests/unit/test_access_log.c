@@ -29,7 +29,7 @@ static struct access_record record(void)
         .user_agent = STR("curl/8"),
         .referer = STR("https://example.com/"),
         .tls = {"TLSv1.3", "TLS_AES_128_GCM_SHA256", STR("www.example.com"), STR("http/1.1"),
-                &client_cert, true},
+                &client_cert, NULL, true},
         .request_id = STR("0123abcd"),
         .status = 200,
         .bytes_in = 100,

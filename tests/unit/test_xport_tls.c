@@ -292,6 +292,7 @@ static void test_a_flood_of_key_updates(void **state)
         r = conn_recv(&f->conn, &byte, 1, &n);
     }
     assert_int_equal(r, IO_ERR);
+    assert_string_equal(tls_failure(&f->conn), "new keys, and nothing else, without end");
     assert_int_equal(f->conn.error, TLS_ERROR_PROTOCOL);
 }
 
